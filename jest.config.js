@@ -1,0 +1,15 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/example-app/dist/'],
+  moduleNameMapper: { '^typeorm-counter-cache$': '<rootDir>/src/index.ts' },
+  // Options are in .swcrc.
+  transform: { '^.+\\.ts$': '@swc/jest' },
+  // One PostgreSQL and one Redis for the run; every test file creates its own database.
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  maxWorkers: 2,
+  testTimeout: 60_000,
+  watchman: false,
+};

@@ -1,0 +1,58 @@
+import type { DataSource, EntitySubscriberInterface } from 'typeorm';
+
+import { CounterCacheError } from './errors';
+import { counterCacheEntities } from './sql/tables';
+
+/** Marks a DataSource that has counters; a symbol that two copies of this package share. */
+const ATTACHED = Symbol.for('typeorm-counter-cache.attached');
+
+type Attachable = DataSource & { [ATTACHED]?: true; buildMetadatas(): Promise<void> };
+
+/**
+ * Ties the library to a DataSource's life: `onMetadata` runs whenever its metadata have been built, now if they are
+ * there. It runs before migrations and `synchronize`, and what it throws fails `initialize()`.
+ *
+ * @returns a function that unties it
+ */
+export async function attachTo(dataSource: DataSource, onMetadata: () => void): Promise<() => void> {
+  const attachable = dataSource as Attachable;
+  if (attachable[ATTACHED] === true) {
+    throw new CounterCacheError('CONFIGURATION', 'this DataSource has counters already: attach once, and close() before attaching again');
+  }
+  // TypeORM calls this inside initialize(), each time: after it `subscribers` is a new array, and metadata are new.
+  const original = attachable.buildMetadatas;
+  attachable.buildMetadatas = async function (this: Attachable) {
+    await original.call(this);
+    onMetadata();
+  };
+  const detach = () => {
+    Reflect.deleteProperty(attachable, 'buildMetadatas');
+    delete attachable[ATTACHED];
+  };
+  attachable[ATTACHED] = true;
+  try {
+    if (dataSource.isInitialized) onMetadata();
+    else addEntities(dataSource);
+  } catch (error) {
+    detach();
+    throw error;
+  }
+  return detach;
+}
+
+/** Adds a subscriber to the array that TypeORM reads; returns a function that takes it out again. */
+export function subscribe(dataSource: DataSource, subscriber: EntitySubscriberInterface): () => void {
+  dataSource.subscribers.push(subscriber);
+  return () => {
+    const at = dataSource.subscribers.indexOf(subscriber);
+    if (at >= 0) dataSource.subscribers.splice(at, 1);
+  };
+}
+
+/** Our own tables join the DataSource, so that `synchronize` and `migration:generate` see them. */
+function addEntities(dataSource: DataSource): void {
+  const given = dataSource.options.entities ?? [];
+  const entities = Array.isArray(given) ? given : Object.values(given as Record<string, unknown>);
+  const missing = counterCacheEntities.filter((entity) => !entities.includes(entity));
+  dataSource.setOptions({ entities: [...entities, ...missing] as never });
+}

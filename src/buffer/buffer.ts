@@ -1,0 +1,194 @@
+/** What one transaction adds to one target. */
+export interface TargetDelta {
+  /** Encoded target id, see `counter/target.ts`. */
+  readonly target: string;
+  /** Database column name → amount in units of 10^-scale. */
+  readonly amounts: ReadonlyMap<string, bigint>;
+  /** Timestamp columns to write together with the amounts. */
+  readonly touches: readonly string[];
+  /** Milliseconds from the first pending delta until it is due. */
+  readonly wait: number;
+  /** Due at once when the absolute pending delta of a column reaches it; 0 is off. */
+  readonly batchSize: number;
+  /** Milliseconds until a full recalculation, counted from the first write not yet covered; `null` is never. */
+  readonly recalculateIn: number | null;
+}
+
+/** Deltas of one transaction in one shard. The id is the transaction's id (PostgreSQL: `pg_current_xact_id()`). */
+export interface Intent {
+  readonly id: string;
+  readonly deltas: readonly TargetDelta[];
+}
+
+/** A time at which a shard wants a job. All times are the buffer's clock, in ms since the epoch. */
+export interface Alarm {
+  readonly kind: 'reconcile' | 'recalculate';
+  readonly shard: number;
+  /** End of the window in which something is due. */
+  readonly at: number;
+  /** `at` minus the buffer's present; may be negative. */
+  readonly delay: number;
+}
+
+/** The outcome of a confirm. */
+export interface Confirmed {
+  /** False: the intent was not there (swept, lost, never announced); its targets must be requested. */
+  readonly found: boolean;
+  readonly alarms: readonly Alarm[];
+}
+
+/** One target of a batch. */
+export interface BatchEntry {
+  readonly target: string;
+  readonly amounts: ReadonlyMap<string, bigint>;
+  /** Timestamp column → ms since the epoch. */
+  readonly touches: ReadonlyMap<string, number>;
+}
+
+/** What was claimed. Stays in the buffer until acknowledged. */
+export interface Batch {
+  readonly id: string;
+  readonly shard: number;
+  /** The shard's epoch at the claim; compared with SQL when applied. */
+  readonly epoch: number;
+  /** Buffer's clock, ms. */
+  readonly claimedAt: number;
+  readonly entries: readonly BatchEntry[];
+}
+
+/** Which targets to claim: those that are due, all dirty ones (of some kinds), or the named ones, due or not. */
+export type ClaimScope =
+  | { readonly select: 'due' }
+  | { readonly select: 'dirty'; readonly kinds: readonly string[] | null }
+  | { readonly select: 'targets'; readonly targets: readonly string[] };
+
+/** The outcome of a claim. */
+export interface Claim {
+  readonly batch: Batch | null;
+  /** True when the limit was reached and more may be claimable now. */
+  readonly more: boolean;
+  /** Earliest time at which something else of this shard is due; `null` when nothing is dirty. */
+  readonly next: number | null;
+  /** Buffer's clock, ms. */
+  readonly now: number;
+}
+
+/** A target of a batch that was not applied: given back, due again after `backoff` ms, or parked as failed. */
+export type Unapplied =
+  | { readonly target: string; readonly backoff: number }
+  | { readonly target: string; readonly failed: string };
+
+/** Why a watch was refused: claimed in an unacknowledged batch, watched by another, or behind a barrier. */
+export type WatchOutcome = 'watching' | 'claimed' | 'watched' | 'barred';
+
+/** A database snapshot: a transaction is visible when its id is below `xmin`, or below `xmax` and not in `inProgress`. */
+export interface Snapshot {
+  readonly xmin: bigint;
+  readonly xmax: bigint;
+  readonly inProgress: readonly bigint[];
+}
+
+/** What the recount of one target found; `missing` is truth − column (− outbox), per column; `null` when the row is absent. */
+export interface Recount {
+  readonly target: string;
+  readonly missing: ReadonlyMap<string, bigint> | null;
+  /** Re-arm a recalculation after this many ms when the log held deltas that the snapshot did not see; `null` never. */
+  readonly rearmIn: number | null;
+}
+
+/** How a finalize ended for one target. */
+export interface Finalized {
+  readonly target: string;
+  /** False: the watch no longer stood, nothing was changed. */
+  readonly standing: boolean;
+  /**
+   * Per recounted column, what was pending and visible to the snapshot: pending before, less what the log held and
+   * the snapshot did not see, plus absorbed intents. Column + outbox + this = what the counter was worth.
+   */
+  readonly known: ReadonlyMap<string, bigint>;
+}
+
+/** What the buffer holds for one target at one version of its shard. */
+export interface Held {
+  readonly target: string;
+  /** Pending per column. */
+  readonly pending: ReadonlyMap<string, bigint>;
+  /** Amounts in unacknowledged batches that hold this target. */
+  readonly claims: readonly { readonly batch: string; readonly amounts: ReadonlyMap<string, bigint> }[];
+}
+
+/** Figures of one shard. */
+export interface ShardStatus {
+  readonly shard: number;
+  readonly dirty: number;
+  /** Earliest due time, buffer's clock; `null` when nothing is dirty. */
+  readonly oldestDue: number | null;
+  readonly batches: number;
+  readonly intents: number;
+  readonly recalculations: number;
+  readonly failed: readonly { readonly target: string; readonly reason: string }[];
+  readonly now: number;
+}
+
+/**
+ * Where pending deltas wait. Every method is atomic for its shard, runs on the buffer's own clock, and may be retried
+ * or arrive late without counting twice (I3): a confirm moves an intent or finds it gone, an acknowledge deletes a
+ * batch or finds it gone, a finalize needs its own watch.
+ *
+ * Terms: DESIGN vocabulary; protocol: `docs/protocol.md`.
+ */
+export interface DeltaBuffer {
+  /** Number of shards. */
+  readonly shards: number;
+
+  /** The shard's epoch, or `null` when the shard is empty (new, or it lost its data). */
+  epoch(shard: number): Promise<number | null>;
+  /** Raises the shard's epoch; a lower or equal one is ignored. */
+  raiseEpoch(shard: number, epoch: number): Promise<void>;
+
+  /** Announces a delta before COMMIT. */
+  announce(shard: number, intent: Intent): Promise<void>;
+  /** Makes an announced delta pending; logs it under its transaction where a watch stands. */
+  confirm(shard: number, intentId: string): Promise<Confirmed>;
+  /** Forgets an announced delta. */
+  discard(shard: number, intentId: string): Promise<void>;
+  /** Makes a delta pending without announcing it (`relaxed`). Not idempotent. */
+  add(shard: number, intent: Intent): Promise<readonly Alarm[]>;
+
+  /** Moves pending deltas into a new batch; watched targets stay. */
+  claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim>;
+  /** Deletes a batch; gives the unapplied targets back. False when the batch was gone already. */
+  acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<boolean>;
+  /** Batches claimed longer ago than `olderThan` ms; their claim time is renewed. */
+  takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]>;
+
+  /** Ids of intents announced longer ago than `olderThan` ms. */
+  staleIntents(shard: number, olderThan: number, limit: number): Promise<readonly string[]>;
+  /** Drops those intents that still exist and requests the recalculation of their targets behind the barrier. */
+  sweepIntents(shard: number, intentIds: readonly string[], barrier: bigint | null): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }>;
+
+  /**
+   * Asks for a recalculation with a later snapshot: removes watches, and, with a barrier, lets no recalculation pass
+   * before every transaction with an id up to the barrier is over.
+   */
+  request(shard: number, targets: readonly string[], options: { readonly barrier: bigint | null; readonly delay: number }): Promise<readonly Alarm[]>;
+  /** Targets whose recalculation is due, oldest first, with those behind a barrier marked `heal`. */
+  dueRecalculations(shard: number, limit: number): Promise<readonly { readonly target: string; readonly heal: boolean }[]>;
+  /** Puts a token on targets; `horizon` is the oldest transaction still open (PostgreSQL: `pg_snapshot_xmin`). */
+  watch(shard: number, token: string, targets: readonly string[], options: { readonly ttl: number; readonly horizon: bigint }): Promise<readonly WatchOutcome[]>;
+  /**
+   * Sets pending to what is missing where the watch still stands, and ends the watch.
+   * `consume`: the request for a recalculation is fulfilled. `dry`: change nothing, only end the watch and report.
+   */
+  finalize(shard: number, token: string, snapshot: Snapshot, recounts: readonly Recount[], options: { readonly consume: boolean; readonly dry: boolean }): Promise<{ readonly outcomes: readonly Finalized[]; readonly alarms: readonly Alarm[] }>;
+  /** Ends watches of this token. */
+  unwatch(shard: number, token: string, targets: readonly string[]): Promise<void>;
+  /** Puts off a due recalculation (refused, or failed) by `delay` ms. */
+  postpone(shard: number, targets: readonly string[], delay: number): Promise<readonly Alarm[]>;
+
+  /** Pending and claimed amounts; `version` changes whenever an amount moves between pending, a batch and the column. */
+  read(shard: number, targets: readonly string[]): Promise<{ readonly version: number; readonly held: readonly Held[] }>;
+  status(shard: number): Promise<ShardStatus>;
+  /** Makes failed targets due again: the named ones, or all. Returns how many. */
+  retryFailed(shard: number, targets: readonly string[] | null): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }>;
+}

@@ -1,0 +1,82 @@
+import { decodeColumn, encodeColumn } from '../../counter/target';
+import type { Alarm, Batch, BatchEntry, Finalized, Recount, TargetDelta, Unapplied } from '../buffer';
+
+/** Lua's cjson cannot tell an empty array from an empty object. */
+type LuaArray<T> = readonly T[] | Readonly<Record<string, never>>;
+
+function array<T>(value: LuaArray<T>): readonly T[] {
+  return Array.isArray(value) ? (value as readonly T[]) : [];
+}
+
+function* pairs<A, B>(flat: readonly unknown[]): Generator<[A, B]> {
+  for (let i = 0; i + 1 < flat.length; i += 2) yield [flat[i] as A, flat[i + 1] as B];
+}
+
+/** What `intents` holds, and `add` takes. */
+export function encodeDeltas(deltas: readonly TargetDelta[]): string {
+  return JSON.stringify(
+    deltas.map((delta) => [
+      delta.target,
+      delta.wait,
+      delta.batchSize,
+      delta.recalculateIn ?? -1,
+      [...delta.amounts].flatMap(([column, amount]) => [encodeColumn(column), amount.toString()]),
+      delta.touches.map(encodeColumn),
+    ]),
+  );
+}
+
+/** Column and amount pairs, as `pending` and `batches` hold them. */
+export function decodeAmounts(flat: LuaArray<string>): Map<string, bigint> {
+  return new Map([...pairs<string, string>(array(flat))].map(([column, amount]) => [decodeColumn(column), BigInt(amount)]));
+}
+
+type StoredBatch = readonly [epoch: number, claimedAt: number, entries: readonly (readonly [string, LuaArray<string>, LuaArray<string | number>])[]];
+
+/** What `batches` holds. */
+export function decodeBatch(id: string, shard: number, json: string): Batch {
+  const [epoch, claimedAt, entries] = JSON.parse(json) as StoredBatch;
+  return { id, shard, epoch, claimedAt, entries: entries.map(decodeEntry) };
+}
+
+function decodeEntry([target, amounts, touches]: StoredBatch[2][number]): BatchEntry {
+  const times = [...pairs<string, number>(array(touches))].map(([column, time]) => [decodeColumn(column), time] as const);
+  return { target, amounts: decodeAmounts(amounts), touches: new Map(times) };
+}
+
+export function encodeUnapplied(unapplied: readonly Unapplied[]): string {
+  return JSON.stringify(unapplied.map((row) => ('failed' in row ? [row.target, -1, row.failed] : [row.target, row.backoff])));
+}
+
+export function encodeRecounts(recounts: readonly Recount[]): string {
+  return JSON.stringify(
+    recounts.map(({ target, missing, rearmIn }) => [
+      target,
+      missing === null ? 0 : 1,
+      rearmIn ?? -1,
+      [...(missing ?? [])].flatMap(([column, amount]) => [encodeColumn(column), amount.toString()]),
+    ]),
+  );
+}
+
+/** `[standing, [[before, [unseen…], [absorbed…]] per recounted column]]` */
+type StoredOutcome = readonly [number, readonly (readonly [string, readonly string[], readonly string[]])[]];
+
+export function decodeOutcomes(recounts: readonly Recount[], outcomes: readonly StoredOutcome[]): Finalized[] {
+  return recounts.map(({ target, missing }, i) => {
+    const [standing, known] = outcomes[i] ?? [0, []];
+    const columns = [...(missing?.keys() ?? [])];
+    const sums = known.map(([before, unseen, absorbed], at) => [columns[at] ?? '', BigInt(before) - sum(unseen) + sum(absorbed)] as const);
+    return { target, standing: standing === 1, known: new Map(sums) };
+  });
+}
+
+function sum(amounts: readonly string[]): bigint {
+  return amounts.reduce((total, amount) => total + BigInt(amount), 0n);
+}
+
+/** `[now, [reconcile times], [recalculate times]]`, as every function that moves a due time returns. */
+export function decodeAlarms(shard: number, now: number, reconcile: readonly number[], recalculate: readonly number[]): Alarm[] {
+  const alarm = (kind: Alarm['kind']) => (at: number) => ({ kind, shard, at, delay: at - now });
+  return [...reconcile.map(alarm('reconcile')), ...recalculate.map(alarm('recalculate'))];
+}

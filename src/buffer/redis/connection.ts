@@ -1,0 +1,99 @@
+import { Redis, type RedisOptions } from 'ioredis';
+
+import { BufferUnavailableError } from '../../errors';
+import type { RedisConnections } from './redis-buffer';
+import { defineScripts } from './scripts';
+
+/** What the user gave: a client, options, or a URL. */
+export type RedisSource = Redis | RedisOptions | string;
+
+/** Milliseconds a worker's call may take: it moves thousands of targets. */
+const WORKER_TIMEOUT = 30_000;
+
+/** The connection options behind what the user gave. */
+export function redisOptionsOf(source: RedisSource): RedisOptions {
+  if (typeof source === 'string') return new Redis(source, { lazyConnect: true }).options;
+  return source instanceof Object && 'options' in source && 'duplicate' in source ? source.options : (source as RedisOptions);
+}
+
+/**
+ * Opens the two connections of the buffer. Neither resends a command whose reply was lost, and neither queues commands
+ * while disconnected: a call fails fast, and what it did is found out by asking.
+ *
+ * @throws BufferUnavailableError when Redis does not answer within `attachTimeout`
+ */
+export async function openConnections(source: RedisSource, timeouts: { readonly redisTimeout: number; readonly attachTimeout: number }, onError: (error: unknown) => void): Promise<RedisConnections> {
+  const base: RedisOptions = {
+    ...redisOptionsOf(source),
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    // The ready check is a command, and would be subject to the writers' time limit.
+    enableReadyCheck: false,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    // A master that was demoted answers READONLY until we reconnect.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
+  };
+  const writer = new Redis({ ...base, commandTimeout: timeouts.redisTimeout });
+  const worker = new Redis({ ...base, commandTimeout: WORKER_TIMEOUT });
+  for (const redis of [writer, worker]) {
+    redis.on('error', onError);
+    defineScripts(redis);
+  }
+  try {
+    await within(Promise.all([writer, worker].map(connected)), timeouts.attachTimeout, base);
+    return { writer, worker };
+  } catch (error) {
+    writer.disconnect();
+    worker.disconnect();
+    throw error;
+  }
+}
+
+/** Resolves at the first successful connection, however many attempts it takes. */
+async function connected(redis: Redis): Promise<void> {
+  const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
+  redis.connect().catch(() => undefined);
+  await ready;
+  await redis.ping();
+}
+
+async function within(work: Promise<unknown>, milliseconds: number, { host = 'localhost', port = 6379, path }: RedisOptions): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const where = path ?? `${host}:${port}`;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const advice = 'Start it, correct the `redis` option, or raise `attachTimeout`.';
+      reject(new BufferUnavailableError(`Redis at ${where} did not answer within ${milliseconds} ms. ${advice}`, { where, milliseconds }));
+    }, milliseconds);
+  });
+  try {
+    await Promise.race([work, expired]);
+  } catch (cause) {
+    if (cause instanceof BufferUnavailableError) throw cause;
+    throw new BufferUnavailableError(`Redis at ${where} refused: ${(cause as Error).message}`, { where }, { cause });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Warns of an eviction policy under which Redis may drop pending deltas. */
+export async function evictionPolicy(redis: Redis): Promise<string | null> {
+  try {
+    const [, policy] = (await redis.config('GET', 'maxmemory-policy')) as [string, string];
+    return policy;
+  } catch {
+    return null; // Managed services forbid CONFIG.
+  }
+}
+
+/** Ends both connections: politely while they work, at once otherwise. */
+export async function closeConnections({ writer, worker }: RedisConnections): Promise<void> {
+  await Promise.all(
+    [writer, worker].map(async (redis) => {
+      if (redis.status !== 'ready') redis.disconnect();
+      else await redis.quit().catch(() => redis.disconnect());
+    }),
+  );
+}

@@ -1,0 +1,27 @@
+/** Names of the keys of one shard; what each holds is described at the head of `lua/lib.lua`. */
+export type ShardKey =
+  | 'meta'
+  | 'pending'
+  | 'due'
+  | 'columns'
+  | 'recalc'
+  | 'barriers'
+  | 'watches'
+  | 'logs'
+  | 'failed'
+  | 'intents'
+  | 'intentTimes'
+  | 'batches'
+  | 'claims'
+  | 'claimed';
+
+/** Version of what the keys hold; part of every key, so that incompatible releases never meet in one key. */
+const FORMAT = 1;
+
+/**
+ * One key of one shard. All keys of a shard carry one hash tag, so that they live in one Redis Cluster slot; the
+ * installation keeps two databases in one Redis apart.
+ */
+export function shardKey(prefix: string, installation: string, shard: number, key: ShardKey): string {
+  return `{${prefix}:${installation}:${shard}}:${FORMAT}:${key}`;
+}

@@ -1,0 +1,125 @@
+-- Sets pending to what is missing, where the same watch still stands, and ends the watch.
+-- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents
+-- ARGV: token, window, snapshot xmin, xmax, in progress (JSON), consume 0|1, dry 0|1,
+--       recounts (JSON [[target, present 0|1, rearm ms or -1, [column, missing, ...]], ...])
+-- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...}}
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10] }
+local token, window, xmin, xmax = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local consume, dry = ARGV[6] == '1', ARGV[7] == '1'
+local now, alarms, outcomes, in_progress = clock(), new_alarms(), {}, {}
+for _, id in ipairs(cjson.decode(ARGV[5])) do in_progress[id] = true end
+
+local function visible(id)
+  local number = tonumber(id)
+  return number ~= nil and (number < xmin or (number < xmax and not in_progress[id]))
+end
+
+-- Open intents that the snapshot has seen: their deltas are in the truth already.
+local seen = {}
+local stored = redis.call('HGETALL', K.intents)
+for i = 1, #stored, 2 do
+  if visible(stored[i]) then table.insert(seen, { id = stored[i], deltas = cjson.decode(stored[i + 1]), changed = false }) end
+end
+
+-- Takes a column of a target out of the seen intents: a later confirm adds it no more (absorb).
+local function absorb(target, column)
+  local absorbed = {}
+  for _, intent in ipairs(seen) do
+    for _, delta in ipairs(intent.deltas) do
+      if delta[1] == target then
+        local kept = {}
+        for i = 1, #delta[5], 2 do
+          if delta[5][i] == column then
+            table.insert(absorbed, delta[5][i + 1])
+            intent.changed = true
+          else
+            table.insert(kept, delta[5][i])
+            table.insert(kept, delta[5][i + 1])
+          end
+        end
+        if not dry then delta[5] = kept end
+      end
+    end
+  end
+  return absorbed
+end
+
+local function unseen_of(log)
+  local unseen, any = {}, false
+  for id, column, amount in string.gmatch(log, '([^/;]+)/([^/;]+)/([^/;]+);') do
+    if not visible(id) then
+      unseen[column] = unseen[column] or {}
+      table.insert(unseen[column], amount)
+      any = true
+    end
+  end
+  return unseen, any
+end
+
+local function set_pending(target, column, missing, amounts)
+  redis.call('HDEL', K.pending, target .. '/' .. column)
+  local fits = add_amount(K, target, column, missing)
+  for _, amount in ipairs(amounts) do fits = add_amount(K, target, column, amount) and fits end
+  if not fits then request_recalculation(K, target, now, '0', alarms) end
+  if redis.call('HGET', K.pending, target .. '/' .. column) == '0' then redis.call('HDEL', K.pending, target .. '/' .. column) end
+end
+
+local by_kind = field_cache(K)
+
+local function drop(target)
+  local fields = pending_of(K, target, by_kind)
+  if #fields > 0 then redis.call('HDEL', K.pending, unpack(fields)) end
+  redis.call('ZREM', K.due, target)
+  redis.call('ZREM', K.recalc, target)
+  redis.call('HDEL', K.barriers, target)
+  redis.call('HDEL', K.failed, target)
+end
+
+local function settle(target)
+  local dirty = false
+  local _, values = pending_of(K, target, by_kind)
+  for _, value in ipairs(values) do dirty = dirty or value end
+  redis.call('HDEL', K.failed, target)
+  if dirty then make_due(K, target, window_start(now, window), alarms) else redis.call('ZREM', K.due, target) end
+end
+
+for _, recount in ipairs(cjson.decode(ARGV[8])) do
+  local target, present, rearm, missing = unpack(recount)
+  if standing_token(K, target, now) ~= token then
+    table.insert(outcomes, { 0, {} })
+  else
+    local unseen, any_unseen = unseen_of(redis.call('HGET', K.logs, target) or '')
+    redis.call('HDEL', K.watches, target)
+    redis.call('HDEL', K.logs, target)
+    local known = {}
+    for i = 1, #missing, 2 do
+      local column = missing[i]
+      local before = redis.call('HGET', K.pending, target .. '/' .. column) or '0'
+      table.insert(known, { before, unseen[column] or {}, absorb(target, column) })
+      if not dry then set_pending(target, column, missing[i + 1], unseen[column] or {}) end
+    end
+    if not dry then
+      by_kind = field_cache(K)
+      if present == 0 then drop(target) else settle(target) end
+      if consume then
+        redis.call('ZREM', K.recalc, target)
+        redis.call('HDEL', K.barriers, target)
+        if any_unseen and rearm >= 0 then
+          local at = recalculation_time(now, rearm, window)
+          redis.call('ZADD', K.recalc, at, target)
+          alarms.recalculate[at] = true
+        end
+      end
+    end
+    table.insert(outcomes, { 1, known })
+  end
+end
+
+if not dry then
+  redis.call('HINCRBY', K.meta, 'version', 1)
+  for _, intent in ipairs(seen) do
+    if intent.changed then redis.call('HSET', K.intents, intent.id, cjson.encode(intent.deltas)) end
+  end
+end
+local result = returned_alarms(now, alarms)
+return { result[1], result[2], result[3], outcomes }

@@ -1,0 +1,155 @@
+-- Shared by all functions of a shard; put in front of each of them by scripts.ts.
+-- K names the keys that the calling function received: pending, due, columns, recalc, barriers, watches, logs,
+-- failed, intents, intentTimes, batches, claims, claimed, meta.
+--
+--   pending      hash   '<target>/<column>' -> amount, '<target>/@<column>' -> touch time in ms
+--   columns      set    '<kind>/<column>', '<kind>/@<column>': which fields a target of that kind may have
+--   due          zset   target -> ms
+--   recalc       zset   target -> ms: a recalculation is requested
+--   barriers     hash   target -> transaction id that must be over before any recalculation
+--   watches      hash   target -> '<token> <expires ms>'
+--   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the watch stands
+--   failed       hash   target -> reason: parked, not due
+--   intents      hash   id -> JSON [[target, wait, batchSize, recalculateIn or -1, [column, amount, ...], [touch, ...]], ...]
+--   intentTimes  zset   id -> ms
+--   batches      hash   id -> JSON [epoch, claimed ms, [[target, [column, amount, ...], [touch, ms, ...]], ...]]
+--   claims       zset   batch id -> ms
+--   claimed      hash   target -> number of unacknowledged batches that hold it
+--   meta         hash   epoch, version
+-- Amounts are decimal strings and only HINCRBY adds them: Lua's numbers are exact to 2^53 only.
+
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local function window_end(time, window)
+  return math.ceil(time / window) * window
+end
+
+local function window_start(time, window)
+  return math.floor(time / window) * window
+end
+
+local function recalculation_time(now, delay, window)
+  local coarse = math.min(60 * window, math.max(window, math.floor(delay / 10 / window) * window))
+  return window_end(now + delay, coarse)
+end
+
+local function kind_of(target)
+  return string.match(target, '^(.*):')
+end
+
+-- Alarms are collected per distinct time, and returned as {now, {reconcile times}, {recalculate times}}.
+local function new_alarms()
+  return { reconcile = {}, recalculate = {} }
+end
+
+local function returned_alarms(now, alarms)
+  local reconcile, recalculate = {}, {}
+  for at in pairs(alarms.reconcile) do reconcile[#reconcile + 1] = at end
+  for at in pairs(alarms.recalculate) do recalculate[#recalculate + 1] = at end
+  return { now, reconcile, recalculate }
+end
+
+-- A watch that has expired is none.
+local function standing_token(K, target, now)
+  local watch = redis.call('HGET', K.watches, target)
+  if not watch then return nil end
+  local token, expires = string.match(watch, '^(%S+) (%d+)$')
+  if tonumber(expires) <= now then return nil end
+  return token
+end
+
+-- Requests a recalculation with a later snapshot: ends the watch; barrier '' is none.
+local function request_recalculation(K, target, at, barrier, alarms)
+  local before = redis.call('ZSCORE', K.recalc, target)
+  if not before or tonumber(before) > at then
+    redis.call('ZADD', K.recalc, at, target)
+    alarms.recalculate[at] = true
+  end
+  redis.call('HDEL', K.watches, target)
+  redis.call('HDEL', K.logs, target)
+  if barrier ~= '' then
+    local standing = redis.call('HGET', K.barriers, target)
+    if not standing or tonumber(standing) < tonumber(barrier) then redis.call('HSET', K.barriers, target, barrier) end
+  end
+end
+
+-- Adds an amount to one field; false when the sum leaves int64 (nothing is changed then).
+local function add_amount(K, target, column, amount)
+  local field = target .. '/' .. column
+  local sum = redis.pcall('HINCRBY', K.pending, field, amount)
+  if type(sum) == 'table' then return false end
+  if sum == tonumber(amount) then redis.call('SADD', K.columns, kind_of(target) .. '/' .. column) end
+  return math.abs(sum)
+end
+
+local function add_touch(K, target, column, time)
+  local field = target .. '/@' .. column
+  local before = redis.call('HGET', K.pending, field)
+  if not before then redis.call('SADD', K.columns, kind_of(target) .. '/@' .. column) end
+  if not before or tonumber(before) < time then redis.call('HSET', K.pending, field, text(time)) end
+end
+
+-- Makes a target due; a due time only ever moves earlier.
+local function make_due(K, target, at, alarms)
+  local before = redis.call('ZSCORE', K.due, target)
+  if before and tonumber(before) <= at then return end
+  redis.call('ZADD', K.due, at, target)
+  alarms.reconcile[at] = true
+end
+
+-- Makes the deltas of one intent pending.
+local function add_deltas(K, id, deltas, now, window, alarms)
+  local any_watch = redis.call('EXISTS', K.watches) == 1
+  for _, delta in ipairs(deltas) do
+    local target, wait, batch_size, recalculate_in, amounts, touches = unpack(delta)
+    local watched = any_watch and standing_token(K, target, now)
+    local biggest, overflow = 0, false
+    for i = 1, #amounts, 2 do
+      local sum = add_amount(K, target, amounts[i], amounts[i + 1])
+      if not sum then overflow = true else biggest = math.max(biggest, sum) end
+      if watched then redis.call('HSET', K.logs, target, (redis.call('HGET', K.logs, target) or '') .. id .. '/' .. amounts[i] .. '/' .. amounts[i + 1] .. ';') end
+    end
+    for i = 1, #touches do add_touch(K, target, touches[i], now) end
+    if redis.call('HEXISTS', K.failed, target) == 0 then
+      local at = window_end(now + wait, window)
+      if batch_size > 0 and biggest >= batch_size then at = window_start(now, window) end
+      make_due(K, target, at, alarms)
+    end
+    if recalculate_in >= 0 then
+      local at = recalculation_time(now, recalculate_in, window)
+      if redis.call('ZADD', K.recalc, 'NX', at, target) == 1 then alarms.recalculate[at] = true end
+    end
+    if overflow then request_recalculation(K, target, now, '0', alarms) end
+  end
+end
+
+-- The fields a target of each kind may have, read once per call.
+local function field_cache(K)
+  local by_kind = {}
+  for _, member in ipairs(redis.call('SMEMBERS', K.columns)) do
+    local kind, column = string.match(member, '^(.*)/([^/]*)$')
+    by_kind[kind] = by_kind[kind] or {}
+    table.insert(by_kind[kind], column)
+  end
+  return by_kind
+end
+
+-- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
+local function pending_of(K, target, by_kind)
+  local columns = by_kind[kind_of(target)] or {}
+  if #columns == 0 then return {}, {}, columns end
+  local fields = {}
+  for i, column in ipairs(columns) do fields[i] = target .. '/' .. column end
+  return fields, redis.call('HMGET', K.pending, unpack(fields)), columns
+end
+
+local function release_claim(K, target)
+  if redis.call('HINCRBY', K.claimed, target, -1) <= 0 then redis.call('HDEL', K.claimed, target) end
+end

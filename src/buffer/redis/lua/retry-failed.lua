@@ -1,0 +1,14 @@
+-- Makes parked targets due again.
+-- KEYS: due, failed   ARGV: window, target, ... (none: all)   Returns: {now, {reconcile times}, {}, count}
+local K = { due = KEYS[1], failed = KEYS[2] }
+local now, alarms, count, targets = clock(), new_alarms(), 0, {}
+for i = 2, #ARGV do targets[#targets + 1] = ARGV[i] end
+if #targets == 0 then targets = redis.call('HKEYS', K.failed) end
+for _, target in ipairs(targets) do
+  if redis.call('HDEL', K.failed, target) == 1 then
+    make_due(K, target, window_start(now, tonumber(ARGV[1])), alarms)
+    count = count + 1
+  end
+end
+local result = returned_alarms(now, alarms)
+return { result[1], result[2], result[3], count }

@@ -1,0 +1,134 @@
+import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
+
+import { contributionOf, waitOf } from '../counter/contribution';
+import type { Contribution, Counter, Definitions, Row } from '../counter/definition';
+import { captureUpdate, captureUpsert } from './lock-and-read';
+import type { OpenTransaction } from './open-transaction';
+import { isRelevant, planSources, protectOverwrite, type SourcePlan } from './plan';
+import { executeReturning, type Returned, type RowChange } from './returning';
+import type { Transactions } from './transactions';
+import type { WriteBuilder, WriteResult } from './write-builder';
+
+export interface CaptureOptions {
+  /** Milliseconds a delta may wait when its counter does not say. */
+  readonly wait: number;
+  /** Milliseconds until the recalculation after a write when the counter does not say. */
+  readonly recalculationDelay: number;
+  readonly onUnknownType: (counter: Counter, type: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** PostgreSQL 18 returns old rows itself; before, updates lock and read them first. */
+const RETURNS_OLD = 18;
+
+/** Turns the writes of one DataSource into deltas of the transactions they run in. */
+export class Capture {
+  readonly #dataSource: DataSource;
+  readonly #transactions: Transactions;
+  readonly #options: CaptureOptions;
+  readonly #plans: ReadonlyMap<EntityMetadata, SourcePlan>;
+  readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
+
+  constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: CaptureOptions) {
+    this.#dataSource = dataSource;
+    this.#transactions = transactions;
+    this.#options = options;
+    this.#plans = planSources(definitions);
+    this.#counterColumns = definitions.counterColumnsOf;
+  }
+
+  /** The hook for `hookWrites`: `null` for writes that feed no counter. */
+  hook(builder: WriteBuilder, execute: () => Promise<WriteResult>): Promise<WriteResult> | null {
+    const { expressionMap } = builder;
+    if (expressionMap.mainAlias?.hasMetadata !== true) return null;
+    const { metadata } = expressionMap.mainAlias;
+    if (expressionMap.onUpdate !== undefined) protectOverwrite(expressionMap, this.#counterColumns.get(metadata) ?? new Set());
+    const plan = this.#plans.get(metadata);
+    if (plan === undefined || !isRelevant(plan, builder)) return null;
+    return this.#inTransaction(builder, (runner, transaction) => this.#capture(builder, plan, runner, transaction, execute));
+  }
+
+  /** A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. */
+  async #inTransaction(builder: WriteBuilder, work: (runner: QueryRunner, transaction: OpenTransaction) => Promise<WriteResult>): Promise<WriteResult> {
+    const given = builder.queryRunner;
+    const runner = given ?? this.#dataSource.createQueryRunner();
+    builder.queryRunner = runner;
+    const open = this.#transactions.current(runner);
+    try {
+      if (open !== undefined) return await work(runner, open);
+      await runner.startTransaction();
+      const result = await work(runner, this.#begun(runner));
+      await runner.commitTransaction();
+      return result;
+    } catch (error) {
+      // As TypeORM does: the first error counts, whatever becomes of the ROLLBACK.
+      if (open === undefined && runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      throw error;
+    } finally {
+      builder.queryRunner = given;
+      if (given === undefined) await runner.release();
+    }
+  }
+
+  #begun(runner: QueryRunner): OpenTransaction {
+    const begun = this.#transactions.current(runner);
+    if (begun === undefined) throw new Error('typeorm-counter-cache: its subscriber did not see the start of a transaction; is `dataSource.subscribers` replaced after attach?');
+    return begun;
+  }
+
+  async #capture(
+    builder: WriteBuilder,
+    plan: SourcePlan,
+    runner: QueryRunner,
+    transaction: OpenTransaction,
+    execute: () => Promise<WriteResult>,
+  ): Promise<WriteResult> {
+    const { result, changes, transactionId } = await this.#execute(builder, plan, runner, execute);
+    transaction.id ??= transactionId;
+    try {
+      for (const change of changes) for (const counter of plan.counters) this.#record(transaction, counter, change);
+    } catch (error) {
+      transaction.refuse(error as Error);
+      throw error;
+    }
+    return result;
+  }
+
+  #execute(builder: WriteBuilder, plan: SourcePlan, runner: QueryRunner, execute: () => Promise<WriteResult>): Promise<Returned> {
+    const { queryType, onUpdate } = builder.expressionMap;
+    const upsert = queryType === 'insert' && onUpdate !== undefined;
+    if (queryType === 'delete' || (queryType === 'insert' && !upsert)) return executeReturning(builder, plan, 'row', execute);
+    if (this.#returnsOld()) return executeReturning(builder, plan, 'old-and-new', execute);
+    return upsert ? captureUpsert(runner, builder, plan, execute) : captureUpdate(runner, builder, plan, execute);
+  }
+
+  #returnsOld(): boolean {
+    const { version } = this.#dataSource.driver as { version?: string };
+    return Number.parseInt(version ?? '', 10) >= RETURNS_OLD;
+  }
+
+  #record(transaction: OpenTransaction, counter: Counter, { before, after }: RowChange): void {
+    const old = this.#contribution(counter, before);
+    const now = this.#contribution(counter, after);
+    if (old !== null && now !== null && old.target === now.target && old.column === now.column && old.amount === now.amount) return;
+    if (old !== null && before !== null) this.#add(transaction, old, -old.amount, before);
+    if (now !== null && after !== null) this.#add(transaction, now, now.amount, after);
+  }
+
+  #contribution(counter: Counter, row: Row | null): Contribution | null {
+    return row === null ? null : contributionOf(counter, row, this.#options.onUnknownType);
+  }
+
+  #add(transaction: OpenTransaction, { counter, target, column, touch }: Contribution, amount: bigint, row: Row): void {
+    const { recalculation, batchSize } = counter;
+    transaction.record({
+      target,
+      column: column.name,
+      amount,
+      touch: touch?.name ?? null,
+      wait: waitOf(counter, row, this.#options.wait, this.#options.onError),
+      batchSize: batchSize === null ? 0 : Number(BigInt(batchSize) * 10n ** BigInt(column.scale)),
+      recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
+    });
+  }
+}

@@ -1,0 +1,117 @@
+import { byShard } from '../buffer/shard';
+import type { Alarm, DeltaBuffer, Intent } from '../buffer/buffer';
+import type { Durability } from '../options';
+import { LostTargets } from './lost-targets';
+import type { OpenTransaction } from './open-transaction';
+
+/** What the hand-off needs of the library around it. */
+export interface HandOffOptions {
+  readonly durability: Durability;
+  /** The buffer, once the installation is known; rejects while our tables are missing. */
+  readonly buffer: () => Promise<DeltaBuffer>;
+  /** Adds alarms; never rejects. */
+  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
+  readonly memoryQueue: number;
+  readonly onDegraded: (error: unknown) => void;
+  readonly onRecovered: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Intents of one transaction by shard, between announce and confirm. */
+type Announced = ReadonlyMap<number, Intent>;
+
+/**
+ * Takes what a transaction captured to the buffer: announces it right before COMMIT, and afterwards confirms, discards,
+ * or, when the outcome is unknown, leaves it to the sweep. Nothing after COMMIT throws or is awaited by the caller (I5).
+ */
+export class HandOff {
+  readonly #options: HandOffOptions;
+  readonly #announced = new WeakMap<OpenTransaction, Announced>();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #lost: LostTargets;
+
+  constructor(options: HandOffOptions) {
+    this.#options = options;
+    this.#lost = new LostTargets(options);
+  }
+
+  /**
+   * Before COMMIT. In `guarded` it announces one intent per touched shard, concurrently. An announcement that fails or
+   * times out does not fail the transaction: it may have arrived all the same, which the confirm finds out.
+   *
+   * @throws TablesMissingError, and whatever else keeps the buffer from being opened
+   */
+  async announce(transaction: OpenTransaction): Promise<void> {
+    const deltas = transaction.deltas();
+    if (deltas.length === 0 || transaction.id === null) return;
+    const { id } = transaction;
+    const buffer = await this.#options.buffer();
+    const groups = byShard(deltas, ({ target }) => target, buffer.shards);
+    const intents = new Map([...groups].map(([shard, group]) => [shard, { id, deltas: group }]));
+    this.#announced.set(transaction, intents);
+    if (this.#options.durability === 'relaxed') return;
+    const results = await Promise.allSettled([...intents].map(([shard, intent]) => buffer.announce(shard, intent)));
+    const failure = results.find((result) => result.status === 'rejected');
+    if (failure === undefined) this.#options.onRecovered();
+    else this.#options.onDegraded(failure.reason);
+  }
+
+  /** After a successful COMMIT. */
+  confirm(transaction: OpenTransaction): void {
+    for (const [shard, intent] of this.#take(transaction)) this.#run(this.#confirmShard(shard, intent));
+  }
+
+  /** After a rollback: forgets what was announced. What fails here is swept later, and recalculated needlessly. */
+  discard(transaction: OpenTransaction): void {
+    if (this.#options.durability === 'relaxed') return;
+    for (const [shard, intent] of this.#take(transaction)) {
+      this.#run(this.#options.buffer().then((buffer) => buffer.discard(shard, intent.id)).catch(() => undefined));
+    }
+  }
+
+  /** Resolves when everything captured so far has reached the buffer. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    await this.#lost.settled();
+  }
+
+  /** Waits for what is under way, then gives up on targets that still could not be handed over; returns those. */
+  async close(): Promise<readonly string[]> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    return this.#lost.close();
+  }
+
+  async #confirmShard(shard: number, intent: Intent): Promise<void> {
+    try {
+      const buffer = await this.#options.buffer();
+      if (this.#options.durability === 'relaxed') {
+        await this.#options.schedule(await buffer.add(shard, intent));
+        return;
+      }
+      const { found, alarms } = await buffer.confirm(shard, intent.id);
+      // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
+      if (!found) this.#lost.add(shard, targetsOf(intent));
+      await this.#options.schedule(alarms);
+    } catch (error) {
+      // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
+      this.#lost.add(shard, targetsOf(intent));
+      this.#options.onDegraded(error);
+    }
+  }
+
+  #take(transaction: OpenTransaction): Announced {
+    const intents = this.#announced.get(transaction) ?? new Map<number, Intent>();
+    this.#announced.delete(transaction);
+    return intents;
+  }
+
+  #run(work: Promise<void>): void {
+    const tracked = work.catch(this.#options.onError).finally(() => this.#underWay.delete(tracked));
+    this.#underWay.add(tracked);
+  }
+}
+
+function targetsOf(intent: Intent): string[] {
+  return intent.deltas.map(({ target }) => target);
+}

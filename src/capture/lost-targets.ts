@@ -1,0 +1,104 @@
+import type { Alarm, DeltaBuffer } from '../buffer/buffer';
+
+interface LostTargetsOptions {
+  readonly buffer: () => Promise<DeltaBuffer>;
+  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  readonly memoryQueue: number;
+  readonly onRecovered: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Milliseconds between attempts to reach the buffer again. */
+const RETRY = 500;
+
+/** Targets per request. */
+const CHUNK = 1_000;
+
+/**
+ * Targets whose committed delta could not be handed to the buffer. They are kept in memory, bounded, until a
+ * recalculation of them can be requested.
+ */
+export class LostTargets {
+  readonly #options: LostTargetsOptions;
+  readonly #targets = new Map<number, Set<string>>();
+  #size = 0;
+  #overflowed = false;
+  #timer: NodeJS.Timeout | null = null;
+  #drain: Promise<void> | null = null;
+
+  constructor(options: LostTargetsOptions) {
+    this.#options = options;
+  }
+
+  add(shard: number, targets: readonly string[]): void {
+    const kept = this.#targets.get(shard) ?? new Set();
+    this.#targets.set(shard, kept);
+    for (const target of targets) {
+      if (kept.has(target)) continue;
+      if (this.#size >= this.#options.memoryQueue) {
+        this.#reportOverflow();
+        return;
+      }
+      kept.add(target);
+      this.#size += 1;
+    }
+    void this.#start();
+  }
+
+  /** Resolves when every target has been requested. */
+  async settled(): Promise<void> {
+    while (this.#size > 0) {
+      await this.#start();
+      if (this.#size > 0) await new Promise((resolve) => setTimeout(resolve, RETRY));
+    }
+  }
+
+  /** One last attempt; returns the targets that are lost. */
+  async close(): Promise<readonly string[]> {
+    if (this.#size > 0) await this.#start();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    return [...this.#targets.values()].flatMap((targets) => [...targets]);
+  }
+
+  #start(): Promise<void> {
+    this.#drain ??= this.#request().finally(() => {
+      this.#drain = null;
+    });
+    return this.#drain;
+  }
+
+  async #request(): Promise<void> {
+    try {
+      for (const [shard, targets] of this.#targets) {
+        while (targets.size > 0) await this.#requestChunk(shard, targets);
+        this.#targets.delete(shard);
+      }
+      this.#overflowed = false;
+      this.#options.onRecovered();
+    } catch {
+      this.#timer ??= setTimeout(() => {
+        this.#timer = null;
+        void this.#start();
+      }, RETRY).unref();
+    }
+  }
+
+  async #requestChunk(shard: number, targets: Set<string>): Promise<void> {
+    const chunk = [...targets].slice(0, CHUNK);
+    const buffer = await this.#options.buffer();
+    // No barrier: the transactions that changed these targets are over.
+    const alarms = await buffer.request(shard, chunk, { barrier: 0n, delay: 0 });
+    for (const target of chunk) targets.delete(target);
+    this.#size -= chunk.length;
+    await this.#options.schedule(alarms);
+  }
+
+  #reportOverflow(): void {
+    if (this.#overflowed) return;
+    this.#overflowed = true;
+    this.#options.onError(
+      new Error(`more than ${this.#options.memoryQueue} targets wait for a recalculation (option memoryQueue); further ones are forgotten: run counters.recalculate() once Redis answers again`),
+    );
+  }
+}

@@ -1,0 +1,36 @@
+/** A statement that begins, divides or ends a transaction. */
+export type TransactionCommand =
+  | { readonly kind: 'begin' | 'commit' | 'rollback' }
+  | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string };
+
+/** How every transaction command begins; all other statements are passed over at once. */
+const BEGINNINGS = new Set(['beg', 'sta', 'sav', 'rel', 'rol', 'com', 'end', 'abo']);
+
+const NAME = String.raw`("(?:[^"]|"")*"|[\w$]+)`;
+const PATTERNS: readonly (readonly [RegExp, (name: string) => TransactionCommand])[] = [
+  [new RegExp(`^ROLLBACK(?:\\s+(?:WORK|TRANSACTION))?\\s+TO(?:\\s+SAVEPOINT)?\\s+${NAME}`, 'i'), (name) => ({ kind: 'rollback-to', name })],
+  [new RegExp(`^RELEASE(?:\\s+SAVEPOINT)?\\s+${NAME}`, 'i'), (name) => ({ kind: 'release', name })],
+  [new RegExp(`^SAVEPOINT\\s+${NAME}`, 'i'), (name) => ({ kind: 'savepoint', name })],
+  [/^(?:BEGIN|START\s+TRANSACTION)\b/i, () => ({ kind: 'begin' })],
+  [/^(?:COMMIT|END)\b(?!\s+PREPARED)/i, () => ({ kind: 'commit' })],
+  [/^(?:ROLLBACK|ABORT)\b(?!\s+PREPARED)/i, () => ({ kind: 'rollback' })],
+];
+
+/**
+ * Recognises transaction commands by their text. TypeORM's own and raw ones alike pass through `query()`, so one
+ * reading of the text follows both; TypeORM's transaction events miss raw ones, and fire per savepoint.
+ */
+export function transactionCommand(sql: string): TransactionCommand | null {
+  const text = /^[\s/-]/.test(sql) ? sql.replace(/^(?:\s+|--[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '') : sql;
+  if (!BEGINNINGS.has(text.slice(0, 3).toLowerCase())) return null;
+  for (const [pattern, command] of PATTERNS) {
+    const match = pattern.exec(text);
+    if (match !== null) return command(foldName(match[1] ?? ''));
+  }
+  return null;
+}
+
+/** Unquoted names fold to lower case, as PostgreSQL folds them. */
+function foldName(name: string): string {
+  return name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name.toLowerCase();
+}

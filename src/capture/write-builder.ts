@@ -1,0 +1,63 @@
+import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
+
+import { ConfigurationError } from '../errors';
+
+/** What of a write query builder's expression map this library reads, and what it writes (`wheres`, `overwrite`). */
+export interface ExpressionMap {
+  readonly queryType: 'insert' | 'update' | 'delete' | 'soft-delete' | 'restore';
+  readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata };
+  readonly valuesSet?: unknown;
+  readonly onUpdate?: { overwrite?: string[]; columns?: string[] } | undefined;
+  readonly returning: unknown;
+  wheres: { type: 'simple' | 'and' | 'or'; condition: string }[];
+}
+
+/**
+ * TypeORM's Insert-, Update-, Delete- and SoftDeleteQueryBuilder as seen from inside: the members, most of them
+ * protected, that capturing relies on. {@link checkBuilder} tells at attach when a release of TypeORM lacks one.
+ */
+export interface WriteBuilder {
+  readonly expressionMap: ExpressionMap;
+  readonly dataSource?: DataSource;
+  /** TypeORM 0.3's name of `dataSource`. */
+  readonly connection?: DataSource;
+  queryRunner?: QueryRunner | undefined;
+  execute(): Promise<WriteResult>;
+  createReturningExpression(type: 'insert' | 'update' | 'delete'): string;
+  createPropertyPath(metadata: EntityMetadata, values: object): string[];
+  createWhereExpression(): string;
+  replacePropertyNamesForTheWholeQuery(sql: string): string;
+  getQueryAndParameters(): [string, unknown[]];
+  getParameters(): Record<string, unknown>;
+  setParameter(name: string, value: unknown): unknown;
+}
+
+/** The common part of InsertResult, UpdateResult and DeleteResult. */
+export interface WriteResult {
+  raw: unknown;
+}
+
+const MEMBERS = ['execute', 'createReturningExpression', 'createPropertyPath', 'createWhereExpression', 'replacePropertyNamesForTheWholeQuery', 'getQueryAndParameters'] as const;
+
+/** The DataSource of a builder, under whichever name this release of TypeORM keeps it. */
+export function dataSourceOf(builder: Pick<WriteBuilder, 'dataSource' | 'connection'>): DataSource | undefined {
+  return builder.dataSource ?? builder.connection;
+}
+
+/**
+ * One builder of each kind that writes. SoftDeleteQueryBuilder is not exported by TypeORM, so all are taken from
+ * instances.
+ */
+export function writeBuilders(dataSource: DataSource): WriteBuilder[] {
+  const builder = dataSource.manager.createQueryBuilder();
+  return [builder.insert(), builder.update(), builder.delete(), builder.softDelete()] as unknown as WriteBuilder[];
+}
+
+/** @throws ConfigurationError when this release of TypeORM has not what capturing relies on */
+export function checkBuilder(builder: WriteBuilder): void {
+  const missing = MEMBERS.filter((member) => typeof builder[member] !== 'function');
+  if (missing.length === 0 && typeof builder.expressionMap === 'object') return;
+  throw new ConfigurationError([
+    `this release of TypeORM cannot be captured: ${builder.constructor.name} has no ${missing.join(', ') || 'expressionMap'}. Use a release that package.json's peerDependencies name`,
+  ]);
+}

@@ -1,0 +1,138 @@
+import type { EntityManager, EntityMetadata } from 'typeorm';
+
+import type { Where } from './where';
+
+/** A row as the database returns it: database column name → raw driver value. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A source row as user functions see it: own columns hydrated as TypeORM does, no relations. */
+export type SourceEntity = Readonly<Record<string, unknown>>;
+
+/** A column by which source rows refer to a target row. */
+export interface KeyColumn {
+  /** Database column name. */
+  readonly name: string;
+  /** SQL type to cast a key given as text to, e.g. `integer`, `uuid`. */
+  readonly sqlType: string;
+}
+
+/** One counter column of a target table, with everything that feeds it. */
+export interface CounterColumn {
+  readonly kind: TargetKind;
+  /** Database column name. */
+  readonly name: string;
+  /** Property path on the target entity. */
+  readonly property: string;
+  /** Digits after the decimal point; 0 for integer types. Amounts are integers in units of 10^-scale. */
+  readonly scale: number;
+  /** SQL type, e.g. `integer`, `bigint`, `numeric`. */
+  readonly sqlType: string;
+  /** Every counter that feeds this column (also those that merely may, by a dynamic `column`). */
+  readonly counters: readonly Counter[];
+}
+
+/** A timestamp column written together with a counter. */
+export interface TouchColumn {
+  readonly name: string;
+  readonly property: string;
+  readonly sqlType: string;
+}
+
+/**
+ * A target table together with the key by which sources refer to its rows. All counters of one kind are applied and
+ * recounted together.
+ */
+export interface TargetKind {
+  /** Encoded table path and key columns, see `target.ts`; the prefix of every target id of this kind. */
+  readonly id: string;
+  readonly metadata: EntityMetadata;
+  /** Schema-qualified table path, not escaped. */
+  readonly tablePath: string;
+  readonly keys: readonly KeyColumn[];
+  /** By database column name. */
+  readonly columns: ReadonlyMap<string, CounterColumn>;
+  /** By database column name. */
+  readonly touches: ReadonlyMap<string, TouchColumn>;
+}
+
+/** How source rows of one counter find a target of one kind. */
+export interface CounterTarget {
+  readonly kind: TargetKind;
+  /** Database names of the source's columns that hold the key, in the order of `kind.keys`. */
+  readonly foreignKeys: readonly KeyColumn[];
+  /** The type column and the value that selects this kind; only for polymorphic counters. */
+  readonly type: { readonly column: string; readonly value: string } | null;
+  /** Columns this counter writes, by property of the target; one, unless `column` is dynamic. */
+  readonly columns: ReadonlyMap<string, CounterColumn>;
+  readonly touch: TouchColumn | null;
+}
+
+/** What one counted row adds. */
+export type Amount =
+  | { readonly from: 'constant'; readonly value: number | bigint }
+  | { readonly from: 'column'; readonly column: string }
+  | { readonly from: 'function'; readonly fn: (source: SourceEntity) => unknown };
+
+/** A custom recount; receives the target's entity (loaded by key) and a manager inside the recount's transaction. */
+export type RecountMethod = (target: object, manager: EntityManager) => Promise<number | bigint | string>;
+
+/** One declared cached column, resolved against TypeORM's metadata and frozen. */
+export interface Counter {
+  /** Stable id: the `name` option, or derived from source, relation and column. */
+  readonly name: string;
+  /** For messages: `Post.author → User.postsCount`. */
+  readonly label: string;
+  readonly source: EntityMetadata;
+  /** One for a relation; one per declared type for a polymorphic counter. */
+  readonly targets: readonly CounterTarget[];
+  /** The type column of a polymorphic counter. */
+  readonly typeColumn: string | null;
+  /** Types known to have no target of their own and ignored silently. */
+  readonly ignoredTypes: ReadonlySet<string>;
+  /** The static property, or the function that picks one per row. */
+  readonly column: string | ((source: SourceEntity) => string | null);
+  readonly condition: ((source: SourceEntity) => unknown) | null;
+  readonly where: Where | null;
+  readonly amount: Amount;
+  /** Milliseconds, or a function of the row; `null` takes the default of the configuration. */
+  readonly wait: number | ((source: SourceEntity) => unknown) | null;
+  /** `false`: never scheduled after writes; `null` delay takes the default of the configuration. */
+  readonly recalculation: { readonly delay: number | null } | false;
+  readonly method: RecountMethod | null;
+  readonly batchSize: number | null;
+  /** Database name of the source's delete-date column when soft-deleted rows do not count; otherwise `null`. */
+  readonly deletedColumn: string | null;
+  /** Single-table inheritance: rows count only when the discriminator column holds one of these. */
+  readonly discriminator: { readonly column: string; readonly values: readonly string[] } | null;
+  /** Database columns of the source whose change can change a contribution. */
+  readonly relevant: ReadonlySet<string>;
+  /** Database columns to read from a row in order to compute its contribution (a superset of `relevant`). */
+  readonly needs: readonly string[];
+  /** Whether a recount can be expressed in SQL. */
+  readonly sql: boolean;
+  /** Builds what user functions see. */
+  readonly hydrate: (row: Row) => SourceEntity;
+  /** Digest of the declaration; changes when the meaning of the counter changes. */
+  readonly hash: string;
+}
+
+/** What one source row adds to one column of one target, in units of 10^-scale of that column. */
+export interface Contribution {
+  readonly counter: Counter;
+  readonly column: CounterColumn;
+  readonly touch: TouchColumn | null;
+  /** Encoded target id. */
+  readonly target: string;
+  readonly amount: bigint;
+}
+
+/** All counters of one DataSource, resolved. */
+export interface Definitions {
+  readonly counters: readonly Counter[];
+  /** By `TargetKind.id`. */
+  readonly kinds: ReadonlyMap<string, TargetKind>;
+  /** Counters fed by rows written through this metadata (its own, its parents' in the same table, its children's). */
+  readonly countersOf: ReadonlyMap<EntityMetadata, readonly Counter[]>;
+  /** Database names of the counter columns in the table of this metadata (parents and children of an STI table included). */
+  readonly counterColumnsOf: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
+}

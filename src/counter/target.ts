@@ -1,0 +1,72 @@
+/** Characters with a meaning in ids, in buffer keys, or in text protocols. */
+// oxlint-disable-next-line no-control-regex -- control characters are what it looks for
+const RESERVED = /[%:,/@;\u0000-\u001f\u007f]/g;
+
+/** Escapes one component of an id, percent style. */
+function encode(component: string): string {
+  return component.replace(RESERVED, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+}
+
+function decode(component: string): string {
+  return component.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+/** Escapes a database column name for use in buffer keys and fields. */
+export function encodeColumn(name: string): string {
+  return encode(name);
+}
+
+/** The inverse of {@link encodeColumn}. */
+export function decodeColumn(encoded: string): string {
+  return decode(encoded);
+}
+
+/** Id of a target kind: `<table path>:<key columns>`, each component escaped. */
+export function kindId(tablePath: string, keyColumns: readonly string[]): string {
+  return `${encode(tablePath)}:${keyColumns.map(encode).join(',')}`;
+}
+
+/**
+ * Id of a target row: `<kind id>:<key values>`, or `null` when a value is NULL (then there is no target).
+ * `values` are texts as {@link keyText} makes them, in the order of the kind's keys.
+ */
+export function targetId(kind: string, values: readonly (string | null)[]): string | null {
+  const encoded: string[] = [];
+  for (const value of values) {
+    if (value === null) return null;
+    encoded.push(encode(value));
+  }
+  return `${kind}:${encoded.join(',')}`;
+}
+
+/** The kind id that a target id starts with. */
+export function kindIdOf(target: string): string {
+  return target.slice(0, target.lastIndexOf(':'));
+}
+
+/** The key values of a target id, as text. */
+export function keyValuesOf(target: string): readonly string[] {
+  return target
+    .slice(target.lastIndexOf(':') + 1)
+    .split(',')
+    .map(decode);
+}
+
+/**
+ * A raw driver value of a key column as text, the same whichever way it was read; `null` for NULL.
+ * With the column's SQL type, spellings that PostgreSQL holds equal become one (upper-case uuids, padded characters).
+ */
+export function keyText(value: unknown, sqlType = ''): string | null {
+  const text = rawText(value);
+  if (text === null) return null;
+  if (sqlType === 'uuid') return text.toLowerCase();
+  return sqlType === 'bpchar' ? text.replace(/ +$/, '') : text;
+}
+
+function rawText(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Uint8Array) return `\\x${Buffer.from(value).toString('hex')}`;
+  if (typeof value === 'object') return JSON.stringify(value);
+  return String(value);
+}

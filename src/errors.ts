@@ -1,0 +1,56 @@
+/** Stable identifiers of the errors this library throws. */
+export type ErrorCode = 'CONFIGURATION' | 'BAD_AMOUNT' | 'TABLES_MISSING' | 'BUFFER_UNAVAILABLE' | 'CLOSED' | 'STATE_MISMATCH';
+
+/**
+ * Root of every error this library throws.
+ *
+ * `code` is stable across releases; `context` carries the values that the message mentions.
+ */
+export class CounterCacheError extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly context: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = new.target.name;
+  }
+}
+
+/** Declarations or options are wrong; `problems` lists every mistake found, each with its remedy. */
+export class ConfigurationError extends CounterCacheError {
+  constructor(readonly problems: readonly string[]) {
+    const list = problems.map((problem) => `  - ${problem}`).join('\n');
+    super('CONFIGURATION', `typeorm-counter-cache: ${problems.length} configuration problem(s):\n${list}`, { problems });
+  }
+}
+
+/** A counted row yields an amount that its counter column cannot hold exactly; the write is rejected before COMMIT. */
+export class AmountError extends CounterCacheError {
+  constructor(message: string, context: Readonly<Record<string, unknown>>) {
+    super('BAD_AMOUNT', message, context);
+  }
+}
+
+/** The library's own tables do not exist yet; `sql` creates them. */
+export class TablesMissingError extends CounterCacheError {
+  constructor(
+    readonly sql: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      'TABLES_MISSING',
+      `typeorm-counter-cache: its tables are missing. Run a migration with this SQL (or let \`synchronize\` create them by listing \`counterCacheEntities\` among the entities):\n${sql}`,
+      { sql },
+      options,
+    );
+  }
+}
+
+/** The buffer (Redis) could not be reached in the configured time. */
+export class BufferUnavailableError extends CounterCacheError {
+  constructor(message: string, context: Readonly<Record<string, unknown>> = {}, options?: ErrorOptions) {
+    super('BUFFER_UNAVAILABLE', message, context, options);
+  }
+}

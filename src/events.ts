@@ -1,0 +1,77 @@
+import { EventEmitter } from 'node:events';
+
+/** One column of one target, before and after. Values are in units of the column; decimals keep the column's scale. */
+export interface ColumnChange {
+  /** Name of the target's entity. */
+  readonly entity: string;
+  /** Key of the target, as text; several parts joined by a comma. */
+  readonly id: string;
+  /** Property of the counter column. */
+  readonly column: string;
+  readonly before: string;
+  readonly after: string;
+}
+
+/** A column that a recalculation found wrong. `wrong` is the column plus everything pending, `right` the truth. */
+export interface Drift {
+  readonly entity: string;
+  readonly id: string;
+  readonly column: string;
+  /** Labels of the counters that feed the column. */
+  readonly counters: readonly string[];
+  readonly wrong: string;
+  readonly right: string;
+}
+
+/** Every event with its payload. */
+export interface CountersEvents {
+  /** A batch was applied. `updates` counts the UPDATE statements on target tables. */
+  reconciled: [{ readonly shard: number; readonly changes: readonly ColumnChange[]; readonly updates: number }];
+  /** Targets were recounted; corrections, if any, are pending. */
+  recalculated: [{ readonly shard: number; readonly checked: number; readonly fixed: number }];
+  /** A recalculation found columns that were wrong. */
+  drift: [{ readonly drifts: readonly Drift[] }];
+  /** The database refused to change a target; its delta is parked until `retryFailed` or a recalculation. */
+  failed: [{ readonly entity: string; readonly id: string; readonly reason: string }];
+  /** The buffer is out of reach; writes go on, their targets will be recalculated. */
+  degraded: [{ readonly error: unknown }];
+  /** The buffer answers again. */
+  recovered: [];
+  /** Something went wrong in the background; nothing is lost unless the error says so. */
+  error: [unknown];
+}
+
+/** Emits the library's events; an `error` without a listener goes to the logger instead of throwing. */
+export class Events {
+  readonly #emitter = new EventEmitter();
+  readonly #report: (error: unknown) => void;
+
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
+  }
+
+  on<Name extends keyof CountersEvents>(name: Name, listener: (...args: CountersEvents[Name]) => void): void {
+    this.#emitter.on(name, listener as (...args: unknown[]) => void);
+  }
+
+  off<Name extends keyof CountersEvents>(name: Name, listener: (...args: CountersEvents[Name]) => void): void {
+    this.#emitter.off(name, listener as (...args: unknown[]) => void);
+  }
+
+  has(name: keyof CountersEvents): boolean {
+    return this.#emitter.listenerCount(name) > 0;
+  }
+
+  /** A listener that throws must not fail the work that it is told about. */
+  emit<Name extends keyof CountersEvents>(name: Name, ...args: CountersEvents[Name]): void {
+    if (name === 'error' && !this.has('error')) {
+      this.#report(args[0]);
+      return;
+    }
+    try {
+      this.#emitter.emit(name, ...args);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+}

@@ -1,0 +1,32 @@
+export { CounterCache, defineCounterCache } from './counter/decorator';
+export type { Counter } from './counter/definition';
+export type { CounterCacheOptions, PolymorphicOptions } from './counter/options';
+export { Counters, type CountersStatus, type FlushFilter, type TargetKey } from './counters';
+export { AmountError, BufferUnavailableError, ConfigurationError, CounterCacheError, type ErrorCode, TablesMissingError } from './errors';
+export type { ColumnChange, CountersEvents, Drift } from './events';
+export type { ReconcileReport } from './jobs/reconcile';
+export type { RecountFilter, RecountReport } from './jobs/recount-run';
+export type { AlarmHandler, RunningScheduler, Scheduler } from './jobs/scheduler';
+export { InProcessScheduler, type InProcessSchedulerOptions } from './jobs/in-process/in-process-scheduler';
+export type { CounterWorker, WorkerOptions } from './jobs/worker';
+export type { CountersOptions } from './options';
+export type {
+  Alarm,
+  Batch,
+  BatchEntry,
+  Claim,
+  ClaimScope,
+  Confirmed,
+  DeltaBuffer,
+  Finalized,
+  Held,
+  Intent,
+  Recount,
+  ShardStatus,
+  Snapshot,
+  TargetDelta,
+  Unapplied,
+  WatchOutcome,
+} from './buffer/buffer';
+export { MemoryBuffer, type MemoryBufferOptions } from './buffer/memory/memory-buffer';
+export { counterCacheEntities } from './sql/tables';

@@ -1,0 +1,87 @@
+import type { DataSource } from 'typeorm';
+
+import type { DeltaBuffer } from './buffer/buffer';
+import { closeConnections, evictionPolicy, openConnections, redisOptionsOf } from './buffer/redis/connection';
+import { type RedisConnections, RedisBuffer } from './buffer/redis/redis-buffer';
+import { ConfigurationError } from './errors';
+import type { Events } from './events';
+import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
+import type { Scheduler } from './jobs/scheduler';
+import type { ResolvedCountersOptions } from './options';
+import { withConnection } from './sql/query';
+import { loadInstallation } from './sql/state';
+import { type TablePaths, tablePaths } from './sql/tables';
+
+/** The parts that exist once our tables can be read. */
+export interface Installation {
+  readonly id: string;
+  readonly tables: TablePaths;
+  readonly buffer: DeltaBuffer;
+  readonly scheduler: Scheduler;
+}
+
+/** Opens buffer and scheduler, and closes those of them that it opened. */
+export class Installer {
+  readonly #dataSource: DataSource;
+  readonly #options: ResolvedCountersOptions;
+  readonly #events: Events;
+  #connections: RedisConnections | null = null;
+  #current: Installation | null = null;
+
+  constructor(dataSource: DataSource, options: ResolvedCountersOptions, events: Events) {
+    this.#dataSource = dataSource;
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /** @throws BufferUnavailableError when Redis does not answer within `attachTimeout` */
+  async connect(): Promise<void> {
+    if (this.#options.buffer !== null) return;
+    // A lost connection is reported by the calls that fail, and comes back by itself.
+    this.#connections = await openConnections(this.#redis(), this.#options, () => undefined);
+    const policy = await evictionPolicy(this.#connections.worker);
+    if (policy !== null && policy !== 'noeviction') {
+      this.#events.emit('error', new ConfigurationError([`Redis has maxmemory-policy ${policy}: an evicted key is a lost count. Set it to noeviction`]));
+    }
+  }
+
+  /** @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH` */
+  async open(): Promise<Installation> {
+    const tables = tablePaths(this.#dataSource);
+    const shards = this.#options.buffer?.shards ?? this.#options.shards;
+    const id = await withConnection(this.#dataSource, (runner) => loadInstallation(runner, tables, shards));
+    // A DataSource that was destroyed and initialized again usually finds the installation it knows.
+    if (this.#current?.id === id) return (this.#current = { ...this.#current, tables });
+    await this.#current?.scheduler.close();
+    this.#current = { id, tables, buffer: this.#options.buffer ?? this.#redisBuffer(id), scheduler: this.#options.scheduler ?? this.#bullMq(id) };
+    return this.#current;
+  }
+
+  async close(): Promise<void> {
+    if (this.#options.scheduler === null) await this.#current?.scheduler.close();
+    if (this.#connections !== null) await closeConnections(this.#connections);
+  }
+
+  #redisBuffer(installation: string): DeltaBuffer {
+    if (this.#connections === null) throw new Error('connect() comes before open()');
+    const { prefix, shards, window } = this.#options;
+    return new RedisBuffer({ ...this.#connections, prefix, installation, shards, window });
+  }
+
+  #bullMq(installation: string): Scheduler {
+    const { prefix, queue } = this.#options;
+    return new BullMqScheduler({
+      connection: redisOptionsOf(this.#redis()) as ConstructorParameters<typeof BullMqScheduler>[0]['connection'],
+      queueName: `${prefix}-${installation}`,
+      ...(queue.prefix === undefined ? {} : { queuePrefix: queue.prefix }),
+      ...(queue.jobOptions === undefined ? {} : { jobOptions: queue.jobOptions }),
+      onError: (error) => this.#events.emit('error', error),
+    });
+  }
+
+  #redis(): NonNullable<ResolvedCountersOptions['redis']> {
+    const { redis } = this.#options;
+    if (redis === null) throw new ConfigurationError(['option redis is missing: give an ioredis client, options or a URL, or both `buffer` and `scheduler`']);
+    return redis;
+  }
+}

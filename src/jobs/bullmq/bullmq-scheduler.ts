@@ -1,0 +1,90 @@
+import type { RedisOptions } from 'bullmq';
+
+import type { Alarm } from '../../buffer/buffer';
+import { CounterCacheError } from '../../errors';
+import type { AlarmHandler, RunningScheduler, Scheduler } from '../scheduler';
+import { AlarmConsumer } from './alarm-consumer';
+import { AlarmMemory } from './alarm-memory';
+import { alarmId, type AlarmJobOptions, AlarmProducer } from './alarm-producer';
+import { assertUsable } from './connections';
+
+export type { AlarmJobOptions } from './alarm-producer';
+
+/** Options of a {@link BullMqScheduler}. */
+export interface BullMqSchedulerOptions {
+  /** How to reach Redis. Each connection gets the retry settings that its use needs; those given here are overridden. */
+  readonly connection: RedisOptions;
+  /** Must not contain ':'. */
+  readonly queueName: string;
+  /** Prefix of BullMQ's keys. @defaultValue BullMQ's own, 'bull' */
+  readonly queuePrefix?: string;
+  /** @defaultValue 5 attempts with exponential backoff; completed jobs are removed, the last 100 failed ones kept */
+  readonly jobOptions?: AlarmJobOptions;
+  /** Told every error of a connection, a job or a handler; must not throw. */
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Rings alarms as BullMQ jobs, one per (kind, shard, time), in whichever process has a worker.
+ *
+ * @example
+ * const scheduler = new BullMqScheduler({ connection: { port: 6379 }, queueName: 'counters', onError: console.error });
+ *
+ * @throws ConfigurationError when the queue name or the connection cannot work
+ */
+export class BullMqScheduler implements Scheduler {
+  readonly #options: BullMqSchedulerOptions;
+  readonly #producer: AlarmProducer;
+  readonly #memory = new AlarmMemory();
+  readonly #consumers = new Set<AlarmConsumer>();
+  #closing: Promise<void> | null = null;
+
+  constructor(options: BullMqSchedulerOptions) {
+    assertUsable(options.connection, options.queueName);
+    this.#options = options;
+    this.#producer = new AlarmProducer(options);
+  }
+
+  async schedule(alarms: readonly Alarm[]): Promise<void> {
+    this.#assertOpen();
+    const outcomes = await Promise.allSettled(alarms.map((alarm) => this.#schedule(alarm)));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+  }
+
+  /** Starts a BullMQ worker. Does not wait for Redis: while it is down, the worker waits for it. */
+  async start(handler: AlarmHandler, { concurrency }: { readonly concurrency: number }): Promise<RunningScheduler> {
+    this.#assertOpen();
+    const { connection, queueName, queuePrefix, onError } = this.#options;
+    const consumer = new AlarmConsumer(handler, {
+      connection,
+      queueName,
+      ...(queuePrefix === undefined ? {} : { queuePrefix }),
+      concurrency,
+      onError,
+      reachable: () => this.#producer.reachable(),
+    });
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /** Closes the workers that were started here, waiting for their active jobs, then the queue. */
+  close(): Promise<void> {
+    return (this.#closing ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([...this.#consumers].map((consumer) => consumer.close()));
+    await this.#producer.close();
+  }
+
+  #schedule(alarm: Alarm): Promise<void> {
+    const due = Date.now() + alarm.delay;
+    return this.#memory.once(alarmId(alarm), alarm.delay, () => this.#producer.add(alarm, due));
+  }
+
+  #assertOpen(): void {
+    if (this.#closing !== null)
+      throw new CounterCacheError('CLOSED', 'the BullMQ scheduler is closed: schedule and start before close()');
+  }
+}

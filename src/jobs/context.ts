@@ -1,0 +1,35 @@
+import type { DataSource } from 'typeorm';
+
+import type { Alarm, DeltaBuffer } from '../buffer/buffer';
+import type { CounterColumn, Definitions, TargetKind } from '../counter/definition';
+import { keyValuesOf, kindIdOf } from '../counter/target';
+import type { Events } from '../events';
+import type { ResolvedCountersOptions } from '../options';
+import type { TablePaths } from '../sql/tables';
+
+/** What jobs work with. */
+export interface JobContext {
+  readonly dataSource: DataSource;
+  readonly tables: TablePaths;
+  readonly definitions: Definitions;
+  readonly buffer: DeltaBuffer;
+  readonly options: ResolvedCountersOptions;
+  readonly events: Events;
+  /** Adds alarms; never rejects. */
+  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+}
+
+/** The kind of a target id, if this process knows it. */
+export function kindOf(definitions: Definitions, target: string): TargetKind | undefined {
+  return definitions.kinds.get(kindIdOf(target));
+}
+
+/** A target as events name it. */
+export function describeTarget(definitions: Definitions, target: string): { entity: string; id: string } {
+  return { entity: kindOf(definitions, target)?.metadata.name ?? kindIdOf(target), id: keyValuesOf(target).join(',') };
+}
+
+/** Columns that a scheduled recalculation covers: those whose counters want one. */
+export function scheduledColumns(kind: TargetKind): CounterColumn[] {
+  return [...kind.columns.values()].filter(({ counters }) => counters.some(({ recalculation }) => recalculation !== false));
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+
+import type { Finalized, Recount, WatchOutcome } from '../buffer/buffer';
+import { formatDecimal } from '../counter/amount';
+import type { CounterColumn, TargetKind } from '../counter/definition';
+import type { Drift } from '../events';
+import { withConnection } from '../sql/query';
+import { type Counted, type Counts, recount } from '../sql/recount';
+import { readHorizon } from '../sql/snapshot';
+import { describeTarget, type JobContext, kindOf, scheduledColumns } from './context';
+
+/** Milliseconds that a watch holds claims back at most, should its recalculation die. */
+const WATCH_TTL = 30_000;
+
+/** Targets recounted in one statement. */
+const TARGETS = 500;
+
+/** Milliseconds after which a refused recalculation is tried again. */
+const REFUSED_DELAY = 500;
+
+/** How the recalculation of one target ended. */
+export interface Recalculated {
+  readonly target: string;
+  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. */
+  readonly outcome: 'done' | 'absent' | 'refused' | 'lost';
+  readonly drifts: readonly Drift[];
+}
+
+export interface RecalculateOptions {
+  /** Columns of the kind to recount. */
+  readonly columns: (kind: TargetKind) => readonly CounterColumn[];
+  /** Whether the request for a recalculation is fulfilled by this. */
+  readonly consume: boolean;
+  /** Compare only, change nothing. */
+  readonly dry: boolean;
+}
+
+/**
+ * Watch, read, finalize (DESIGN §6): recounts targets of one shard and sets their pending delta to what is missing.
+ * A crash anywhere leaves either nothing done or an ordinary pending delta (I6).
+ */
+export async function recalculateTargets(context: JobContext, shard: number, targets: readonly string[], options: RecalculateOptions): Promise<Recalculated[]> {
+  const byKind = new Map<TargetKind, string[]>();
+  for (const target of targets) {
+    const kind = kindOf(context.definitions, target);
+    if (kind !== undefined) byKind.set(kind, [...(byKind.get(kind) ?? []), target]);
+  }
+  const results: Recalculated[] = [];
+  for (const [kind, members] of byKind) {
+    for (let at = 0; at < members.length; at += TARGETS) {
+      results.push(...(await recalculateKind(context, shard, kind, members.slice(at, at + TARGETS), options)));
+    }
+  }
+  return results;
+}
+
+async function recalculateKind(context: JobContext, shard: number, kind: TargetKind, targets: readonly string[], options: RecalculateOptions): Promise<Recalculated[]> {
+  const { buffer, dataSource, schedule } = context;
+  const token = randomUUID();
+  const horizon = await withConnection(dataSource, readHorizon);
+  const outcomes = await buffer.watch(shard, token, targets, { ttl: WATCH_TTL, horizon });
+  const watched = targets.filter((_, i) => outcomes[i] === 'watching');
+  const refused = targets.filter((_, i) => outcomes[i] !== 'watching').map(refusal);
+  if (watched.length === 0) return refused;
+  const columns = options.columns(kind);
+  let counts: Counts;
+  try {
+    counts = await recount(dataSource, kind, columns, watched);
+  } catch (error) {
+    await buffer.unwatch(shard, token, watched);
+    throw error;
+  }
+  const recounts = watched.map((target, i) => recountOf(context, kind, target, counts.counted[i] ?? null));
+  const { outcomes: finalized, alarms } = await buffer.finalize(shard, token, counts.snapshot, recounts, options);
+  await schedule(alarms);
+  return [...refused, ...finalized.map((one, i) => resultOf(context, columns, one, counts.counted[i] ?? null))];
+}
+
+function refusal(target: string): Recalculated {
+  return { target, outcome: 'refused', drifts: [] };
+}
+
+function recountOf({ options }: JobContext, kind: TargetKind, target: string, counted: Counted): Recount {
+  const delays = [...kind.columns.values()]
+    .flatMap(({ counters }) => counters)
+    .flatMap(({ recalculation }) => (recalculation === false ? [] : [recalculation.delay ?? options.recalculationDelay]));
+  const missing = counted && new Map([...counted].map(([name, { column, truth }]) => [name, truth - column]));
+  return { target, missing, rearmIn: delays.length === 0 ? null : Math.min(...delays) };
+}
+
+function resultOf({ definitions }: JobContext, columns: readonly CounterColumn[], finalized: Finalized, counted: Counted): Recalculated {
+  const { target, standing, known } = finalized;
+  if (!standing) return { target, outcome: 'lost', drifts: [] };
+  if (counted === null) return { target, outcome: 'absent', drifts: [] };
+  const drifts = columns.flatMap((column): Drift[] => {
+    const { column: value, truth } = counted.get(column.name) ?? { column: 0n, truth: 0n };
+    const worth = value + (known.get(column.name) ?? 0n);
+    if (worth === truth) return [];
+    return [
+      {
+        ...describeTarget(definitions, target),
+        column: column.property,
+        counters: column.counters.map(({ label }) => label),
+        wrong: formatDecimal(worth, column.scale),
+        right: formatDecimal(truth, column.scale),
+      },
+    ];
+  });
+  return { target, outcome: 'done', drifts };
+}
+
+/** Recalculates what is due in a shard; what is refused now is put off. */
+export async function recalculateDue(context: JobContext, shard: number): Promise<number> {
+  let checked = 0;
+  for (;;) {
+    const due = await context.buffer.dueRecalculations(shard, TARGETS);
+    if (due.length === 0) return checked;
+    // Behind a barrier everything may be wrong; otherwise only what is scheduled is counted.
+    const heal = due.filter((one) => one.heal).map(({ target }) => target);
+    const plain = due.filter((one) => !one.heal).map(({ target }) => target);
+    const results = [
+      ...(await recalculateTargets(context, shard, heal, { columns: (kind) => [...kind.columns.values()], consume: true, dry: false })),
+      ...(await recalculateTargets(context, shard, plain, { columns: scheduledColumns, consume: true, dry: false })),
+    ];
+    checked += announceResults(context, shard, results);
+    const done = new Set(results.filter(({ outcome }) => outcome === 'done' || outcome === 'absent').map(({ target }) => target));
+    const left = due.map(({ target }) => target).filter((target) => !done.has(target));
+    if (left.length > 0) await context.schedule(await context.buffer.postpone(shard, left, REFUSED_DELAY));
+  }
+}
+
+/** Emits what a recalculation found; returns how many targets were recounted. */
+export function announceResults({ events }: JobContext, shard: number, results: readonly Recalculated[]): number {
+  const checked = results.filter(({ outcome }) => outcome === 'done').length;
+  const drifts = results.flatMap((result) => result.drifts);
+  if (drifts.length > 0) events.emit('drift', { drifts });
+  if (checked > 0) events.emit('recalculated', { shard, checked, fixed: drifts.length });
+  return checked;
+}
+
+/** For messages: why a watch was refused. */
+export function refusalReason(outcome: Exclude<WatchOutcome, 'watching'>): string {
+  return { claimed: 'its batch is being applied', watched: 'another recalculation is under way', barred: 'a long transaction is still open' }[outcome];
+}

@@ -1,0 +1,74 @@
+import type { Batch, ClaimScope } from '../buffer/buffer';
+import { applyBatch, type Applied } from '../sql/apply';
+import { describeTarget, type JobContext } from './context';
+
+/** What a reconcile did. */
+export interface ReconcileReport {
+  /** Batches applied. */
+  readonly batches: number;
+  /** Targets whose row was changed, or found gone. */
+  readonly targets: number;
+  /** Targets given back: locked, unknown here, or refused by the database. */
+  readonly unapplied: number;
+  /** UPDATE statements on target tables. */
+  readonly updates: number;
+}
+
+export const NOTHING: ReconcileReport = { batches: 0, targets: 0, unapplied: 0, updates: 0 };
+
+export function addReports(left: ReconcileReport, right: ReconcileReport): ReconcileReport {
+  return {
+    batches: left.batches + right.batches,
+    targets: left.targets + right.targets,
+    unapplied: left.unapplied + right.unapplied,
+    updates: left.updates + right.updates,
+  };
+}
+
+/**
+ * Claims, applies and acknowledges until nothing in scope is left. `expected` is the time of the alarm that rang: when
+ * it rang early (another clock), it is set again.
+ */
+export async function reconcile(context: JobContext, shard: number, scope: ClaimScope, expected?: number): Promise<ReconcileReport> {
+  let report = NOTHING;
+  for (;;) {
+    const claim = await context.buffer.claim(shard, scope, context.options.batch);
+    if (claim.batch !== null) report = addReports(report, await settleBatch(context, claim.batch));
+    if (claim.more) continue;
+    if (expected !== undefined && claim.next !== null && claim.next <= expected) {
+      await context.schedule([{ kind: 'reconcile', shard, at: claim.next, delay: claim.next - claim.now }]);
+    }
+    return report;
+  }
+}
+
+/** Applies a batch and acknowledges it; a batch that was applied before is only acknowledged. */
+export async function settleBatch(context: JobContext, batch: Batch): Promise<ReconcileReport> {
+  const { buffer, dataSource, tables, definitions } = context;
+  const applied = await applyBatch(dataSource, tables, definitions, batch);
+  if (applied.status === 'fenced') await healFenced(context, batch);
+  await buffer.acknowledge(batch.shard, batch.id, applied.unapplied);
+  report(context, batch, applied);
+  return {
+    batches: applied.status === 'applied' ? 1 : 0,
+    targets: applied.status === 'applied' ? batch.entries.length - applied.unapplied.length : 0,
+    unapplied: applied.unapplied.length,
+    updates: applied.updates,
+  };
+}
+
+/** A fenced batch may have been applied or not: nobody can tell any more, so its targets are recounted. */
+async function healFenced({ buffer, schedule }: JobContext, batch: Batch): Promise<void> {
+  const targets = batch.entries.map(({ target }) => target);
+  await schedule(await buffer.request(batch.shard, targets, { barrier: 0n, delay: 0 }));
+}
+
+function report({ events, definitions }: JobContext, batch: Batch, applied: Applied): void {
+  if (applied.status !== 'applied') return;
+  for (const row of applied.unapplied) {
+    if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
+  }
+  if (!events.has('reconciled')) return;
+  const changes = applied.changes.map(({ target, column, before, after }) => ({ ...describeTarget(definitions, target), column: column.property, before, after }));
+  events.emit('reconciled', { shard: batch.shard, changes, updates: applied.updates });
+}

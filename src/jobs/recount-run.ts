@@ -1,0 +1,198 @@
+import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+
+import { byShard } from '../buffer/shard';
+import type { CounterColumn, TargetKind } from '../counter/definition';
+import { keyText, targetId } from '../counter/target';
+import { ConfigurationError } from '../errors';
+import type { Drift } from '../events';
+import { listTargets } from '../sql/list-targets';
+import { withConnection } from '../sql/query';
+import type { JobContext } from './context';
+import { announceResults, type Recalculated, recalculateTargets } from './recalculate';
+import { reconcile } from './reconcile';
+
+/** Which targets and columns to recount; everything when empty. */
+export interface RecountFilter {
+  /** Names of counters (`counters.definitions[i].name`). */
+  readonly counter?: string | readonly string[];
+  /** The target entity. */
+  readonly target?: EntityTarget<ObjectLiteral>;
+  /** Keys by which sources refer to the targets (usually the primary key). Needs `target` or `counter`. */
+  readonly ids?: readonly (string | number | bigint)[];
+  /** Conditions on the target rows. Needs `target`. */
+  readonly where?: FindOptionsWhere<ObjectLiteral>;
+  /** First key, inclusive. */
+  readonly from?: string | number | bigint;
+  /** Last key, inclusive. */
+  readonly to?: string | number | bigint;
+  /** Where an earlier run left off: its report's `cursor`. */
+  readonly cursor?: string;
+  /** Targets per step; 1,000. */
+  readonly batch?: number;
+  /** Stops after the current step; the report's cursor continues. */
+  readonly signal?: AbortSignal;
+  /** Called after every step. */
+  readonly onProgress?: (progress: { readonly checked: number; readonly fixedCount: number; readonly cursor: string | null }) => void;
+}
+
+/** What a recount found. */
+export interface RecountReport {
+  /** Targets compared. */
+  readonly checked: number;
+  /** The first wrong columns found, at most 1,000. */
+  readonly fixed: readonly Drift[];
+  /** All wrong columns found. */
+  readonly fixedCount: number;
+  /** Targets that never held still: locked, claimed or behind a long transaction until time ran out. */
+  readonly unsettled: readonly string[];
+  /** Continues this run; `null` when it is complete. */
+  readonly cursor: string | null;
+}
+
+/** Drifts listed in a report. */
+const LISTED = 1_000;
+
+/** Milliseconds for which a refused target is tried again. */
+const PATIENCE = 30_000;
+
+interface Cursor {
+  readonly kind: string;
+  readonly after: readonly string[];
+}
+
+/** Recounts many targets in steps, in key order per target table; with `dry` it only compares. */
+export async function recountRun(context: JobContext, filter: RecountFilter, dry: boolean): Promise<RecountReport> {
+  const kinds = selectKinds(context, filter);
+  const names = filter.counter === undefined ? null : new Set([filter.counter].flat());
+  const columns = (kind: TargetKind): CounterColumn[] => [...kind.columns.values()].filter((column) => names === null || column.counters.some(({ name }) => names.has(name)));
+  const cursor = filter.cursor === undefined ? null : decodeCursor(filter.cursor);
+  const fixed: Drift[] = [];
+  const unsettled: string[] = [];
+  let checked = 0;
+  let fixedCount = 0;
+  let position: string | null = filter.cursor ?? null;
+  for await (const step of steps(context, kinds, filter, cursor)) {
+    const results = await recountStep(context, step.targets, columns, dry);
+    const drifts = results.flatMap((result) => result.drifts);
+    checked += results.filter(({ outcome }) => outcome === 'done').length;
+    unsettled.push(...results.filter(({ outcome }) => outcome === 'refused' || outcome === 'lost').map(({ target }) => target));
+    fixedCount += drifts.length;
+    fixed.push(...drifts.slice(0, LISTED - fixed.length));
+    position = encodeCursor(step.cursor);
+    filter.onProgress?.({ checked, fixedCount, cursor: position });
+    if (filter.signal?.aborted === true) return { checked, fixed, fixedCount, unsettled, cursor: position };
+  }
+  return { checked, fixed, fixedCount, unsettled, cursor: null };
+}
+
+async function recountStep(context: JobContext, targets: readonly string[], columns: (kind: TargetKind) => CounterColumn[], dry: boolean): Promise<Recalculated[]> {
+  const results: Recalculated[] = [];
+  for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards)) {
+    const done = await recountPatiently(context, shard, group, columns, dry);
+    if (!dry) {
+      announceResults(context, shard, done);
+      await reconcile(context, shard, { select: 'targets', targets: group });
+      await batchesGone(context, shard, group);
+    }
+    results.push(...done);
+  }
+  return results;
+}
+
+async function recountPatiently(context: JobContext, shard: number, targets: readonly string[], columns: (kind: TargetKind) => CounterColumn[], dry: boolean): Promise<Recalculated[]> {
+  const deadline = performance.now() + PATIENCE;
+  const results = new Map<string, Recalculated>();
+  let open: readonly string[] = targets;
+  for (let pause = 5; open.length > 0; pause = Math.min(2 * pause, 250)) {
+    for (const result of await recalculateTargets(context, shard, open, { columns, consume: false, dry })) results.set(result.target, result);
+    open = open.filter((target) => ['refused', 'lost'].includes(results.get(target)?.outcome ?? 'done'));
+    if (performance.now() > deadline) break;
+    if (open.length > 0) await pauseFor(pause);
+  }
+  return [...results.values()];
+}
+
+/** A worker may have claimed the corrections in a batch of its own; they are applied once that is acknowledged. */
+async function batchesGone(context: JobContext, shard: number, targets: readonly string[]): Promise<void> {
+  const deadline = performance.now() + PATIENCE;
+  for (let pause = 5; performance.now() < deadline; pause = Math.min(2 * pause, 250)) {
+    const { held } = await context.buffer.read(shard, targets);
+    if (held.every(({ claims }) => claims.length === 0)) return;
+    await pauseFor(pause);
+  }
+}
+
+function pauseFor(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+async function* steps(
+  context: JobContext,
+  kinds: readonly TargetKind[],
+  filter: RecountFilter,
+  start: Cursor | null,
+): AsyncGenerator<{ readonly targets: readonly string[]; readonly cursor: Cursor }> {
+  const first = start === null ? 0 : kinds.findIndex(({ id }) => id === start.kind);
+  for (const [i, kind] of kinds.slice(Math.max(first, 0)).entries()) {
+    let after = i === 0 && first >= 0 ? (start?.after ?? null) : null;
+    if (filter.ids !== undefined) {
+      const targets = filter.ids.map((id) => idOf(kind, id));
+      yield { targets, cursor: { kind: kind.id, after: [] } };
+      continue;
+    }
+    const limit = filter.batch ?? 1_000;
+    for (;;) {
+      const page = { where: filter.where ?? null, from: textOf(filter.from), to: textOf(filter.to), after, limit };
+      const rows = await withConnection(context.dataSource, (runner) => listTargets(runner, kind, page));
+      const last = rows.at(-1);
+      if (last === undefined) break;
+      yield { targets: rows.map(({ target }) => target), cursor: { kind: kind.id, after: last.key } };
+      if (rows.length < limit) break;
+      after = last.key;
+    }
+  }
+}
+
+function textOf(value: string | number | bigint | undefined): string | null {
+  return value === undefined ? null : String(value);
+}
+
+/** The target id of a key given by the user. */
+export function idOf(kind: TargetKind, id: string | number | bigint | readonly (string | number | bigint)[]): string {
+  const parts = [id].flat().map((part, i) => keyText(part, kind.keys[i]?.sqlType));
+  const target = targetId(kind.id, parts);
+  if (target === null || parts.length !== kind.keys.length) {
+    const keys = kind.keys.map(({ name }) => name).join(', ');
+    throw new ConfigurationError([`expected an id of ${kind.metadata.name} to name ${keys}, got: ${JSON.stringify(parts)}. Give one value per key column`]);
+  }
+  return target;
+}
+
+function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
+  const kinds = new Set<TargetKind>();
+  const names = filter.counter === undefined ? null : [filter.counter].flat();
+  for (const name of names ?? []) {
+    if (definitions.counters.some((counter) => counter.name === name)) continue;
+    throw new ConfigurationError([`unknown counter '${name}'. Known: ${definitions.counters.map((counter) => counter.name).join(', ')}`]);
+  }
+  const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);
+  for (const counter of definitions.counters.filter(({ name }) => names === null || names.includes(name))) {
+    for (const { kind } of counter.targets) if (metadata === null || kind.metadata === metadata) kinds.add(kind);
+  }
+  if (kinds.size > 1 && (filter.ids !== undefined || filter.where !== undefined || filter.from !== undefined || filter.to !== undefined)) {
+    throw new ConfigurationError(['`ids`, `where`, `from` and `to` need one target table: name it with `target`, or with a `counter` that has one']);
+  }
+  return [...kinds].sort((left, right) => (left.id < right.id ? -1 : 1));
+}
+
+function encodeCursor(cursor: Cursor): string {
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url');
+}
+
+function decodeCursor(text: string): Cursor {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString()) as Cursor;
+  } catch (cause) {
+    throw new ConfigurationError([`expected cursor to be one that an earlier report returned, got: ${text} (${(cause as Error).message})`]);
+  }
+}

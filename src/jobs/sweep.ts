@@ -1,0 +1,55 @@
+import { adoptEpoch, readEpochs } from '../sql/epoch';
+import { purgeLedger } from '../sql/ledger';
+import { withConnection, withTransaction } from '../sql/query';
+import { allocateBarrier } from '../sql/snapshot';
+import type { JobContext } from './context';
+import { recalculateDue } from './recalculate';
+import { rebuild } from './rebuild';
+import { reconcile, settleBatch } from './reconcile';
+
+/** Stale batches, and stale intents, handled per shard and sweep. */
+const LIMIT = 100;
+
+/**
+ * Finds what no job looks after (I4): shards that lost their data, batches and intents whose process died, due targets
+ * without an alarm. The dirty index is the truth; jobs are only alarms.
+ */
+export async function sweep(context: JobContext, stopped: () => boolean): Promise<void> {
+  await rebuild(context, await sweepEpochs(context));
+  for (let shard = 0; shard < context.buffer.shards && !stopped(); shard++) {
+    await sweepBatches(context, shard);
+    await sweepIntents(context, shard);
+    await reconcile(context, shard, { select: 'due' });
+    await recalculateDue(context, shard);
+  }
+  if (stopped()) return;
+  await withTransaction(context.dataSource, 'READ COMMITTED', (runner) => purgeLedger(runner, context.tables, context.options.ledgerRetention));
+}
+
+/** Brings the epochs of all shards together; returns the shards that lost their data. */
+export async function sweepEpochs(context: Pick<JobContext, 'buffer' | 'dataSource' | 'tables'>): Promise<number[]> {
+  const { buffer, dataSource, tables } = context;
+  const inSql = await readEpochs(dataSource, tables);
+  const inBuffer = await Promise.all(Array.from({ length: buffer.shards }, (_, shard) => buffer.epoch(shard)));
+  const lost: number[] = [];
+  for (const [shard, epoch] of inBuffer.entries()) {
+    if (epoch !== null && epoch > 0 && epoch === inSql.get(shard)) continue;
+    if ((await adoptEpoch(dataSource, tables, shard, buffer)) === 'lost') lost.push(shard);
+  }
+  return lost;
+}
+
+async function sweepBatches(context: JobContext, shard: number): Promise<void> {
+  const { buffer, options } = context;
+  for (const batch of await buffer.takeOver(shard, options.claimTimeout, LIMIT)) await settleBatch(context, batch);
+}
+
+async function sweepIntents(context: JobContext, shard: number): Promise<void> {
+  const { buffer, options, dataSource, schedule } = context;
+  const stale = await buffer.staleIntents(shard, options.intentTimeout, LIMIT);
+  if (stale.length === 0) return;
+  // Allocated after the intents were found: each of their transactions lies below the barrier.
+  const barrier = await withConnection(dataSource, allocateBarrier);
+  const { alarms } = await buffer.sweepIntents(shard, stale, barrier);
+  await schedule(alarms);
+}

@@ -1,0 +1,284 @@
+import { inspect } from 'node:util';
+
+import type { Redis, RedisOptions } from 'ioredis';
+
+import type { DeltaBuffer } from './buffer/buffer';
+import { describe } from './describe';
+import { ConfigurationError } from './errors';
+import type { AlarmJobOptions } from './jobs/bullmq/alarm-producer';
+import type { Scheduler } from './jobs/scheduler';
+import { didYouMean } from './suggest';
+
+/** How a delta gets from the caller's transaction to the buffer. */
+export type Durability = 'guarded' | 'relaxed';
+
+/** Where warnings go. */
+export interface Logger {
+  warn(message: string, context?: object): void;
+  error(message: string, context?: object): void;
+}
+
+/** Options of the BullMQ queue. */
+export interface QueueOptions {
+  /**
+   * BullMQ's key prefix.
+   *
+   * @defaultValue BullMQ's own
+   */
+  prefix?: string | undefined;
+  /**
+   * Options of every job, e.g. `attempts`, `backoff`, `removeOnFail`.
+   *
+   * @defaultValue none
+   */
+  jobOptions?: AlarmJobOptions | undefined;
+}
+
+/** Options of `Counters.attach()`. All times in ms. */
+export interface CountersOptions {
+  /**
+   * An ioredis client, its options, or a URL. A client is duplicated, never closed.
+   *
+   * @defaultValue required, unless both `buffer` and `scheduler` are given
+   */
+  redis?: Redis | RedisOptions | string | undefined;
+  /** First part of every key and queue name. @defaultValue 'cc' */
+  prefix?: string | undefined;
+  /** Slices of the buffer; the same for every process. @defaultValue 16 */
+  shards?: number | undefined;
+  /** How long a delta may wait. @defaultValue 10_000 */
+  wait?: number | undefined;
+  /** Until a full recalculation, from the first write not yet covered. @defaultValue 21_600_000 (6 h) */
+  recalculationDelay?: number | undefined;
+  /** @defaultValue 'guarded' */
+  durability?: Durability | undefined;
+  /** Due times are rounded up to multiples of it. @defaultValue 1_000 */
+  window?: number | undefined;
+  /** How often a worker looks for what no job announced. @defaultValue 30_000 */
+  sweepInterval?: number | undefined;
+  /** Targets per statement. @defaultValue 1_000 */
+  batch?: number | undefined;
+  /** The longest a write waits for Redis. @defaultValue 50 */
+  redisTimeout?: number | undefined;
+  /** The longest `attach` waits for Redis. @defaultValue 5_000 */
+  attachTimeout?: number | undefined;
+  /** Until an intent that was never confirmed is swept. @defaultValue 60_000 */
+  intentTimeout?: number | undefined;
+  /** Until a batch that was never acknowledged is taken over. @defaultValue 60_000 */
+  claimTimeout?: number | undefined;
+  /** How long applied batches are remembered. @defaultValue 604_800_000 (7 days) */
+  ledgerRetention?: number | undefined;
+  /** Targets kept in memory for recalculation while Redis is away. @defaultValue 100_000 */
+  memoryQueue?: number | undefined;
+  /** A buffer of your own. @defaultValue Redis */
+  buffer?: DeltaBuffer | undefined;
+  /** A scheduler of your own. @defaultValue BullMQ */
+  scheduler?: Scheduler | undefined;
+  /** @defaultValue BullMQ's defaults */
+  queue?: QueueOptions | undefined;
+  /** @defaultValue Node's process warnings */
+  logger?: Logger | undefined;
+}
+
+type Numbers =
+  | 'shards'
+  | 'wait'
+  | 'recalculationDelay'
+  | 'window'
+  | 'sweepInterval'
+  | 'batch'
+  | 'redisTimeout'
+  | 'attachTimeout'
+  | 'intentTimeout'
+  | 'claimTimeout'
+  | 'ledgerRetention'
+  | 'memoryQueue';
+
+/** Options with every default filled in, frozen. */
+export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number>> {
+  /** `null` when both `buffer` and `scheduler` are given. */
+  readonly redis: Redis | RedisOptions | string | null;
+  readonly prefix: string;
+  readonly durability: Durability;
+  readonly buffer: DeltaBuffer | null;
+  readonly scheduler: Scheduler | null;
+  readonly queue: Readonly<QueueOptions>;
+  readonly logger: Logger;
+}
+
+const LOGGER: Logger = {
+  warn: (message, context) => process.emitWarning(message, { type: 'CounterCacheWarning', detail: inspect(context) }),
+  error: (message, context) => process.emitWarning(message, { type: 'CounterCacheError', detail: inspect(context) }),
+};
+
+const HOUR = 3_600_000;
+
+const DEFAULTS = {
+  redis: null,
+  prefix: 'cc',
+  shards: 16,
+  wait: 10_000,
+  recalculationDelay: 6 * HOUR,
+  durability: 'guarded',
+  window: 1_000,
+  sweepInterval: 30_000,
+  batch: 1_000,
+  redisTimeout: 50,
+  attachTimeout: 5_000,
+  intentTimeout: 60_000,
+  claimTimeout: 60_000,
+  ledgerRetention: 7 * 24 * HOUR,
+  memoryQueue: 100_000,
+  buffer: null,
+  scheduler: null,
+  queue: {},
+  logger: LOGGER,
+} satisfies ResolvedCountersOptions;
+
+/** Beyond it, Node's timers fire at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+const RANGES = {
+  shards: { least: 1, most: 1_024 },
+  wait: { least: 0, most: Number.MAX_SAFE_INTEGER },
+  recalculationDelay: { least: 1, most: Number.MAX_SAFE_INTEGER },
+  window: { least: 1, most: LONGEST_TIMER },
+  sweepInterval: { least: 1, most: LONGEST_TIMER },
+  batch: { least: 1, most: 100_000 },
+  redisTimeout: { least: 1, most: LONGEST_TIMER },
+  attachTimeout: { least: 1, most: LONGEST_TIMER },
+  intentTimeout: { least: 1, most: LONGEST_TIMER },
+  claimTimeout: { least: 1, most: LONGEST_TIMER },
+  ledgerRetention: { least: 1, most: Number.MAX_SAFE_INTEGER },
+  memoryQueue: { least: 0, most: Number.MAX_SAFE_INTEGER },
+} satisfies Record<Numbers, { readonly least: number; readonly most: number }>;
+
+const QUEUE_OPTIONS: readonly string[] = ['prefix', 'jobOptions'];
+
+/** Jobs are unique and timed by the library. */
+const OWN_JOB_OPTIONS = ['jobId', 'deduplication', 'debounce', 'delay', 'repeat', 'parent'];
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws ConfigurationError that lists every mistake.
+ */
+export function resolveOptions(options: CountersOptions): ResolvedCountersOptions {
+  const problems: string[] = [];
+  const given: unknown = options;
+  if (!isObject(given))
+    throw new ConfigurationError([`expected options to be an object, got: ${describe(given)}. Pass { redis }`]);
+  const present = Object.fromEntries(
+    Object.entries(given).filter(([, value]) => value !== undefined && value !== null),
+  );
+  const known = Object.keys(DEFAULTS);
+  reportUnknown(Object.keys(given), known, '', problems);
+  for (const [name, range] of Object.entries(RANGES)) checkNumber(name, present[name], range, problems);
+  checkPrefix(present['prefix'], problems);
+  checkDurability(present['durability'], problems);
+  checkRedis(present, problems);
+  checkMethods('buffer', present['buffer'], ['announce', 'confirm', 'claim', 'acknowledge'], problems);
+  checkMethods('scheduler', present['scheduler'], ['schedule', 'start', 'close'], problems);
+  checkMethods('logger', present['logger'], ['warn', 'error'], problems);
+  checkQueue(present['queue'], problems);
+  if (problems.length > 0) throw new ConfigurationError(problems);
+  const resolved = { ...DEFAULTS, ...(present as Partial<ResolvedCountersOptions>) };
+  return Object.freeze({ ...resolved, queue: Object.freeze({ ...resolved.queue }) });
+}
+
+function reportUnknown(keys: readonly string[], known: readonly string[], prefix: string, problems: string[]): void {
+  for (const key of keys) {
+    if (!known.includes(key))
+      problems.push(
+        `unknown option '${prefix}${key}'${didYouMean(key, known) || `, expected one of ${known.join(', ')}`}`,
+      );
+  }
+}
+
+function checkNumber(
+  name: string,
+  value: unknown,
+  { least, most }: { readonly least: number; readonly most: number },
+  problems: string[],
+): void {
+  if (value === undefined || (Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most)) return;
+  problems.push(
+    `expected '${name}' to be a whole number${most === Number.MAX_SAFE_INTEGER ? ` of at least ${least}` : ` from ${least} to ${most}`}, got: ${describe(value)}`,
+  );
+}
+
+function checkPrefix(value: unknown, problems: string[]): void {
+  if (value === undefined || (typeof value === 'string' && /^[^\s{}:]+$/.test(value))) return;
+  problems.push(`expected 'prefix' to be a text without spaces, colons and braces, got: ${describe(value)}`);
+}
+
+function checkDurability(value: unknown, problems: string[]): void {
+  if (value === undefined || value === 'guarded' || value === 'relaxed') return;
+  const reason = value === 'outbox' ? '. It is not available yet' : '';
+  problems.push(`expected 'durability' to be 'guarded' or 'relaxed', got: ${describe(value)}${reason}`);
+}
+
+function checkRedis({ redis, buffer, scheduler }: Readonly<Record<string, unknown>>, problems: string[]): void {
+  if (redis === undefined) {
+    if (buffer === undefined || scheduler === undefined)
+      problems.push(
+        "expected 'redis' to be an ioredis client, options or a URL, got: undefined. Add it, or give both 'buffer' and 'scheduler'",
+      );
+    return;
+  }
+  if (!isObject(redis) && (typeof redis !== 'string' || redis === '')) {
+    problems.push(`expected 'redis' to be an ioredis client, options or a URL, got: ${describe(redis)}`);
+  } else if (isObject(redis) && redis['isCluster'] === true) {
+    problems.push(
+      "expected 'redis' to be a client of one server, got: a Cluster, which is not supported yet. Connect to one server, or to a primary through Sentinel",
+    );
+  } else if (keyPrefixOf(redis)) {
+    problems.push(
+      "expected 'redis' to have no 'keyPrefix', got one: BullMQ's scripts build their own keys, and would corrupt them. Remove it, and set 'prefix' instead",
+    );
+  }
+}
+
+function keyPrefixOf(redis: Readonly<Record<string, unknown>> | string): boolean {
+  // ioredis takes options from the query of a URL, too.
+  if (typeof redis === 'string') return /[?&]keyPrefix=[^&]/.test(redis);
+  const { options } = redis;
+  const keyPrefix = (isClient(redis) && isObject(options) ? options : redis)['keyPrefix'];
+  return keyPrefix !== undefined && keyPrefix !== null && keyPrefix !== '';
+}
+
+function isClient(redis: Readonly<Record<string, unknown>>): boolean {
+  return typeof redis['duplicate'] === 'function';
+}
+
+function checkMethods(name: string, value: unknown, methods: readonly string[], problems: string[]): void {
+  if (value === undefined) return;
+  const missing = methods.filter((method) => !isObject(value) || typeof value[method] !== 'function');
+  if (missing.length > 0)
+    problems.push(
+      `expected '${name}' to have the methods ${methods.join(', ')}, got: ${describe(value)} without ${missing.join(', ')}`,
+    );
+}
+
+function checkQueue(value: unknown, problems: string[]): void {
+  if (value === undefined) return;
+  if (!isObject(value)) {
+    problems.push(`expected 'queue' to be { prefix, jobOptions }, got: ${describe(value)}`);
+    return;
+  }
+  reportUnknown(Object.keys(value), QUEUE_OPTIONS, 'queue.', problems);
+  const { prefix, jobOptions } = value;
+  if (prefix !== undefined && (typeof prefix !== 'string' || prefix === ''))
+    problems.push(`expected 'queue.prefix' to be a text, got: ${describe(prefix)}`);
+  if (jobOptions !== undefined && !isObject(jobOptions))
+    problems.push(`expected 'queue.jobOptions' to be an object, got: ${describe(jobOptions)}`);
+  for (const name of OWN_JOB_OPTIONS.filter((own) => isObject(jobOptions) && jobOptions[own] !== undefined)) {
+    problems.push(
+      `expected 'queue.jobOptions' not to set '${name}': the library makes jobs unique and times them. Remove it`,
+    );
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

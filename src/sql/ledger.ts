@@ -1,0 +1,57 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { Batch, Unapplied } from '../buffer/buffer';
+import { rowsOf } from './query';
+import type { TablePaths } from './tables';
+
+/** Whether a batch may be applied now. */
+export type Entry =
+  | { readonly status: 'new' }
+  | { readonly status: 'applied'; readonly unapplied: readonly Unapplied[] }
+  | { readonly status: 'fenced'; readonly reason: 'epoch' | 'floor' };
+
+/**
+ * Enters a batch into the ledger, inside the transaction that applies it (I3). The shard's epoch is locked against a
+ * rise until that transaction ends, so that nothing claimed before a loss is applied after it.
+ */
+export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch: Batch): Promise<Entry> {
+  const [fence] = await rowsOf(
+    runner,
+    `SELECT s."epoch", f."value" AS "floor" FROM ${tables.shard} s, ${tables.state} f WHERE s."shard" = $1 AND f."id" = 'ledger_floor' FOR SHARE`,
+    [batch.shard],
+  );
+  if (Number(fence?.['epoch']) !== batch.epoch) return { status: 'fenced', reason: 'epoch' };
+  const entered = await rowsOf(
+    runner,
+    `INSERT INTO ${tables.ledger} ("batch", "shard") VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING "batch"`,
+    [batch.id, batch.shard],
+  );
+  if (entered.length > 0) {
+    // Below the floor the ledger has forgotten: the batch may have been applied already.
+    return batch.claimedAt < Number(fence?.['floor']) ? { status: 'fenced', reason: 'floor' } : { status: 'new' };
+  }
+  const [known] = await rowsOf(runner, `SELECT "unapplied" FROM ${tables.ledger} WHERE "batch" = $1`, [batch.id]);
+  return { status: 'applied', unapplied: (known?.['unapplied'] ?? []) as readonly Unapplied[] };
+}
+
+/** Notes which targets of a batch were not applied; whoever acknowledges gives exactly those back. */
+export async function noteUnapplied(runner: QueryRunner, tables: TablePaths, batch: string, unapplied: readonly Unapplied[]): Promise<void> {
+  await runner.query(`UPDATE ${tables.ledger} SET "unapplied" = $2::jsonb WHERE "batch" = $1`, [batch, JSON.stringify(unapplied)]);
+}
+
+/** Forgets batches applied longer ago than `retention` ms, raising the floor first; returns how many. */
+export async function purgeLedger(runner: QueryRunner, tables: TablePaths, retention: number): Promise<number> {
+  const before = `CURRENT_TIMESTAMP - $1 * interval '1 millisecond'`;
+  // The floor lies above everything purged: a batch is claimed before it is applied.
+  await runner.query(
+    `UPDATE ${tables.state} SET "value" = GREATEST("value"::numeric, floor(extract(epoch FROM ${before}) * 1000))::text WHERE "id" = 'ledger_floor'`,
+    [retention],
+  );
+  const purged = await rowsOf(runner, `DELETE FROM ${tables.ledger} WHERE "applied_at" < ${before} RETURNING "batch"`, [retention]);
+  return purged.length;
+}
+
+/** Which of these batches are applied. */
+export function appliedBatchesSql(tables: TablePaths, parameter: string): string {
+  return `ARRAY(SELECT l."batch"::text FROM ${tables.ledger} l WHERE l."batch" = ANY(${parameter}::uuid[]))`;
+}

@@ -1,0 +1,41 @@
+import type { QueryRunner } from 'typeorm';
+
+import { parseDecimal } from '../counter/amount';
+import type { CounterColumn } from '../counter/definition';
+import { escapeName, escapePath } from './escape';
+import { appliedBatchesSql } from './ledger';
+import { rowsOf } from './query';
+import type { TablePaths } from './tables';
+import { keyArrays } from './update-columns';
+
+/** A counter column of several targets, and which of some batches are applied, in one snapshot. */
+export interface ColumnValues {
+  /** By the order of the targets; `null` where the row does not exist. Scaled units. */
+  readonly values: readonly (bigint | null)[];
+  readonly applied: ReadonlySet<string>;
+}
+
+/** Reads a counter column and the ledger in one statement, so that a batch is seen either in both or in neither. */
+export async function readColumn(runner: QueryRunner, tables: TablePaths, column: CounterColumn, targets: readonly string[], batches: readonly string[]): Promise<ColumnValues> {
+  const { kind } = column;
+  const names = kind.keys.map((_, i) => `k${i}`);
+  const parameters: unknown[] = [
+    ...keyArrays(
+      kind,
+      targets.map((target) => ({ target })),
+    ),
+    batches,
+  ];
+  const rows = await rowsOf(
+    runner,
+    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, ${appliedBatchesSql(tables, `$${parameters.length}`)} AS applied
+     FROM unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) WITH ORDINALITY AS k(${names.join(', ')}, ordinal)
+     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${kind.keys.map((key, i) => `t.${escapeName(key.name)} = k.k${i}::${key.sqlType}`).join(' AND ')}
+     ORDER BY k.ordinal`,
+    parameters,
+  );
+  return {
+    values: rows.map((row) => (row['present'] === true ? parseDecimal(String(row['value']), column.scale) : null)),
+    applied: new Set((rows[0]?.['applied'] ?? []) as string[]),
+  };
+}

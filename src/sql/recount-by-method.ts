@@ -1,0 +1,42 @@
+import type { EntityManager, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+
+import { parseDecimal } from '../counter/amount';
+import type { Counter, CounterColumn, TargetKind } from '../counter/definition';
+import { keyValuesOf } from '../counter/target';
+import { CounterCacheError } from '../errors';
+
+/** Adds what a counter's `method` counts for each target; the method runs inside the recount's snapshot. */
+export async function recountByMethod(
+  manager: EntityManager,
+  counter: Counter,
+  kind: TargetKind,
+  targets: ReadonlySet<string>,
+  add: (target: string, column: CounterColumn, amount: bigint) => void,
+): Promise<void> {
+  const { method } = counter;
+  const columns = counter.targets.filter((target) => target.kind === kind).flatMap((target) => [...target.columns.values()]);
+  if (method === null) return;
+  for (const target of targets) {
+    const entity = await loadTarget(manager, kind, target);
+    if (entity === null) continue;
+    const counted = await method(entity, manager);
+    for (const column of columns) add(target, column, amountOf(counted, counter, column, target));
+  }
+}
+
+function loadTarget(manager: EntityManager, kind: TargetKind, target: string): Promise<ObjectLiteral | null> {
+  const values = keyValuesOf(target);
+  const where: ObjectLiteral = {};
+  kind.keys.forEach(({ name }, i) => kind.metadata.findColumnWithDatabaseName(name)?.setEntityValue(where, values[i]));
+  return manager.findOne<ObjectLiteral>(kind.metadata.target, { where: where as FindOptionsWhere<ObjectLiteral>, withDeleted: true, loadEagerRelations: false });
+}
+
+function amountOf(counted: unknown, counter: Counter, column: CounterColumn, target: string): bigint {
+  if (typeof counted !== 'number' && typeof counted !== 'bigint' && typeof counted !== 'string') {
+    throw new CounterCacheError('BAD_AMOUNT', `${counter.label}: expected its recount method to return a number, got: ${typeof counted} (target ${target})`, {
+      counter: counter.name,
+      target,
+    });
+  }
+  return parseDecimal(counted, column.scale);
+}

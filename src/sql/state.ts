@@ -1,0 +1,55 @@
+import { randomBytes } from 'node:crypto';
+
+import type { QueryRunner } from 'typeorm';
+
+import { CounterCacheError, TablesMissingError } from '../errors';
+import { rowsOf } from './query';
+import { createTablesSql, type TablePaths } from './tables';
+
+/** Version of our tables' meaning. */
+const FORMAT = '1';
+
+/** PostgreSQL: undefined_table. */
+const UNDEFINED_TABLE = '42P01';
+
+/**
+ * Reads the installation id, making it on first use.
+ *
+ * @throws TablesMissingError when the tables do not exist; CounterCacheError `STATE_MISMATCH` when this process is
+ * configured with another number of shards than the installation has, or does not know its format.
+ */
+export async function loadInstallation(runner: QueryRunner, tables: TablePaths, shards: number): Promise<string> {
+  const state = await readState(runner, tables);
+  if (state.size === 0) {
+    await createState(runner, tables, shards);
+    return loadInstallation(runner, tables, shards);
+  }
+  expectState(state, 'shards', String(shards), 'Give every process the same `shards` option.');
+  expectState(state, 'format', FORMAT, 'Run the same major version of typeorm-counter-cache everywhere.');
+  return state.get('installation') ?? '';
+}
+
+async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<string, string>> {
+  try {
+    const rows = await rowsOf(runner, `SELECT "id", "value" FROM ${tables.state}`);
+    return new Map(rows.map((row) => [String(row['id']), String(row['value'])]));
+  } catch (error) {
+    if ((error as { code?: string }).code !== UNDEFINED_TABLE) throw error;
+    throw new TablesMissingError(createTablesSql(tables), { cause: error });
+  }
+}
+
+async function createState(runner: QueryRunner, tables: TablePaths, shards: number): Promise<void> {
+  await runner.query(`INSERT INTO ${tables.shard} ("shard", "epoch") SELECT generate_series(0, $1::integer - 1), 0 ON CONFLICT DO NOTHING`, [shards]);
+  // One statement, so that whoever sees the state sees all of it.
+  await runner.query(
+    `INSERT INTO ${tables.state} ("id", "value") VALUES ('installation', $1), ('shards', $2), ('format', $3), ('ledger_floor', '0') ON CONFLICT DO NOTHING`,
+    [randomBytes(6).toString('hex'), String(shards), FORMAT],
+  );
+}
+
+function expectState(state: ReadonlyMap<string, string>, id: string, expected: string, advice: string): void {
+  const found = state.get(id);
+  if (found === expected) return;
+  throw new CounterCacheError('STATE_MISMATCH', `expected ${id} of this installation to be ${expected}, got: ${found}. ${advice}`, { id, expected, found });
+}

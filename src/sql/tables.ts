@@ -1,0 +1,62 @@
+import { type DataSource, EntitySchema } from 'typeorm';
+
+import { escapePath } from './escape';
+
+/** Installation id, number of shards, format, floor of the ledger. */
+export const StateEntity = new EntitySchema<{ id: string; value: string }>({
+  name: 'CounterCacheState',
+  tableName: 'counter_cache_state',
+  columns: { id: { type: 'text', primary: true }, value: { type: 'text' } },
+});
+
+/** The epoch of each shard; 0 until the shard is first used. */
+export const ShardEntity = new EntitySchema<{ shard: number; epoch: string }>({
+  name: 'CounterCacheShard',
+  tableName: 'counter_cache_shard',
+  columns: { shard: { type: 'integer', primary: true }, epoch: { type: 'bigint' } },
+});
+
+/** Applied batches; `unapplied` names the targets that were not, with what becomes of them. */
+export const LedgerEntity = new EntitySchema<{ batch: string; shard: number; applied_at: Date; unapplied: unknown }>({
+  name: 'CounterCacheLedger',
+  tableName: 'counter_cache_ledger',
+  columns: {
+    batch: { type: 'uuid', primary: true },
+    shard: { type: 'integer' },
+    applied_at: { type: 'timestamp with time zone', default: () => 'CURRENT_TIMESTAMP' },
+    unapplied: { type: 'jsonb', nullable: true },
+  },
+});
+
+/** The library's own tables, to be listed among a DataSource's entities when counters are attached after `initialize()`. */
+export const counterCacheEntities: readonly EntitySchema[] = [StateEntity, ShardEntity, LedgerEntity] as readonly EntitySchema[];
+
+/** Escaped paths of the library's own tables. */
+export interface TablePaths {
+  readonly state: string;
+  readonly shard: string;
+  readonly ledger: string;
+}
+
+/** Where the library's tables are: as the DataSource's metadata say, else by its schema and prefix. */
+export function tablePaths(dataSource: DataSource): TablePaths {
+  const { schema, entityPrefix = '' } = dataSource.options as { schema?: string; entityPrefix?: string };
+  const path = (entity: EntitySchema<never>, name: string) => {
+    if (dataSource.hasMetadata(entity)) return escapePath(dataSource.getMetadata(entity).tablePath);
+    return escapePath(dataSource.driver.buildTableName(entityPrefix + name, schema));
+  };
+  return {
+    state: path(StateEntity as unknown as EntitySchema<never>, 'counter_cache_state'),
+    shard: path(ShardEntity as unknown as EntitySchema<never>, 'counter_cache_shard'),
+    ledger: path(LedgerEntity as unknown as EntitySchema<never>, 'counter_cache_ledger'),
+  };
+}
+
+/** The SQL that creates the library's tables; fit for a migration's `up`. */
+export function createTablesSql(paths: TablePaths): string {
+  return [
+    `CREATE TABLE ${paths.state} ("id" text PRIMARY KEY, "value" text NOT NULL);`,
+    `CREATE TABLE ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL);`,
+    `CREATE TABLE ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP, "unapplied" jsonb);`,
+  ].join('\n');
+}

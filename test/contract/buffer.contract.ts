@@ -1,0 +1,24 @@
+import { describeAlarms } from './buffer/alarms';
+import { describeBatches } from './buffer/batches';
+import { describeFailures } from './buffer/failures';
+import { describeFinalize } from './buffer/finalize';
+import { buffersOf, type CreateBuffer } from './buffer/harness';
+import { describeIntents } from './buffer/intents';
+import { describeNames } from './buffer/names';
+import { describeRecalculations } from './buffer/recalculations';
+import { describeRandomRuns } from './buffer/random-runs';
+
+/** What every `DeltaBuffer` must do. `create` makes an empty one, which shares nothing with any other. */
+export function describeBuffer(name: string, create: CreateBuffer): void {
+  describe(name, () => {
+    const open = buffersOf(create);
+    describeIntents(open);
+    describeAlarms(open);
+    describeBatches(open);
+    describeFailures(open);
+    describeRecalculations(open);
+    describeFinalize(open);
+    describeNames(open);
+    describeRandomRuns(open);
+  });
+}

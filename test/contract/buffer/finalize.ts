@@ -1,0 +1,356 @@
+import type { DeltaBuffer } from '../../../src/buffer/buffer';
+import { until } from '../until';
+import {
+  claimAll,
+  CONSUME,
+  contents,
+  delta,
+  DRY,
+  EARLY,
+  intent,
+  LATE,
+  MAX,
+  only,
+  type OpenBuffer,
+  pendingOf,
+  recount,
+  row,
+  snapshot,
+  WATCH,
+} from './harness';
+
+/** Makes what a recount found missing pending. */
+export function describeFinalize(open: OpenBuffer): void {
+  const [a, b, c] = [row('a'), row('b'), row('c')];
+
+  async function watched(...targets: string[]): Promise<DeltaBuffer> {
+    const buffer = await open();
+    await buffer.watch(0, 'token', targets, WATCH);
+    return buffer;
+  }
+
+  const known = (of: Record<string, bigint>) => new Map(Object.entries(of));
+
+  describe('a finalize', () => {
+    it('makes pending what the column lacks, due at once', async () => {
+      const buffer = await watched(a);
+      const { outcomes, alarms } = await buffer.finalize(
+        0,
+        'token',
+        LATE,
+        [recount(a, { posts: 5, likes: -2 })],
+        CONSUME,
+      );
+      expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 0n, likes: 0n }) }]);
+      expect(only(alarms)).toMatchObject({ kind: 'reconcile', shard: 0 });
+      expect(only(alarms).delay).toBeLessThanOrEqual(0);
+      expect(contents((await buffer.claim(0, { select: 'due' }, 10)).batch)).toEqual({
+        [a]: { posts: 5n, likes: -2n },
+      });
+    });
+
+    it('replaces what was pending and seen', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3 })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 4 })], CONSUME);
+      expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 3n }) }]);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 4n });
+    });
+
+    it('leaves a right row clean, without an alarm', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3 })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      const { alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
+      expect(alarms).toEqual([]);
+      expect(await buffer.status(0)).toMatchObject({ dirty: 0, oldestDue: null, recalculations: 0 });
+    });
+
+    it('keeps a pending touch, and the target due for it', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3 }, { touches: ['t'] })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
+      expect(only((await claimAll(buffer)).entries).touches.size).toBe(1);
+    });
+
+    it('keeps what is pending for columns that were not recounted', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3, likes: 2 })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
+      expect(await pendingOf(buffer, a)).toEqual({ likes: 2n });
+      expect(await buffer.status(0)).toMatchObject({ dirty: 1 });
+    });
+
+    it('takes a column that came to nothing for clean', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3, likes: 2 })));
+      await buffer.add(0, intent('8', delta(a, { likes: -2 })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      expect((await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME)).alarms).toEqual([]);
+      expect(await buffer.status(0)).toMatchObject({ dirty: 0 });
+    });
+
+    it('is exact beyond 2^53', async () => {
+      const large = 9_007_199_254_740_993n;
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: large })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.add(0, intent('100', delta(a, { posts: large + 2n })));
+      await buffer.announce(0, intent('8', delta(a, { posts: -4n * large })));
+      const { outcomes } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: -large })], CONSUME);
+      expect(outcomes).toMatchObject([{ known: known({ posts: -3n * large }) }]);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 2n });
+    });
+
+    it('leaves the request standing when what is missing does not fit int64', async () => {
+      const buffer = await watched(a);
+      await buffer.request(0, [b], { barrier: null, delay: 60_000 });
+      await buffer.finalize(0, 'token', LATE, [recount(a, { posts: MAX + 1n })], CONSUME);
+      expect(await pendingOf(buffer, a)).toEqual({});
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: false }]);
+    });
+  });
+
+  describe('the log of a watch', () => {
+    it('adds what the snapshot did not see', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('5', delta(a, { posts: 100 })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.announce(0, intent('40', delta(a, { posts: 1 })));
+      await buffer.announce(0, intent('60', delta(a, { posts: 10 }), delta(b, { posts: 7 })));
+      await buffer.confirm(0, '40');
+      await buffer.confirm(0, '60');
+      const { outcomes } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 3 })], CONSUME);
+      expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 101n }) }]);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 13n });
+      expect(await pendingOf(buffer, b)).toEqual({ posts: 7n });
+    });
+
+    // The snapshot 10:20:12,15 of PostgreSQL.
+    it.each([
+      ['9', true],
+      ['10', true],
+      ['11', true],
+      ['12', false],
+      ['15', false],
+      ['16', true],
+      ['19', true],
+      ['20', false],
+      ['100', false],
+      ['some-uuid', false],
+      ['1e0', false],
+      ['0x1', false],
+      ['-1', false],
+      [' 9', false],
+    ])('takes transaction %j for seen: %s', async (id, seen) => {
+      const buffer = await watched(a);
+      await buffer.add(0, intent(id, delta(a, { posts: 1 })));
+      const visible = { xmin: 10n, xmax: 20n, inProgress: [12n, 15n] };
+      const { outcomes } = await buffer.finalize(0, 'token', visible, [recount(a, { posts: 0 })], CONSUME);
+      expect(outcomes).toMatchObject([{ known: known({ posts: seen ? 1n : 0n }) }]);
+      expect(await pendingOf(buffer, a)).toEqual(seen ? {} : { posts: 1n });
+    });
+
+    it('holds every column of a transaction, and several transactions', async () => {
+      const buffer = await watched(a, b);
+      await buffer.add(0, intent('60', delta(a, { posts: 1, likes: 2 }), delta(b, { posts: 4 })));
+      await buffer.add(0, intent('61', delta(a, { posts: 8 })));
+      const recounts = [recount(a, { posts: 0, likes: 10 }), recount(b, { posts: 0 })];
+      const { outcomes } = await buffer.finalize(0, 'token', snapshot(61), recounts, CONSUME);
+      expect(outcomes.map((outcome) => outcome.known)).toEqual([known({ posts: 1n, likes: 2n }), known({ posts: 4n })]);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 8n, likes: 10n });
+      expect(await pendingOf(buffer, b)).toEqual({});
+    });
+  });
+
+  describe('an open intent that the snapshot has seen', () => {
+    it('is absorbed: its confirm adds no more', async () => {
+      const buffer = await watched(a);
+      await buffer.announce(0, intent('40', delta(a, { posts: 1, likes: 1 }), delta(b, { posts: 2 })));
+      const { outcomes } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 1 })], CONSUME);
+      expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 1n }) }]);
+      await claimAll(buffer);
+      expect(await buffer.confirm(0, '40')).toMatchObject({ found: true });
+      expect(await pendingOf(buffer, a)).toEqual({ likes: 1n });
+      expect(await pendingOf(buffer, b)).toEqual({ posts: 2n });
+    });
+
+    it('asks for nothing when it was absorbed as a whole, and then confirmed', async () => {
+      const buffer = await watched(a);
+      await buffer.announce(0, intent('40', delta(a, { posts: 1 })));
+      await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 })], CONSUME);
+      expect(await buffer.confirm(0, '40')).toMatchObject({ found: true });
+      expect(await pendingOf(buffer, a)).toEqual({});
+      expect(await buffer.claim(0, { select: 'dirty', kinds: null }, 10)).toMatchObject({ batch: null, next: null });
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 0, intents: 0 });
+    });
+
+    it('is not the one that it has not seen', async () => {
+      const buffer = await watched(a);
+      await buffer.announce(0, intent('60', delta(a, { posts: 1 })));
+      await buffer.announce(0, intent('45', delta(a, { posts: 4 })));
+      const { outcomes } = await buffer.finalize(0, 'token', snapshot(50, 45), [recount(a, { posts: 0 })], CONSUME);
+      expect(outcomes).toMatchObject([{ known: known({ posts: 0n }) }]);
+      await buffer.confirm(0, '60');
+      await buffer.confirm(0, '45');
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 5n });
+    });
+  });
+
+  describe('a finalize whose watch stands no longer', () => {
+    it.each<[string, (buffer: DeltaBuffer) => Promise<unknown>]>([
+      ['unwatched', (buffer) => buffer.unwatch(0, 'token', [a])],
+      ['requested again', (buffer) => buffer.request(0, [a], { barrier: null, delay: 0 })],
+      ['finalized before', (buffer) => buffer.finalize(0, 'token', LATE, [recount(a, { posts: 3 })], DRY)],
+    ])('changes nothing: %s', async (_, end) => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3 })));
+      await buffer.announce(0, intent('8', delta(a, { posts: 1 })));
+      await buffer.watch(0, 'token', [a, b], WATCH);
+      await end(buffer);
+      const recounts = [recount(a, { posts: 9 }), recount(b, { posts: 4 })];
+      const { outcomes } = await buffer.finalize(0, 'token', LATE, recounts, CONSUME);
+      expect(outcomes).toEqual([
+        { target: a, standing: false, known: new Map() },
+        { target: b, standing: true, known: known({ posts: 0n }) },
+      ]);
+      await buffer.confirm(0, '8');
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 4n });
+      expect(await pendingOf(buffer, b)).toEqual({ posts: 4n });
+    });
+
+    it('needs its own token', async () => {
+      const buffer = await watched(a);
+      const { outcomes } = await buffer.finalize(0, 'other', LATE, [recount(a, { posts: 9 })], CONSUME);
+      expect(outcomes).toEqual([{ target: a, standing: false, known: new Map() }]);
+      expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watched']);
+    });
+  });
+
+  describe('a dry finalize', () => {
+    it('reports, ends the watch, and changes nothing else', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3 })));
+      await buffer.request(0, [a], { barrier: 4n, delay: 0 });
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.add(0, intent('60', delta(a, { posts: 10 })));
+      await buffer.announce(0, intent('40', delta(a, { posts: 100 })));
+      const before = await buffer.read(0, [a]);
+      const { outcomes, alarms } = await buffer.finalize(
+        0,
+        'token',
+        snapshot(50),
+        [recount(a, { posts: 1 }, 1_000)],
+        DRY,
+      );
+      expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 103n }) }]);
+      expect(alarms).toEqual([]);
+      expect(await buffer.read(0, [a])).toEqual(before);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      await buffer.confirm(0, '40');
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 113n });
+      expect(contents(await claimAll(buffer))).toEqual({ [a]: { posts: 113n } });
+    });
+
+    it('of an absent row drops nothing', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3 })));
+      await buffer.watch(0, 'token', [a], WATCH);
+      const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, null)], DRY);
+      expect(outcomes).toEqual([{ target: a, standing: true, known: new Map() }]);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 3n });
+    });
+  });
+
+  describe('the request of a finalized target', () => {
+    const requested = async (): Promise<DeltaBuffer> => {
+      const buffer = await open();
+      await buffer.request(0, [a], { barrier: 4n, delay: 0 });
+      await buffer.watch(0, 'token', [a], WATCH);
+      return buffer;
+    };
+
+    it('is consumed, with its barrier', async () => {
+      const buffer = await requested();
+      await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 }, 60_000)], CONSUME);
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 0 });
+      expect(await buffer.watch(0, 'token', [a], { ttl: 1_000, horizon: 0n })).toEqual(['watching']);
+    });
+
+    it('stays unless it is to be consumed', async () => {
+      const buffer = await requested();
+      await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 2 }, 60_000)], { consume: false, dry: false });
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 2n });
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+    });
+
+    it('is re-armed when the log held what the snapshot did not see', async () => {
+      const buffer = await requested();
+      await buffer.add(0, intent('60', delta(a, { posts: 1 })));
+      const { now } = await buffer.status(0);
+      const { alarms } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 }, 60_000)], CONSUME);
+      const alarm = only(alarms.filter(({ kind }) => kind === 'recalculate'));
+      expect(alarm.at % 600).toBe(0);
+      expect(alarm.at).toBeGreaterThanOrEqual(now + 60_000);
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([]);
+    });
+
+    it.each<[string, number, number | null]>([
+      ['that the snapshot saw', 40, 60_000],
+      ['that are never to be recalculated', 60, null],
+    ])('is not re-armed for deltas %s', async (_, id, rearmIn) => {
+      const buffer = await requested();
+      await buffer.add(0, intent(String(id), delta(a, { posts: 1 })));
+      await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 }, rearmIn)], CONSUME);
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 0 });
+    });
+  });
+
+  describe('a target whose row is absent', () => {
+    it('loses everything that is pending, whether it was parked or not', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 3, likes: 1 }, { touches: ['t'] }), delta(b, { posts: 1 })));
+      const { id } = await claimAll(buffer);
+      await buffer.acknowledge(0, id, [
+        { target: a, backoff: 0 },
+        { target: b, failed: 'out of range' },
+      ]);
+      await buffer.add(0, intent('8', delta(c, { posts: 6 })));
+      await buffer.request(0, [a, b], { barrier: 4n, delay: 0 });
+      await buffer.watch(0, 'token', [a, b, c], WATCH);
+      const { outcomes, alarms } = await buffer.finalize(
+        0,
+        'token',
+        LATE,
+        [recount(a, null), recount(b, null, 1_000)],
+        CONSUME,
+      );
+      expect(outcomes).toEqual([a, b].map((target) => ({ target, standing: true, known: new Map() })));
+      expect(alarms).toEqual([]);
+      expect([await pendingOf(buffer, a), await pendingOf(buffer, b)]).toEqual([{}, {}]);
+      expect(await buffer.status(0)).toMatchObject({ dirty: 1, recalculations: 0, failed: [] });
+      await buffer.unwatch(0, 'token', [c]);
+      expect(contents(await claimAll(buffer))).toEqual({ [c]: { posts: 6n } });
+      expect(await buffer.watch(0, 'other', [a], { ttl: 1_000, horizon: 0n })).toEqual(['watching']);
+    });
+
+    it('is clean after a finalize that does not consume, too', async () => {
+      const buffer = await watched(a);
+      await buffer.add(0, intent('7', delta(a, { posts: 3 }, { wait: 0 })));
+      await buffer.finalize(0, 'token', LATE, [recount(a, null)], { consume: false, dry: false });
+      const { oldestDue, dirty } = await until(() => buffer.status(0));
+      expect({ oldestDue, dirty }).toEqual({ oldestDue: null, dirty: 0 });
+    });
+  });
+
+  it('a finalize that has seen nothing keeps every logged delta', async () => {
+    const buffer = await watched(a);
+    await buffer.add(0, intent('2', delta(a, { posts: 1 })));
+    await buffer.finalize(0, 'token', EARLY, [recount(a, { posts: 10 })], CONSUME);
+    expect(await pendingOf(buffer, a)).toEqual({ posts: 11n });
+  });
+}

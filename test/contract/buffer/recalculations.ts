@@ -1,0 +1,190 @@
+import { until } from '../until';
+import {
+  claimAll,
+  CONSUME,
+  delta,
+  EARLY,
+  intent,
+  LATE,
+  only,
+  type OpenBuffer,
+  pendingOf,
+  recount,
+  row,
+  WATCH,
+} from './harness';
+
+const NOW = { barrier: null, delay: 0 };
+
+/** Requests, barriers and watches. */
+export function describeRecalculations(open: OpenBuffer): void {
+  const [a, b, c] = [row('a'), row('b'), row('c')];
+
+  describe('a request', () => {
+    it('is due after its delay, oldest first', async () => {
+      const buffer = await open();
+      await buffer.request(0, [a], { barrier: null, delay: 60_000 });
+      await buffer.request(0, [b], { barrier: null, delay: 10 });
+      await buffer.request(0, [c], NOW);
+      const due = await until(async () => {
+        const found = await buffer.dueRecalculations(0, 10);
+        return found.length === 2 ? found : null;
+      });
+      expect(due).toEqual([
+        { target: c, heal: false },
+        { target: b, heal: false },
+      ]);
+      expect(await buffer.dueRecalculations(0, 1)).toEqual([{ target: c, heal: false }]);
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 3, dirty: 0 });
+    });
+
+    it('only ever moves earlier, and tells when it does', async () => {
+      const buffer = await open();
+      const { now } = await buffer.status(0);
+      const first = only(await buffer.request(0, [a], { barrier: null, delay: 60_000 }));
+      expect(first).toMatchObject({ kind: 'recalculate', shard: 0 });
+      expect(first.at).toBeGreaterThanOrEqual(now + 60_000);
+      expect(await buffer.request(0, [a], { barrier: null, delay: 120_000 })).toEqual([]);
+      const earlier = await buffer.request(0, [a, b], NOW);
+      expect(only(earlier).at).toBeLessThan(first.at);
+      expect(await buffer.dueRecalculations(0, 10)).toHaveLength(2);
+    });
+
+    it('comes before one that writes scheduled', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 1 }, { recalculateIn: 60_000 })));
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([]);
+      await buffer.request(0, [a], NOW);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: false }]);
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
+    });
+
+    it('ends the watch: it needs a later snapshot (generation)', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.request(0, [a], NOW);
+      const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
+      expect(outcomes).toEqual([{ target: a, standing: false, known: new Map() }]);
+      expect(await pendingOf(buffer, a)).toEqual({});
+      expect(await buffer.dueRecalculations(0, 10)).toHaveLength(1);
+    });
+
+    it('forgets the log of the watch it ends', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.add(0, intent('7', delta(a, { posts: 1 })));
+      await buffer.request(0, [a], NOW);
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.finalize(0, 'token', EARLY, [recount(a, { posts: 5 })], CONSUME);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 5n });
+    });
+  });
+
+  describe('a postponed request', () => {
+    it('is due later', async () => {
+      const buffer = await open();
+      await buffer.request(0, [a, b], { barrier: 4n, delay: 0 });
+      const { now } = await buffer.status(0);
+      const alarm = only(await buffer.postpone(0, [a], 60_000));
+      expect(alarm).toMatchObject({ kind: 'recalculate', shard: 0 });
+      expect(alarm.at).toBeGreaterThanOrEqual(now + 60_000);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: b, heal: true }]);
+      expect(await buffer.watch(0, 'token', [a], { ttl: 60_000, horizon: 4n })).toEqual(['barred']);
+    });
+
+    it('that is gone stays gone', async () => {
+      const buffer = await open();
+      expect(await buffer.postpone(0, [a], 0)).toEqual([]);
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 0 });
+    });
+  });
+
+  describe('a barrier', () => {
+    it('lets no recalculation pass before every transaction up to it is over', async () => {
+      const buffer = await open();
+      await buffer.request(0, [a], { barrier: 70n, delay: 0 });
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      const outcome = (horizon: bigint) => buffer.watch(0, 'token', [a], { ttl: 60_000, horizon });
+      expect(await outcome(69n)).toEqual(['barred']);
+      expect(await outcome(70n)).toEqual(['barred']);
+      expect(await outcome(71n)).toEqual(['watching']);
+    });
+
+    it('only ever rises, and a request without one leaves it', async () => {
+      const buffer = await open();
+      // As text, '9' would be greater than '10'.
+      await buffer.request(0, [a], { barrier: 9n, delay: 0 });
+      await buffer.request(0, [a], { barrier: 10n, delay: 0 });
+      await buffer.request(0, [a], { barrier: 2n, delay: 0 });
+      await buffer.request(0, [a], NOW);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.watch(0, 'token', [a], { ttl: 60_000, horizon: 10n })).toEqual(['barred']);
+      expect(await buffer.watch(0, 'token', [a], { ttl: 60_000, horizon: 11n })).toEqual(['watching']);
+    });
+
+    it('belongs to the target: no other recalculation passes either', async () => {
+      const buffer = await open();
+      await buffer.request(0, [a], { barrier: 70n, delay: 60_000 });
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([]);
+      expect(await buffer.watch(0, 'by hand', [a, b], { ttl: 60_000, horizon: 70n })).toEqual(['barred', 'watching']);
+    });
+  });
+
+  describe('a watch', () => {
+    it('is refused in this order: claimed, watched, barred', async () => {
+      const buffer = await open();
+      const low = { ttl: 60_000, horizon: 5n };
+      await buffer.request(0, [a], { barrier: 5n, delay: 0 });
+      await buffer.request(0, [b], { barrier: 4n, delay: 0 });
+      expect(await buffer.watch(0, 'token', [a, b, c], low)).toEqual(['barred', 'watching', 'watching']);
+      expect(await buffer.watch(0, 'other', [a, b, c], { ttl: 60_000, horizon: 0n })).toEqual([
+        'barred',
+        'watched',
+        'watched',
+      ]);
+      await buffer.add(0, intent('7', delta(a, { posts: 1 })));
+      const { id } = await claimAll(buffer);
+      expect(await buffer.watch(0, 'token', [a, b, c], low)).toEqual(['claimed', 'watching', 'watching']);
+      await buffer.acknowledge(0, id, []);
+      expect(await buffer.watch(0, 'token', [a], low)).toEqual(['barred']);
+      expect(await buffer.watch(0, 'token', [a], WATCH)).toEqual(['watching']);
+    });
+
+    it('is renewed by its own token, with an empty log', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.add(0, intent('7', delta(a, { posts: 1 })));
+      expect(await buffer.watch(0, 'token', [a], WATCH)).toEqual(['watching']);
+      await buffer.finalize(0, 'token', EARLY, [recount(a, { posts: 5 })], CONSUME);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 5n });
+    });
+
+    it('ends by its time', async () => {
+      const buffer = await open();
+      await buffer.add(0, intent('7', delta(a, { posts: 1 })));
+      await buffer.watch(0, 'token', [a], { ttl: 30, horizon: 1n });
+      expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watched']);
+      await until(async () => (await buffer.claim(0, { select: 'dirty', kinds: null }, 10)).batch);
+      const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
+      expect(outcomes).toMatchObject([{ standing: false }]);
+      expect(await pendingOf(buffer, a)).toEqual({});
+    });
+
+    it('that has expired makes room for another, and logs no more', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a], { ttl: 20, horizon: 1n });
+      await until(async () => (await buffer.watch(0, 'other', [a], WATCH))[0] === 'watching');
+      await buffer.unwatch(0, 'token', [a]);
+      expect(await buffer.watch(0, 'third', [a], WATCH)).toEqual(['watched']);
+    });
+
+    it('is ended by its own token only', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.unwatch(0, 'other', [a]);
+      expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watched']);
+      await buffer.unwatch(0, 'token', [a, b]);
+      expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watching']);
+    });
+  });
+}

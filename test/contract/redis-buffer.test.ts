@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+
+import { closeConnections, openConnections } from '../../src/buffer/redis/connection';
+import { RedisBuffer, type RedisConnections } from '../../src/buffer/redis/redis-buffer';
+import { redisUrl } from '../support/redis';
+import { describeBuffer } from './buffer.contract';
+import { claimAll, CONSUME, delta, intent, LATE, recount, row, WATCH } from './buffer/harness';
+
+const PREFIX = 'cc-contract';
+
+let connections: RedisConnections;
+
+beforeAll(async () => {
+  connections = await openConnections(redisUrl(), { redisTimeout: 5_000, attachTimeout: 5_000 }, (error) => {
+    throw error;
+  });
+});
+
+afterAll(async () => {
+  await closeConnections(connections);
+});
+
+function keysOf(installation: string): Promise<string[]> {
+  return connections.worker.keys(`{${PREFIX}:${installation}:*`);
+}
+
+async function create(
+  options: { readonly shards: number; readonly window: number },
+  installation: string = randomUUID(),
+) {
+  const buffer = new RedisBuffer({ ...connections, prefix: PREFIX, installation, ...options });
+  const cleanup = async (): Promise<void> => {
+    const keys = await keysOf(installation);
+    if (keys.length > 0) await connections.worker.del(...keys);
+  };
+  return { buffer, cleanup };
+}
+
+describeBuffer('RedisBuffer', (options) => create(options));
+
+describe('the keys of RedisBuffer', () => {
+  it('of two installations never meet', async () => {
+    const one = await create({ shards: 1, window: 10 });
+    const two = await create({ shards: 1, window: 10 });
+    await one.buffer.add(0, intent('7', delta(row('a'), { posts: 1 })));
+    expect(await two.buffer.status(0)).toMatchObject({ dirty: 0 });
+    await one.cleanup();
+    await two.cleanup();
+  });
+
+  it('are gone when nothing is pending, but for the epoch and the known columns', async () => {
+    const installation = randomUUID();
+    const { buffer, cleanup } = await create({ shards: 1, window: 10 }, installation);
+    const [a, b] = [row('a'), row('b')];
+    await buffer.raiseEpoch(0, 1);
+    for (const target of [a, b])
+      await buffer.announce(
+        0,
+        intent(target, delta(target, { posts: 1, likes: 2 }, { touches: ['t'], recalculateIn: 0 })),
+      );
+    for (const target of [a, b]) await buffer.confirm(0, target);
+    await buffer.add(0, intent('8', delta(a, { likes: -2 })));
+    const batch = await claimAll(buffer);
+    await buffer.acknowledge(0, batch.id, [{ target: a, failed: 'out of range' }]);
+    await buffer.watch(0, 'token', [a, b], WATCH);
+    await buffer.add(0, intent('9', delta(a, { posts: 1 })));
+    await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 }), recount(b, { posts: 0 })], CONSUME);
+    const { id } = await claimAll(buffer);
+    await buffer.acknowledge(0, id, []);
+    const left = (await keysOf(installation)).map((key) => key.split(':').at(-1));
+    expect(left.toSorted()).toEqual(['columns', 'meta']);
+    await cleanup();
+  });
+});

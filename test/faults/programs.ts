@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+
+import { type Child, startChild } from '../support/child';
+
+/** Where a program kills itself. */
+export type KillPoint = 'none' | 'after-claim' | 'before-acknowledge' | 'before-confirm' | 'after-watch' | 'before-finalize' | 'after-finalize';
+
+interface ProgramOptions {
+  readonly databaseUrl: string;
+  readonly killAt: KillPoint;
+}
+
+/** A worker process that kills itself at a point. */
+export function startWorkerProgram(options: ProgramOptions): Child {
+  return startChild(join(__dirname, 'worker-program.ts'), environment(options));
+}
+
+/** A process that adds `posts` posts to an author, one transaction each, and kills itself at a point of the last one. */
+export function startWriterProgram(options: ProgramOptions & { readonly authorId: number; readonly posts: number }): Child {
+  return startChild(join(__dirname, 'writer-program.ts'), { ...environment(options), AUTHOR: String(options.authorId), POSTS: String(options.posts) });
+}
+
+function environment({ databaseUrl, killAt }: ProgramOptions): NodeJS.ProcessEnv {
+  return { PROGRAM_DATABASE: databaseUrl, KILL_AT: killAt };
+}
+
+/** How a process ended. */
+export function ended(child: Child): Promise<string> {
+  return new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? String(code))));
+}

@@ -1,0 +1,24 @@
+import { Counters } from 'typeorm-counter-cache';
+
+import { Author, Post } from '../integration/blog';
+import { redisUrl } from '../support/redis';
+import { newDataSource, TEST_OPTIONS } from '../support/setup';
+import { killAt } from './kill';
+import type { KillPoint } from './programs';
+
+async function main(): Promise<void> {
+  const posts = Number(process.env['POSTS']);
+  let written = 0;
+  killAt(process.env['KILL_AT'] as KillPoint, () => written === posts);
+  const dataSource = newDataSource(process.env['PROGRAM_DATABASE'] ?? '', [Author, Post], { synchronize: false });
+  const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS });
+  await dataSource.initialize();
+  while (written < posts) {
+    written += 1;
+    await dataSource.manager.insert(Post, { authorId: Number(process.env['AUTHOR']) });
+  }
+  await counters.close();
+  await dataSource.destroy();
+}
+
+void main();

@@ -1,0 +1,94 @@
+// Tests the package as users get it: packed, installed elsewhere, and imported from CommonJS and from ES modules.
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const EXPORTS = ['Counters', 'CounterCache', 'defineCounterCache'];
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const folder = mkdtempSync(join(tmpdir(), 'counter-cache-package-'));
+
+try {
+  const tarball = pack();
+  step('publint', () => run(bin('publint'), ['run', tarball, '--strict']));
+  step('are the types wrong', () => run(bin('attw'), [tarball]));
+  const app = install(tarball);
+  for (const entry of Object.keys(manifest.exports)) {
+    step(`import ${entry}`, () => importEverywhere(app, entry));
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+function pack() {
+  // Here rather than by prepack, so that what npm prints is the list of files only.
+  run(process.execPath, [join(root, '.ci', 'build.mjs')]);
+  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
+  const [packed] = JSON.parse(run('npm', args));
+  const files = packed.files.map((file) => file.path);
+  step('contents', () => checkContents(files));
+  return join(folder, packed.filename);
+}
+
+function checkContents(files) {
+  const scripts = readdirSync(join(root, 'src'), { recursive: true }).filter((file) => file.endsWith('.lua'));
+  const wanted = ['LICENSE', 'CHANGELOG.md', ...scripts.map((file) => `dist/${file.replaceAll('\\', '/')}`)];
+  const missing = wanted.filter((file) => !files.includes(file));
+  if (missing.length > 0) throw new Error(`not in the package: ${missing.join(', ')}`);
+  const allowed = /^(dist\/.+\.(js|js\.map|d\.ts|lua)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+  const extra = files.filter((file) => !allowed.test(file));
+  if (extra.length > 0) throw new Error(`does not belong into the package: ${extra.join(', ')}`);
+}
+
+function install(tarball) {
+  const app = join(folder, 'app');
+  mkdirSync(app);
+  writeFileSync(join(app, 'package.json'), JSON.stringify({ private: true }));
+  run('npm', ['install', '--offline', '--legacy-peer-deps', '--no-package-lock', tarball], app);
+  // The peers that we test with, so that no network is needed.
+  for (const peer of Object.keys(manifest.peerDependencies)) {
+    symlinkSync(join(root, 'node_modules', peer), join(app, 'node_modules', peer), 'dir');
+  }
+  return app;
+}
+
+function importEverywhere(app, entry) {
+  const name = join(manifest.name, entry);
+  if (entry.endsWith('.json')) {
+    execute(app, 'json.cjs', `require('${name}')`);
+    return;
+  }
+  const names = entry === '.' ? EXPORTS : [];
+  const check = `for (const [name, value] of Object.entries({ ${names.join(', ')} }))
+    if (typeof value !== 'function') throw new Error(name + ' is ' + typeof value);`;
+  execute(app, 'entry.cjs', `const { ${names.join(', ')} } = require('${name}');\n${check}`);
+  execute(app, 'entry.mjs', `import { ${names.join(', ')} } from '${name}';\n${check}`);
+}
+
+function execute(app, file, code) {
+  writeFileSync(join(app, file), code);
+  run(process.execPath, [file], app);
+}
+
+function bin(name) {
+  return join(root, 'node_modules', '.bin', name);
+}
+
+function run(file, args, cwd = root) {
+  return execFileSync(file, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function step(name, action) {
+  try {
+    action();
+  } catch (error) {
+    // The output of a program that failed says more than its exit code.
+    process.stderr.write(error.stdout ?? '');
+    console.error(`package: ${name}: failed`);
+    throw error;
+  }
+  console.log(`package: ${name}: ok`);
+}

@@ -1,0 +1,16 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+
+/** A process that runs one of our TypeScript files. */
+export interface Child extends ChildProcess {
+  readonly stdout: Readable;
+}
+
+/** Runs a TypeScript file in a process of its own, to be killed at will. Its stderr is ours; it may `process.send`. */
+export function startChild(file: string, env: NodeJS.ProcessEnv = {}): Child {
+  return spawn(process.execPath, ['--enable-source-maps', '-r', join(__dirname, 'register.js'), file], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  }) as Child;
+}
