@@ -8,31 +8,51 @@ const ATTACHED = Symbol.for('typeorm-counter-cache.attached');
 
 type Attachable = DataSource & { [ATTACHED]?: true; buildMetadatas(): Promise<void> };
 
+/** What to do in the course of a DataSource's life. */
+export interface Lifecycle {
+  /** Whenever metadata have been built: before migrations and `synchronize`; what it throws fails `initialize()`. */
+  readonly onMetadata: () => void;
+  /** Whenever the DataSource is initialized, its migrations included; what it throws fails `initialize()`. */
+  readonly onInitialized: () => Promise<void>;
+}
+
 /**
- * Ties the library to a DataSource's life: `onMetadata` runs whenever its metadata have been built, now if they are
- * there. It runs before migrations and `synchronize`, and what it throws fails `initialize()`.
+ * Ties the library to a DataSource's life, whether it is initialized already or will be, once or again and again.
  *
  * @returns a function that unties it
  */
-export async function attachTo(dataSource: DataSource, onMetadata: () => void): Promise<() => void> {
+export async function attachTo(dataSource: DataSource, { onMetadata, onInitialized }: Lifecycle): Promise<() => void> {
   const attachable = dataSource as Attachable;
   if (attachable[ATTACHED] === true) {
-    throw new CounterCacheError('CONFIGURATION', 'this DataSource has counters already: attach once, and close() before attaching again');
+    throw new CounterCacheError(
+      'CONFIGURATION',
+      'this DataSource has counters already: attach once, and close() before attaching again',
+    );
   }
   // TypeORM calls this inside initialize(), each time: after it `subscribers` is a new array, and metadata are new.
-  const original = attachable.buildMetadatas;
+  const { buildMetadatas, initialize } = attachable;
   attachable.buildMetadatas = async function (this: Attachable) {
-    await original.call(this);
+    await buildMetadatas.call(this);
     onMetadata();
+  };
+  attachable.initialize = async function (this: Attachable) {
+    await initialize.call(this);
+    await onInitialized();
+    return this;
   };
   const detach = () => {
     Reflect.deleteProperty(attachable, 'buildMetadatas');
+    Reflect.deleteProperty(attachable, 'initialize');
     delete attachable[ATTACHED];
   };
   attachable[ATTACHED] = true;
   try {
-    if (dataSource.isInitialized) onMetadata();
-    else addEntities(dataSource);
+    if (dataSource.isInitialized) {
+      onMetadata();
+      await onInitialized();
+    } else {
+      addEntities(dataSource);
+    }
   } catch (error) {
     detach();
     throw error;

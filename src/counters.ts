@@ -19,7 +19,6 @@ import { describeTarget, type JobContext } from './jobs/context';
 import { rebuild } from './jobs/rebuild';
 import { addReports, NOTHING, reconcile, type ReconcileReport } from './jobs/reconcile';
 import { idOf, type RecountFilter, type RecountReport, recountRun } from './jobs/recount-run';
-import { sweepEpochs } from './jobs/sweep';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { readCounter } from './live/read';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
@@ -66,6 +65,7 @@ export class Counters {
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new Set<CounterWorker>();
   readonly #reportedTypes = new Set<string>();
+  readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
   #release: (() => void)[] = [];
@@ -99,9 +99,11 @@ export class Counters {
     const counters = new Counters(dataSource, resolveOptions(options));
     await counters.#installer.connect();
     try {
-      counters.#detach = await attachTo(dataSource, () => counters.#useMetadata());
-      // Opened now where possible, so that the first counted write needs no second connection.
-      if (dataSource.isInitialized) await counters.#open().catch((error: unknown) => tolerateMissingTables(error));
+      counters.#detach = await attachTo(dataSource, {
+        onMetadata: () => counters.#useMetadata(),
+        // Opened now where possible, so that the first counted write does not wait for it.
+        onInitialized: () => counters.#open().then(() => undefined, tolerateMissingTables),
+      });
     } catch (error) {
       await counters.close();
       throw error;
@@ -132,15 +134,19 @@ export class Counters {
     await this.#handOff.settled();
     const { context } = await this.#open();
     const kinds = filter.target === undefined ? null : this.#kindsOf(filter.target);
-    if (filter.ids !== undefined && kinds === null) throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
-    const targets = filter.ids === undefined ? null : (kinds ?? []).flatMap((kind) => filter.ids?.map((id) => idOf(kind, id)) ?? []);
+    if (filter.ids !== undefined && kinds === null)
+      throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
+    const targets =
+      filter.ids === undefined ? null : (kinds ?? []).flatMap((kind) => filter.ids?.map((id) => idOf(kind, id)) ?? []);
     let report = NOTHING;
     if (targets === null) {
       const names = kinds?.map(({ id }) => id) ?? null;
-      for (let shard = 0; shard < context.buffer.shards; shard++) report = addReports(report, await reconcile(context, shard, { select: 'dirty', kinds: names }));
+      for (let shard = 0; shard < context.buffer.shards; shard++)
+        report = addReports(report, await reconcile(context, shard, { select: 'dirty', kinds: names }));
       return report;
     }
-    for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards)) report = addReports(report, await reconcile(context, shard, { select: 'targets', targets: group }));
+    for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards))
+      report = addReports(report, await reconcile(context, shard, { select: 'targets', targets: group }));
     return report;
   }
 
@@ -159,12 +165,22 @@ export class Counters {
    * hydrates the column: a number for integers, text for bigint and numeric; `null` where the row does not exist.
    */
   read(target: EntityTarget<ObjectLiteral>, id: TargetKey, column: string): Promise<number | string | null>;
-  read<Id extends TargetKey>(target: EntityTarget<ObjectLiteral>, ids: Id[], column: string): Promise<Map<Id, number | string | null>>;
-  async read(target: EntityTarget<ObjectLiteral>, ids: TargetKey | TargetKey[], column: string): Promise<number | string | null | Map<TargetKey, number | string | null>> {
+  read<Id extends TargetKey>(
+    target: EntityTarget<ObjectLiteral>,
+    ids: Id[],
+    column: string,
+  ): Promise<Map<Id, number | string | null>>;
+  async read(
+    target: EntityTarget<ObjectLiteral>,
+    ids: TargetKey | TargetKey[],
+    column: string,
+  ): Promise<number | string | null | Map<TargetKey, number | string | null>> {
     const { context } = await this.#open();
     const counterColumn = this.#columnOf(target, column);
     const many = Array.isArray(ids);
-    const keys = new Map((many ? (ids as TargetKey[]) : [ids as TargetKey]).map((id) => [id, idOf(counterColumn.kind, id)]));
+    const keys = new Map(
+      (many ? (ids as TargetKey[]) : [ids as TargetKey]).map((id) => [id, idOf(counterColumn.kind, id)]),
+    );
     const values = await readCounter(context, counterColumn, [...new Set(keys.values())]);
     const typed = new Map([...keys].map(([id, key]) => [id, valueOf(counterColumn, values.get(key) ?? null)]));
     return many ? typed : (typed.get(ids as TargetKey) ?? null);
@@ -182,8 +198,11 @@ export class Counters {
 
   async status(): Promise<CountersStatus> {
     const { context } = await this.#open();
-    const shards = await Promise.all(Array.from({ length: context.buffer.shards }, (_, shard) => context.buffer.status(shard)));
-    const sum = (figure: 'dirty' | 'batches' | 'intents' | 'recalculations') => shards.reduce((total, shard) => total + shard[figure], 0);
+    const shards = await Promise.all(
+      Array.from({ length: context.buffer.shards }, (_, shard) => context.buffer.status(shard)),
+    );
+    const sum = (figure: 'dirty' | 'batches' | 'intents' | 'recalculations') =>
+      shards.reduce((total, shard) => total + shard[figure], 0);
     const dues = shards.flatMap(({ oldestDue }) => (oldestDue === null ? [] : [oldestDue]));
     return {
       dirty: sum('dirty'),
@@ -191,7 +210,9 @@ export class Counters {
       batches: sum('batches'),
       intents: sum('intents'),
       recalculations: sum('recalculations'),
-      failed: shards.flatMap(({ failed }) => failed.map(({ target, reason }) => ({ ...describeTarget(context.definitions, target), reason }))),
+      failed: shards.flatMap(({ failed }) =>
+        failed.map(({ target, reason }) => ({ ...describeTarget(context.definitions, target), reason })),
+      ),
     };
   }
 
@@ -202,8 +223,15 @@ export class Counters {
     let count = 0;
     for (let shard = 0; shard < context.buffer.shards; shard++) {
       const { failed } = await context.buffer.status(shard);
-      const ids = filter.ids === undefined ? null : new Set((kinds ?? []).flatMap((kind) => filter.ids?.map((id) => idOf(kind, id)) ?? []));
-      const wanted = failed.map(({ target }) => target).filter((target) => (ids === null ? kinds === null || kinds.some(({ id }) => target.startsWith(`${id}:`)) : ids.has(target)));
+      const ids =
+        filter.ids === undefined
+          ? null
+          : new Set((kinds ?? []).flatMap((kind) => filter.ids?.map((id) => idOf(kind, id)) ?? []));
+      const wanted = failed
+        .map(({ target }) => target)
+        .filter((target) =>
+          ids === null ? kinds === null || kinds.some(({ id }) => target.startsWith(`${id}:`)) : ids.has(target),
+        );
       const retried = await context.buffer.retryFailed(shard, wanted);
       await this.#schedule(retried.alarms);
       count += retried.count;
@@ -230,11 +258,19 @@ export class Counters {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
     const lost = await this.#handOff.close();
     if (lost.length > 0) {
-      this.#events.emit('error', new CounterCacheError('BUFFER_UNAVAILABLE', `closed while ${lost.length} targets wait for a recalculation: run counters.recalculate() for them`, { targets: lost }));
+      this.#events.emit(
+        'error',
+        new CounterCacheError(
+          'BUFFER_UNAVAILABLE',
+          `closed while ${lost.length} targets wait for a recalculation: run counters.recalculate() for them`,
+          { targets: lost },
+        ),
+      );
     }
     this.#detach();
     this.#releaseMetadata();
     await this.#opening?.catch(() => undefined);
+    await Promise.all(this.#background);
     await this.#installer.close();
   }
 
@@ -254,7 +290,9 @@ export class Counters {
     this.#release = [
       protectCounterColumns(definitions),
       subscribe(this.#dataSource, transactions),
-      hookWrites(this.#dataSource, (builder, execute) => (this.#skipping.getStore() === true ? null : capture.hook(builder, execute))),
+      hookWrites(this.#dataSource, (builder, execute) =>
+        this.#skipping.getStore() === true ? null : capture.hook(builder, execute),
+      ),
     ];
   }
 
@@ -273,8 +311,9 @@ export class Counters {
 
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
     const definitions = this.#definitions;
-    if (definitions === null) throw new CounterCacheError('CLOSED', 'the DataSource is not initialized: call dataSource.initialize() first');
-    const installation = await this.#installer.open();
+    if (definitions === null)
+      throw new CounterCacheError('CLOSED', 'the DataSource is not initialized: call dataSource.initialize() first');
+    const installation = await this.#installer.open((lost) => this.#rebuild(lost));
     const context: JobContext = {
       dataSource: this.#dataSource,
       tables: installation.tables,
@@ -284,8 +323,16 @@ export class Counters {
       events: this.#events,
       schedule: (alarms) => this.#scheduleWith(installation, alarms),
     };
-    await rebuild(context, await sweepEpochs(context));
     return { installation, context };
+  }
+
+  /** In the background: it may take long, and a write may be waiting for the buffer to open. */
+  #rebuild(lost: readonly number[]): void {
+    const work = this.#open()
+      .then(({ context }) => rebuild(context, lost))
+      .catch((error: unknown) => this.#events.emit('error', error))
+      .finally(() => this.#background.delete(work));
+    this.#background.add(work);
   }
 
   async #buffer(): Promise<DeltaBuffer> {
@@ -309,7 +356,8 @@ export class Counters {
   #kindsOf(target: EntityTarget<ObjectLiteral>): TargetKind[] {
     const metadata = this.#dataSource.getMetadata(target);
     const kinds = [...(this.#definitions?.kinds.values() ?? [])].filter((kind) => kind.metadata === metadata);
-    if (kinds.length === 0) throw new ConfigurationError([`${metadata.name} has no counter columns: name an entity that a counter targets`]);
+    if (kinds.length === 0)
+      throw new ConfigurationError([`${metadata.name} has no counter columns: name an entity that a counter targets`]);
     return kinds;
   }
 
@@ -317,7 +365,9 @@ export class Counters {
     const columns = this.#kindsOf(target).flatMap((kind) => [...kind.columns.values()]);
     const column = columns.find((candidate) => candidate.property === property);
     if (column !== undefined) return column;
-    throw new ConfigurationError([`${this.#dataSource.getMetadata(target).name}.${property} is no counter column. Known: ${columns.map((known) => known.property).join(', ')}`]);
+    throw new ConfigurationError([
+      `${this.#dataSource.getMetadata(target).name}.${property} is no counter column. Known: ${columns.map((known) => known.property).join(', ')}`,
+    ]);
   }
 
   #reportUnknownType(counter: Counter, type: string): void {
@@ -325,7 +375,14 @@ export class Counters {
     if (this.#reportedTypes.has(key)) return;
     this.#reportedTypes.add(key);
     const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
-    this.#events.emit('error', new CounterCacheError('CONFIGURATION', `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`, { counter: counter.name, type }));
+    this.#events.emit(
+      'error',
+      new CounterCacheError(
+        'CONFIGURATION',
+        `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`,
+        { counter: counter.name, type },
+      ),
+    );
   }
 
   #setDegraded(error: unknown): void {
@@ -350,5 +407,7 @@ function tolerateMissingTables(error: unknown): void {
 }
 
 function valueOf(column: CounterColumn, text: string | null): number | string | null {
-  return text === null || column.sqlType === 'bigint' || column.scale > 0 || column.sqlType === 'numeric' ? text : Number(text);
+  return text === null || column.sqlType === 'bigint' || column.scale > 0 || column.sqlType === 'numeric'
+    ? text
+    : Number(text);
 }

@@ -1,5 +1,11 @@
 /** Stable identifiers of the errors this library throws. */
-export type ErrorCode = 'CONFIGURATION' | 'BAD_AMOUNT' | 'TABLES_MISSING' | 'BUFFER_UNAVAILABLE' | 'CLOSED' | 'STATE_MISMATCH';
+export type ErrorCode =
+  | 'CONFIGURATION'
+  | 'BAD_AMOUNT'
+  | 'TABLES_MISSING'
+  | 'BUFFER_UNAVAILABLE'
+  | 'CLOSED'
+  | 'STATE_MISMATCH';
 
 /**
  * Root of every error this library throws.
@@ -22,7 +28,9 @@ export class CounterCacheError extends Error {
 export class ConfigurationError extends CounterCacheError {
   constructor(readonly problems: readonly string[]) {
     const list = problems.map((problem) => `  - ${problem}`).join('\n');
-    super('CONFIGURATION', `typeorm-counter-cache: ${problems.length} configuration problem(s):\n${list}`, { problems });
+    super('CONFIGURATION', `typeorm-counter-cache: ${problems.length} configuration problem(s):\n${list}`, {
+      problems,
+    });
   }
 }
 

@@ -2,7 +2,14 @@ export { CounterCache, defineCounterCache } from './counter/decorator';
 export type { Counter } from './counter/definition';
 export type { CounterCacheOptions, PolymorphicOptions } from './counter/options';
 export { Counters, type CountersStatus, type FlushFilter, type TargetKey } from './counters';
-export { AmountError, BufferUnavailableError, ConfigurationError, CounterCacheError, type ErrorCode, TablesMissingError } from './errors';
+export {
+  AmountError,
+  BufferUnavailableError,
+  ConfigurationError,
+  CounterCacheError,
+  type ErrorCode,
+  TablesMissingError,
+} from './errors';
 export type { ColumnChange, CountersEvents, Drift } from './events';
 export type { ReconcileReport } from './jobs/reconcile';
 export type { RecountFilter, RecountReport } from './jobs/recount-run';

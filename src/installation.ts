@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 
 import type { DeltaBuffer } from './buffer/buffer';
 import { closeConnections, evictionPolicy, openConnections, redisOptionsOf } from './buffer/redis/connection';
@@ -7,6 +7,7 @@ import { ConfigurationError } from './errors';
 import type { Events } from './events';
 import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
 import type { Scheduler } from './jobs/scheduler';
+import { sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
 import { withConnection } from './sql/query';
 import { loadInstallation } from './sql/state';
@@ -41,19 +42,42 @@ export class Installer {
     this.#connections = await openConnections(this.#redis(), this.#options, () => undefined);
     const policy = await evictionPolicy(this.#connections.worker);
     if (policy !== null && policy !== 'noeviction') {
-      this.#events.emit('error', new ConfigurationError([`Redis has maxmemory-policy ${policy}: an evicted key is a lost count. Set it to noeviction`]));
+      this.#events.emit(
+        'error',
+        new ConfigurationError([
+          `Redis has maxmemory-policy ${policy}: an evicted key is a lost count. Set it to noeviction`,
+        ]),
+      );
     }
   }
 
-  /** @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH` */
-  async open(): Promise<Installation> {
+  /**
+   * Reads the installation, and makes sure that buffer and SQL agree on what it holds.
+   *
+   * @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH`
+   */
+  async open(onLost: (shards: readonly number[]) => void): Promise<Installation> {
     const tables = tablePaths(this.#dataSource);
     const shards = this.#options.buffer?.shards ?? this.#options.shards;
-    const id = await withConnection(this.#dataSource, (runner) => loadInstallation(runner, tables, shards));
+    return withSideConnection(this.#dataSource, async (side) => {
+      const id = await withConnection(side, (runner) => loadInstallation(runner, tables, shards));
+      const installation = await this.#installation(id, tables);
+      const lost = await sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
+      if (lost.length > 0) onLost(lost);
+      return installation;
+    });
+  }
+
+  async #installation(id: string, tables: TablePaths): Promise<Installation> {
     // A DataSource that was destroyed and initialized again usually finds the installation it knows.
     if (this.#current?.id === id) return (this.#current = { ...this.#current, tables });
-    await this.#current?.scheduler.close();
-    this.#current = { id, tables, buffer: this.#options.buffer ?? this.#redisBuffer(id), scheduler: this.#options.scheduler ?? this.#bullMq(id) };
+    if (this.#options.scheduler === null) await this.#current?.scheduler.close();
+    this.#current = {
+      id,
+      tables,
+      buffer: this.#options.buffer ?? this.#redisBuffer(id),
+      scheduler: this.#options.scheduler ?? this.#bullMq(id),
+    };
     return this.#current;
   }
 
@@ -81,7 +105,34 @@ export class Installer {
 
   #redis(): NonNullable<ResolvedCountersOptions['redis']> {
     const { redis } = this.#options;
-    if (redis === null) throw new ConfigurationError(['option redis is missing: give an ioredis client, options or a URL, or both `buffer` and `scheduler`']);
+    if (redis === null)
+      throw new ConfigurationError([
+        'option redis is missing: give an ioredis client, options or a URL, or both `buffer` and `scheduler`',
+      ]);
     return redis;
+  }
+}
+
+/**
+ * A connection beside the pool. The first counted write may be what opens the installation, while every connection of
+ * the pool is held by a transaction that waits for it.
+ */
+async function withSideConnection<T>(dataSource: DataSource, work: (side: DataSource) => Promise<T>): Promise<T> {
+  const side = new DataSource({
+    ...dataSource.options,
+    entities: [],
+    subscribers: [],
+    migrations: [],
+    poolSize: 1,
+    cache: false,
+    synchronize: false,
+    migrationsRun: false,
+    dropSchema: false,
+  } as ConstructorParameters<typeof DataSource>[0]);
+  await side.initialize();
+  try {
+    return await work(side);
+  } finally {
+    await side.destroy();
   }
 }

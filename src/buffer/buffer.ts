@@ -165,30 +165,58 @@ export interface DeltaBuffer {
   /** Ids of intents announced longer ago than `olderThan` ms. */
   staleIntents(shard: number, olderThan: number, limit: number): Promise<readonly string[]>;
   /** Drops those intents that still exist and requests the recalculation of their targets behind the barrier. */
-  sweepIntents(shard: number, intentIds: readonly string[], barrier: bigint | null): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }>;
+  sweepIntents(
+    shard: number,
+    intentIds: readonly string[],
+    barrier: bigint | null,
+  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }>;
 
   /**
    * Asks for a recalculation with a later snapshot: removes watches, and, with a barrier, lets no recalculation pass
    * before every transaction with an id up to the barrier is over.
    */
-  request(shard: number, targets: readonly string[], options: { readonly barrier: bigint | null; readonly delay: number }): Promise<readonly Alarm[]>;
+  request(
+    shard: number,
+    targets: readonly string[],
+    options: { readonly barrier: bigint | null; readonly delay: number },
+  ): Promise<readonly Alarm[]>;
   /** Targets whose recalculation is due, oldest first, with those behind a barrier marked `heal`. */
-  dueRecalculations(shard: number, limit: number): Promise<readonly { readonly target: string; readonly heal: boolean }[]>;
+  dueRecalculations(
+    shard: number,
+    limit: number,
+  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]>;
   /** Puts a token on targets; `horizon` is the oldest transaction still open (PostgreSQL: `pg_snapshot_xmin`). */
-  watch(shard: number, token: string, targets: readonly string[], options: { readonly ttl: number; readonly horizon: bigint }): Promise<readonly WatchOutcome[]>;
+  watch(
+    shard: number,
+    token: string,
+    targets: readonly string[],
+    options: { readonly ttl: number; readonly horizon: bigint },
+  ): Promise<readonly WatchOutcome[]>;
   /**
    * Sets pending to what is missing where the watch still stands, and ends the watch.
    * `consume`: the request for a recalculation is fulfilled. `dry`: change nothing, only end the watch and report.
    */
-  finalize(shard: number, token: string, snapshot: Snapshot, recounts: readonly Recount[], options: { readonly consume: boolean; readonly dry: boolean }): Promise<{ readonly outcomes: readonly Finalized[]; readonly alarms: readonly Alarm[] }>;
+  finalize(
+    shard: number,
+    token: string,
+    snapshot: Snapshot,
+    recounts: readonly Recount[],
+    options: { readonly consume: boolean; readonly dry: boolean },
+  ): Promise<{ readonly outcomes: readonly Finalized[]; readonly alarms: readonly Alarm[] }>;
   /** Ends watches of this token. */
   unwatch(shard: number, token: string, targets: readonly string[]): Promise<void>;
   /** Puts off a due recalculation (refused, or failed) by `delay` ms. */
   postpone(shard: number, targets: readonly string[], delay: number): Promise<readonly Alarm[]>;
 
   /** Pending and claimed amounts; `version` changes whenever an amount moves between pending, a batch and the column. */
-  read(shard: number, targets: readonly string[]): Promise<{ readonly version: number; readonly held: readonly Held[] }>;
+  read(
+    shard: number,
+    targets: readonly string[],
+  ): Promise<{ readonly version: number; readonly held: readonly Held[] }>;
   status(shard: number): Promise<ShardStatus>;
   /** Makes failed targets due again: the named ones, or all. Returns how many. */
-  retryFailed(shard: number, targets: readonly string[] | null): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }>;
+  retryFailed(
+    shard: number,
+    targets: readonly string[] | null,
+  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }>;
 }

@@ -42,14 +42,20 @@ export class Capture {
     const { expressionMap } = builder;
     if (expressionMap.mainAlias?.hasMetadata !== true) return null;
     const { metadata } = expressionMap.mainAlias;
-    if (expressionMap.onUpdate !== undefined) protectOverwrite(expressionMap, this.#counterColumns.get(metadata) ?? new Set());
+    if (expressionMap.onUpdate !== undefined)
+      protectOverwrite(expressionMap, this.#counterColumns.get(metadata) ?? new Set());
     const plan = this.#plans.get(metadata);
     if (plan === undefined || !isRelevant(plan, builder)) return null;
-    return this.#inTransaction(builder, (runner, transaction) => this.#capture(builder, plan, runner, transaction, execute));
+    return this.#inTransaction(builder, (runner, transaction) =>
+      this.#capture(builder, plan, runner, transaction, execute),
+    );
   }
 
   /** A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. */
-  async #inTransaction(builder: WriteBuilder, work: (runner: QueryRunner, transaction: OpenTransaction) => Promise<WriteResult>): Promise<WriteResult> {
+  async #inTransaction(
+    builder: WriteBuilder,
+    work: (runner: QueryRunner, transaction: OpenTransaction) => Promise<WriteResult>,
+  ): Promise<WriteResult> {
     const given = builder.queryRunner;
     const runner = given ?? this.#dataSource.createQueryRunner();
     builder.queryRunner = runner;
@@ -72,7 +78,10 @@ export class Capture {
 
   #begun(runner: QueryRunner): OpenTransaction {
     const begun = this.#transactions.current(runner);
-    if (begun === undefined) throw new Error('typeorm-counter-cache: its subscriber did not see the start of a transaction; is `dataSource.subscribers` replaced after attach?');
+    if (begun === undefined)
+      throw new Error(
+        'typeorm-counter-cache: its subscriber did not see the start of a transaction; is `dataSource.subscribers` replaced after attach?',
+      );
     return begun;
   }
 
@@ -94,10 +103,16 @@ export class Capture {
     return result;
   }
 
-  #execute(builder: WriteBuilder, plan: SourcePlan, runner: QueryRunner, execute: () => Promise<WriteResult>): Promise<Returned> {
+  #execute(
+    builder: WriteBuilder,
+    plan: SourcePlan,
+    runner: QueryRunner,
+    execute: () => Promise<WriteResult>,
+  ): Promise<Returned> {
     const { queryType, onUpdate } = builder.expressionMap;
     const upsert = queryType === 'insert' && onUpdate !== undefined;
-    if (queryType === 'delete' || (queryType === 'insert' && !upsert)) return executeReturning(builder, plan, 'row', execute);
+    if (queryType === 'delete' || (queryType === 'insert' && !upsert))
+      return executeReturning(builder, plan, 'row', execute);
     if (this.#returnsOld()) return executeReturning(builder, plan, 'old-and-new', execute);
     return upsert ? captureUpsert(runner, builder, plan, execute) : captureUpdate(runner, builder, plan, execute);
   }
@@ -110,7 +125,14 @@ export class Capture {
   #record(transaction: OpenTransaction, counter: Counter, { before, after }: RowChange): void {
     const old = this.#contribution(counter, before);
     const now = this.#contribution(counter, after);
-    if (old !== null && now !== null && old.target === now.target && old.column === now.column && old.amount === now.amount) return;
+    if (
+      old !== null &&
+      now !== null &&
+      old.target === now.target &&
+      old.column === now.column &&
+      old.amount === now.amount
+    )
+      return;
     if (old !== null && before !== null) this.#add(transaction, old, -old.amount, before);
     if (now !== null && after !== null) this.#add(transaction, now, now.amount, after);
   }

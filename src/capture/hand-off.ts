@@ -66,7 +66,12 @@ export class HandOff {
   discard(transaction: OpenTransaction): void {
     if (this.#options.durability === 'relaxed') return;
     for (const [shard, intent] of this.#take(transaction)) {
-      this.#run(this.#options.buffer().then((buffer) => buffer.discard(shard, intent.id)).catch(() => undefined));
+      this.#run(
+        this.#options
+          .buffer()
+          .then((buffer) => buffer.discard(shard, intent.id))
+          .catch(() => undefined),
+      );
     }
   }
 

@@ -16,12 +16,19 @@ const SAVEPOINT = 'counter_cache_upsert';
  * Captures an update where the database cannot return old rows: locks and reads the rows that match, then updates
  * exactly those. A row that begins to match in between is left to whoever changed it, as if the update had run earlier.
  */
-export async function captureUpdate(runner: QueryRunner, builder: WriteBuilder, plan: SourcePlan, execute: () => Promise<WriteResult>): Promise<Returned> {
+export async function captureUpdate(
+  runner: QueryRunner,
+  builder: WriteBuilder,
+  plan: SourcePlan,
+  execute: () => Promise<WriteResult>,
+): Promise<Returned> {
   const [source, parameters] = matching(builder, plan);
   const { rows, transactionId } = await lockRows(runner, plan, source, parameters);
   const { expressionMap } = builder;
   const wheres = expressionMap.wheres;
-  expressionMap.wheres = [{ type: 'simple', condition: rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows) }];
+  expressionMap.wheres = [
+    { type: 'simple', condition: rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows) },
+  ];
   try {
     const returned = await executeReturning(builder, plan, 'row', execute);
     const before = new Map(rows.map((row) => [keyOf(plan, row), row]));
@@ -36,7 +43,12 @@ export async function captureUpdate(runner: QueryRunner, builder: WriteBuilder, 
  * Captures an upsert where the database cannot return old rows: a probe, rolled back, tells which rows exist; they are
  * locked and read; then the upsert runs. A row that appeared after the probe makes it start again.
  */
-export async function captureUpsert(runner: QueryRunner, builder: WriteBuilder, plan: SourcePlan, execute: () => Promise<WriteResult>): Promise<Returned> {
+export async function captureUpsert(
+  runner: QueryRunner,
+  builder: WriteBuilder,
+  plan: SourcePlan,
+  execute: () => Promise<WriteResult>,
+): Promise<Returned> {
   const existing = new Map<string, Row>();
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   let missed = await probe(runner, builder, plan);
@@ -44,13 +56,20 @@ export async function captureUpsert(runner: QueryRunner, builder: WriteBuilder, 
     await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
     if (missed.length > 0) await readExisting(runner, plan, missed, existing);
     const returned = await executeReturning(builder, plan, 'row', execute);
-    missed = returned.changes.filter(({ after }, i) => after !== null && returned.inserted[i] === false && !existing.has(keyOf(plan, after))).map(({ after }) => after as Row);
+    missed = returned.changes
+      .filter(({ after }, i) => after !== null && returned.inserted[i] === false && !existing.has(keyOf(plan, after)))
+      .map(({ after }) => after as Row);
     if (missed.length > 0) continue;
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
-    const changes: RowChange[] = returned.changes.map(({ after }, i) => ({ before: after === null || returned.inserted[i] === true ? null : (existing.get(keyOf(plan, after)) ?? null), after }));
+    const changes: RowChange[] = returned.changes.map(({ after }, i) => ({
+      before: after === null || returned.inserted[i] === true ? null : (existing.get(keyOf(plan, after)) ?? null),
+      after,
+    }));
     return { ...returned, changes };
   }
-  throw new Error(`an upsert of ${plan.metadata.name} met new conflicting rows ${ATTEMPTS} times in a row; it was not executed`);
+  throw new Error(
+    `an upsert of ${plan.metadata.name} met new conflicting rows ${ATTEMPTS} times in a row; it was not executed`,
+  );
 }
 
 async function probe(runner: QueryRunner, builder: WriteBuilder, plan: SourcePlan): Promise<Row[]> {
@@ -62,7 +81,12 @@ async function probe(runner: QueryRunner, builder: WriteBuilder, plan: SourcePla
   return changes.filter((_, i) => inserted[i] === false).flatMap(({ after }) => (after === null ? [] : [after]));
 }
 
-async function readExisting(runner: QueryRunner, plan: SourcePlan, keys: readonly Row[], existing: Map<string, Row>): Promise<void> {
+async function readExisting(
+  runner: QueryRunner,
+  plan: SourcePlan,
+  keys: readonly Row[],
+  existing: Map<string, Row>,
+): Promise<void> {
   const condition = plan.primaryKey.map((name, i) => `${escapeName(name)}::text = w.k${i}`).join(' AND ');
   const arrays = plan.primaryKey.map((name) => keys.map((row) => String(row[name])));
   const wanted = `EXISTS (SELECT FROM unnest(${arrays.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${arrays.map((_, i) => `k${i}`).join(', ')}) WHERE ${condition})`;
@@ -83,9 +107,16 @@ function matching(builder: WriteBuilder, plan: SourcePlan): [string, unknown[]] 
 function keyCondition(builder: WriteBuilder, plan: SourcePlan, rows: readonly Row[]): string {
   const driver = dataSourceOf(builder)?.driver;
   const columns = plan.metadata.primaryColumns;
-  columns.forEach(({ databaseName }, i) => builder.setParameter(`__cc_k${i}`, rows.map((row) => String(row[databaseName]))));
+  columns.forEach(({ databaseName }, i) =>
+    builder.setParameter(
+      `__cc_k${i}`,
+      rows.map((row) => String(row[databaseName])),
+    ),
+  );
   // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
-  const typed = columns.map((column, i) => `CAST(w.k${i} AS ${driver === undefined ? 'text' : sqlTypeOf(column, driver)})`).join(', ');
+  const typed = columns
+    .map((column, i) => `CAST(w.k${i} AS ${driver === undefined ? 'text' : sqlTypeOf(column, driver)})`)
+    .join(', ');
   const arrays = columns.map((_, i) => `CAST(:__cc_k${i} AS text[])`).join(', ');
   return `(${columns.map(({ databaseName }) => escapeName(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
 }
@@ -95,7 +126,12 @@ function keyOf(plan: SourcePlan, row: Row): string {
 }
 
 /** The old version of an updated row. An update of the primary key itself can only be paired when it changed one row. */
-function previous(before: ReadonlyMap<string, Row>, plan: SourcePlan, after: Row | null, rows: readonly Row[]): Row | null {
+function previous(
+  before: ReadonlyMap<string, Row>,
+  plan: SourcePlan,
+  after: Row | null,
+  rows: readonly Row[],
+): Row | null {
   if (after === null) return null;
   return before.get(keyOf(plan, after)) ?? (rows.length === 1 ? (rows[0] ?? null) : null);
 }

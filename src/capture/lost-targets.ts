@@ -98,7 +98,9 @@ export class LostTargets {
     if (this.#overflowed) return;
     this.#overflowed = true;
     this.#options.onError(
-      new Error(`more than ${this.#options.memoryQueue} targets wait for a recalculation (option memoryQueue); further ones are forgotten: run counters.recalculate() once Redis answers again`),
+      new Error(
+        `more than ${this.#options.memoryQueue} targets wait for a recalculation (option memoryQueue); further ones are forgotten: run counters.recalculate() once Redis answers again`,
+      ),
     );
   }
 }

@@ -79,20 +79,34 @@ export class OpenTransaction {
   }
 }
 
-type Sum = TargetDelta & { amounts: Map<string, bigint>; touches: string[]; wait: number; batchSize: number; recalculateIn: number | null };
+type Sum = TargetDelta & {
+  amounts: Map<string, bigint>;
+  touches: string[];
+  wait: number;
+  batchSize: number;
+  recalculateIn: number | null;
+};
 
 function addTo(sums: Map<string, Sum>, delta: CapturedDelta): void {
   const sum = sums.get(delta.target);
   if (sum === undefined) {
     const { target, wait, batchSize, recalculateIn } = delta;
-    sums.set(target, { target, amounts: new Map([[delta.column, delta.amount]]), touches: delta.touch === null ? [] : [delta.touch], wait, batchSize, recalculateIn });
+    sums.set(target, {
+      target,
+      amounts: new Map([[delta.column, delta.amount]]),
+      touches: delta.touch === null ? [] : [delta.touch],
+      wait,
+      batchSize,
+      recalculateIn,
+    });
     return;
   }
   sum.amounts.set(delta.column, (sum.amounts.get(delta.column) ?? 0n) + delta.amount);
   if (delta.touch !== null && !sum.touches.includes(delta.touch)) sum.touches.push(delta.touch);
   sum.wait = Math.min(sum.wait, delta.wait);
   sum.batchSize = smallest(sum.batchSize, delta.batchSize);
-  sum.recalculateIn = delta.recalculateIn === null ? sum.recalculateIn : Math.min(delta.recalculateIn, sum.recalculateIn ?? Infinity);
+  sum.recalculateIn =
+    delta.recalculateIn === null ? sum.recalculateIn : Math.min(delta.recalculateIn, sum.recalculateIn ?? Infinity);
 }
 
 /** 0 is off. */

@@ -16,7 +16,11 @@ export interface SourcePlan {
 
 /** One plan per metadata that feeds a counter. */
 export function planSources(definitions: Definitions): ReadonlyMap<EntityMetadata, SourcePlan> {
-  return new Map([...definitions.countersOf].filter(([, counters]) => counters.length > 0).map(([metadata, counters]) => [metadata, planSource(metadata, counters)]));
+  return new Map(
+    [...definitions.countersOf]
+      .filter(([, counters]) => counters.length > 0)
+      .map(([metadata, counters]) => [metadata, planSource(metadata, counters)]),
+  );
 }
 
 function planSource(metadata: EntityMetadata, counters: readonly Counter[]): SourcePlan {
@@ -34,13 +38,16 @@ function planSource(metadata: EntityMetadata, counters: readonly Counter[]): Sou
 export function isRelevant(plan: SourcePlan, builder: WriteBuilder): boolean {
   const { queryType } = builder.expressionMap;
   if (queryType === 'insert' || queryType === 'delete') return true;
-  if (queryType === 'update') return [...writtenColumns(plan.metadata, builder)].some((column) => plan.relevant.has(column));
+  if (queryType === 'update')
+    return [...writtenColumns(plan.metadata, builder)].some((column) => plan.relevant.has(column));
   return [...deletionColumns(plan.metadata)].some((column) => plan.relevant.has(column));
 }
 
 /** Database columns that an update writes, those that TypeORM adds by itself included. */
 function* writtenColumns(metadata: EntityMetadata, builder: WriteBuilder): Generator<string> {
-  const values = Object.entries((builder.expressionMap.valuesSet ?? {}) as object).filter(([, value]) => value !== undefined);
+  const values = Object.entries((builder.expressionMap.valuesSet ?? {}) as object).filter(
+    ([, value]) => value !== undefined,
+  );
   for (const path of builder.createPropertyPath(metadata, Object.fromEntries(values))) {
     for (const { databaseName } of metadata.findColumnsWithPropertyPath(path)) yield databaseName;
   }
@@ -57,6 +64,8 @@ function* deletionColumns(metadata: EntityMetadata): Generator<string> {
 /** Takes counter columns out of an upsert's overwrite list: only the library writes them (I7). */
 export function protectOverwrite(expressionMap: ExpressionMap, counterColumns: ReadonlySet<string>): void {
   const { onUpdate } = expressionMap;
-  if (onUpdate?.overwrite !== undefined) onUpdate.overwrite = onUpdate.overwrite.filter((column) => !counterColumns.has(column));
-  if (onUpdate?.columns !== undefined) onUpdate.columns = onUpdate.columns.filter((column) => !counterColumns.has(column));
+  if (onUpdate?.overwrite !== undefined)
+    onUpdate.overwrite = onUpdate.overwrite.filter((column) => !counterColumns.has(column));
+  if (onUpdate?.columns !== undefined)
+    onUpdate.columns = onUpdate.columns.filter((column) => !counterColumns.has(column));
 }

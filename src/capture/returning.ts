@@ -34,7 +34,12 @@ const INSERTED = `${PREFIX}i`;
  * Executes a write with our columns added to its RETURNING clause, and takes them out of the result again. Every added
  * column has an alias of ours, so that TypeORM's own mapping of returned columns is not disturbed.
  */
-export async function executeReturning(builder: WriteBuilder, plan: SourcePlan, versions: Versions, execute: () => Promise<WriteResult>): Promise<Returned> {
+export async function executeReturning(
+  builder: WriteBuilder,
+  plan: SourcePlan,
+  versions: Versions,
+  execute: () => Promise<WriteResult>,
+): Promise<Returned> {
   const { queryType, returning } = builder.expressionMap;
   let others = false;
   builder.createReturningExpression = function (type): string {

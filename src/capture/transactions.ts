@@ -79,7 +79,8 @@ export class Transactions implements EntitySubscriberInterface {
  * or a FATAL error leaves the outcome unknown: the intent stays, and the sweep heals its targets.
  */
 function commitOutcome(event: AfterQuery): 'committed' | 'rolled back' | 'unknown' {
-  if (event.success) return (event.rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
+  if (event.success)
+    return (event.rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
   const { severity, code } = (event.error ?? {}) as { severity?: string; code?: string };
   return severity === 'ERROR' && /^[0-9A-Z]{5}$/.test(code ?? '') ? 'rolled back' : 'unknown';
 }

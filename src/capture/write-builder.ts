@@ -37,7 +37,14 @@ export interface WriteResult {
   raw: unknown;
 }
 
-const MEMBERS = ['execute', 'createReturningExpression', 'createPropertyPath', 'createWhereExpression', 'replacePropertyNamesForTheWholeQuery', 'getQueryAndParameters'] as const;
+const MEMBERS = [
+  'execute',
+  'createReturningExpression',
+  'createPropertyPath',
+  'createWhereExpression',
+  'replacePropertyNamesForTheWholeQuery',
+  'getQueryAndParameters',
+] as const;
 
 /** The DataSource of a builder, under whichever name this release of TypeORM keeps it. */
 export function dataSourceOf(builder: Pick<WriteBuilder, 'dataSource' | 'connection'>): DataSource | undefined {

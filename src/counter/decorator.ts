@@ -2,7 +2,7 @@ import type { EntitySchema } from 'typeorm';
 
 import { ConfigurationError } from '../errors';
 import { declare } from './declaration';
-import type { AnyEntity, CounterCacheOptions, EntityLike } from './options';
+import type { AnyEntity, CounterCacheOptions } from './options';
 
 /** Decorates a source class, or its relation property. */
 export type CounterCacheDecorator = (target: object, property?: string | symbol) => void;

@@ -2,10 +2,11 @@ import type { DataSource } from 'typeorm';
 
 import { type Declared, declaredIn, reportNonEntities } from './declared-entities';
 import type { Definitions } from './definition';
+import { labelOf } from './label';
 import { kindIdOfDraft, link } from './link';
 import { parseOptions } from './parse-options';
 import { Problems } from './problems';
-import { type CounterDraft, labelOf, resolveCounter } from './resolve-counter';
+import { type CounterDraft, resolveCounter } from './resolve-counter';
 
 /**
  * Reads the declarations on the entities of a DataSource, whose metadata must have been built, and resolves them.

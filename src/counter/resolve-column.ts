@@ -4,7 +4,7 @@ import type { ResolveContext } from './resolve-targets';
 import { baseTypeOf, type ColumnMetadata, scaleOf } from './sql-type';
 import { findStored, suggestColumn } from './stored-column';
 
-const TOUCHABLE = ['timestamp with time zone', 'timestamp without time zone', 'date'];
+const TOUCHABLE = new Set(['timestamp with time zone', 'timestamp without time zone', 'date']);
 
 /** The counter column of a target behind a property, or `null` with the mistakes reported. */
 export function resolveCounterColumn(
@@ -91,7 +91,7 @@ export function resolveTouch(
         : column.asExpression !== undefined
           ? 'a generated column'
           : null;
-  if (got === null && TOUCHABLE.includes(type)) return column;
+  if (got === null && TOUCHABLE.has(type)) return column;
   report(
     `expected 'touch' to be a timestamp or date column of ${metadata.name}, got: '${touch}', which is ${got ?? type}. Name another, or true for the @UpdateDateColumn`,
   );

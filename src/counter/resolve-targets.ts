@@ -106,7 +106,7 @@ function endpoint(
   const key = (column: ColumnMetadata): KeyColumn =>
     Object.freeze({ name: column.databaseName, sqlType: sqlTypeOf(column, dataSource.driver) });
   // One order whatever the relation's: the key's columns are part of the kind's id.
-  const sorted = [...pairs].sort(([, a], [, b]) => (a.databaseName < b.databaseName ? -1 : 1));
+  const sorted = pairs.toSorted(([, a], [, b]) => (a.databaseName < b.databaseName ? -1 : 1));
   return {
     metadata,
     keys: sorted.map(([, referenced]) => key(referenced)),

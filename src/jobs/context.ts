@@ -31,5 +31,7 @@ export function describeTarget(definitions: Definitions, target: string): { enti
 
 /** Columns that a scheduled recalculation covers: those whose counters want one. */
 export function scheduledColumns(kind: TargetKind): CounterColumn[] {
-  return [...kind.columns.values()].filter(({ counters }) => counters.some(({ recalculation }) => recalculation !== false));
+  return [...kind.columns.values()].filter(({ counters }) =>
+    counters.some(({ recalculation }) => recalculation !== false),
+  );
 }

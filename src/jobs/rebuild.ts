@@ -11,12 +11,16 @@ const PAGE = 5_000;
 export async function rebuild(context: JobContext, lost: readonly number[]): Promise<void> {
   if (lost.length === 0) return;
   const { buffer, dataSource, definitions, schedule, events } = context;
-  events.emit('degraded', { error: new Error(`shards ${lost.join(', ')} of the buffer lost their data; their targets are recalculated`) });
+  events.emit('degraded', {
+    error: new Error(`shards ${lost.join(', ')} of the buffer lost their data; their targets are recalculated`),
+  });
   const barrier = await withConnection(dataSource, allocateBarrier);
   for (const kind of definitions.kinds.values()) {
     let after: readonly string[] | null = null;
     for (;;) {
-      const rows: Awaited<ReturnType<typeof listTargets>> = await withConnection(dataSource, (runner) => listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE }));
+      const rows: Awaited<ReturnType<typeof listTargets>> = await withConnection(dataSource, (runner) =>
+        listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE }),
+      );
       const groups = byShard(rows, ({ target }) => target, buffer.shards);
       for (const shard of lost) {
         const targets = (groups.get(shard) ?? []).map(({ target }) => target);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Finalized, Recount, WatchOutcome } from '../buffer/buffer';
 import { formatDecimal } from '../counter/amount';
@@ -14,6 +15,12 @@ const WATCH_TTL = 30_000;
 
 /** Targets recounted in one statement. */
 const TARGETS = 500;
+
+/**
+ * In `relaxed` nothing tells of a transaction that has committed and not yet sent its delta. Such deltas get this many
+ * times `redisTimeout` to arrive between read and finalize: they are logged then, and known to be counted already.
+ */
+const SETTLE_TIMEOUTS = 2;
 
 /** Milliseconds after which a refused recalculation is tried again. */
 const REFUSED_DELAY = 500;
@@ -39,7 +46,12 @@ export interface RecalculateOptions {
  * Watch, read, finalize (DESIGN §6): recounts targets of one shard and sets their pending delta to what is missing.
  * A crash anywhere leaves either nothing done or an ordinary pending delta (I6).
  */
-export async function recalculateTargets(context: JobContext, shard: number, targets: readonly string[], options: RecalculateOptions): Promise<Recalculated[]> {
+export async function recalculateTargets(
+  context: JobContext,
+  shard: number,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
   const byKind = new Map<TargetKind, string[]>();
   for (const target of targets) {
     const kind = kindOf(context.definitions, target);
@@ -54,7 +66,13 @@ export async function recalculateTargets(context: JobContext, shard: number, tar
   return results;
 }
 
-async function recalculateKind(context: JobContext, shard: number, kind: TargetKind, targets: readonly string[], options: RecalculateOptions): Promise<Recalculated[]> {
+async function recalculateKind(
+  context: JobContext,
+  shard: number,
+  kind: TargetKind,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
   const { buffer, dataSource, schedule } = context;
   const token = randomUUID();
   const horizon = await withConnection(dataSource, readHorizon);
@@ -70,6 +88,7 @@ async function recalculateKind(context: JobContext, shard: number, kind: TargetK
     await buffer.unwatch(shard, token, watched);
     throw error;
   }
+  if (context.options.durability === 'relaxed') await delay(SETTLE_TIMEOUTS * context.options.redisTimeout);
   const recounts = watched.map((target, i) => recountOf(context, kind, target, counts.counted[i] ?? null));
   const { outcomes: finalized, alarms } = await buffer.finalize(shard, token, counts.snapshot, recounts, options);
   await schedule(alarms);
@@ -83,12 +102,19 @@ function refusal(target: string): Recalculated {
 function recountOf({ options }: JobContext, kind: TargetKind, target: string, counted: Counted): Recount {
   const delays = [...kind.columns.values()]
     .flatMap(({ counters }) => counters)
-    .flatMap(({ recalculation }) => (recalculation === false ? [] : [recalculation.delay ?? options.recalculationDelay]));
+    .flatMap(({ recalculation }) =>
+      recalculation === false ? [] : [recalculation.delay ?? options.recalculationDelay],
+    );
   const missing = counted && new Map([...counted].map(([name, { column, truth }]) => [name, truth - column]));
   return { target, missing, rearmIn: delays.length === 0 ? null : Math.min(...delays) };
 }
 
-function resultOf({ definitions }: JobContext, columns: readonly CounterColumn[], finalized: Finalized, counted: Counted): Recalculated {
+function resultOf(
+  { definitions }: JobContext,
+  columns: readonly CounterColumn[],
+  finalized: Finalized,
+  counted: Counted,
+): Recalculated {
   const { target, standing, known } = finalized;
   if (!standing) return { target, outcome: 'lost', drifts: [] };
   if (counted === null) return { target, outcome: 'absent', drifts: [] };
@@ -119,11 +145,17 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
     const heal = due.filter((one) => one.heal).map(({ target }) => target);
     const plain = due.filter((one) => !one.heal).map(({ target }) => target);
     const results = [
-      ...(await recalculateTargets(context, shard, heal, { columns: (kind) => [...kind.columns.values()], consume: true, dry: false })),
+      ...(await recalculateTargets(context, shard, heal, {
+        columns: (kind) => [...kind.columns.values()],
+        consume: true,
+        dry: false,
+      })),
       ...(await recalculateTargets(context, shard, plain, { columns: scheduledColumns, consume: true, dry: false })),
     ];
     checked += announceResults(context, shard, results);
-    const done = new Set(results.filter(({ outcome }) => outcome === 'done' || outcome === 'absent').map(({ target }) => target));
+    const done = new Set(
+      results.filter(({ outcome }) => outcome === 'done' || outcome === 'absent').map(({ target }) => target),
+    );
     const left = due.map(({ target }) => target).filter((target) => !done.has(target));
     if (left.length > 0) await context.schedule(await context.buffer.postpone(shard, left, REFUSED_DELAY));
   }
@@ -140,5 +172,9 @@ export function announceResults({ events }: JobContext, shard: number, results: 
 
 /** For messages: why a watch was refused. */
 export function refusalReason(outcome: Exclude<WatchOutcome, 'watching'>): string {
-  return { claimed: 'its batch is being applied', watched: 'another recalculation is under way', barred: 'a long transaction is still open' }[outcome];
+  return {
+    claimed: 'its batch is being applied',
+    watched: 'another recalculation is under way',
+    barred: 'a long transaction is still open',
+  }[outcome];
 }

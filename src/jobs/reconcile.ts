@@ -29,7 +29,12 @@ export function addReports(left: ReconcileReport, right: ReconcileReport): Recon
  * Claims, applies and acknowledges until nothing in scope is left. `expected` is the time of the alarm that rang: when
  * it rang early (another clock), it is set again.
  */
-export async function reconcile(context: JobContext, shard: number, scope: ClaimScope, expected?: number): Promise<ReconcileReport> {
+export async function reconcile(
+  context: JobContext,
+  shard: number,
+  scope: ClaimScope,
+  expected?: number,
+): Promise<ReconcileReport> {
   let report = NOTHING;
   for (;;) {
     const claim = await context.buffer.claim(shard, scope, context.options.batch);
@@ -69,6 +74,11 @@ function report({ events, definitions }: JobContext, batch: Batch, applied: Appl
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
   }
   if (!events.has('reconciled')) return;
-  const changes = applied.changes.map(({ target, column, before, after }) => ({ ...describeTarget(definitions, target), column: column.property, before, after }));
+  const changes = applied.changes.map(({ target, column, before, after }) => ({
+    ...describeTarget(definitions, target),
+    column: column.property,
+    before,
+    after,
+  }));
   events.emit('reconciled', { shard: batch.shard, changes, updates: applied.updates });
 }

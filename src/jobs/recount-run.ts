@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
 import { byShard } from '../buffer/shard';
@@ -32,7 +34,11 @@ export interface RecountFilter {
   /** Stops after the current step; the report's cursor continues. */
   readonly signal?: AbortSignal;
   /** Called after every step. */
-  readonly onProgress?: (progress: { readonly checked: number; readonly fixedCount: number; readonly cursor: string | null }) => void;
+  readonly onProgress?: (progress: {
+    readonly checked: number;
+    readonly fixedCount: number;
+    readonly cursor: string | null;
+  }) => void;
 }
 
 /** What a recount found. */
@@ -64,7 +70,10 @@ interface Cursor {
 export async function recountRun(context: JobContext, filter: RecountFilter, dry: boolean): Promise<RecountReport> {
   const kinds = selectKinds(context, filter);
   const names = filter.counter === undefined ? null : new Set([filter.counter].flat());
-  const columns = (kind: TargetKind): CounterColumn[] => [...kind.columns.values()].filter((column) => names === null || column.counters.some(({ name }) => names.has(name)));
+  const columns = (kind: TargetKind): CounterColumn[] =>
+    [...kind.columns.values()].filter(
+      (column) => names === null || column.counters.some(({ name }) => names.has(name)),
+    );
   const cursor = filter.cursor === undefined ? null : decodeCursor(filter.cursor);
   const fixed: Drift[] = [];
   const unsettled: string[] = [];
@@ -75,7 +84,9 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
     const results = await recountStep(context, step.targets, columns, dry);
     const drifts = results.flatMap((result) => result.drifts);
     checked += results.filter(({ outcome }) => outcome === 'done').length;
-    unsettled.push(...results.filter(({ outcome }) => outcome === 'refused' || outcome === 'lost').map(({ target }) => target));
+    unsettled.push(
+      ...results.filter(({ outcome }) => outcome === 'refused' || outcome === 'lost').map(({ target }) => target),
+    );
     fixedCount += drifts.length;
     fixed.push(...drifts.slice(0, LISTED - fixed.length));
     position = encodeCursor(step.cursor);
@@ -85,7 +96,12 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
   return { checked, fixed, fixedCount, unsettled, cursor: null };
 }
 
-async function recountStep(context: JobContext, targets: readonly string[], columns: (kind: TargetKind) => CounterColumn[], dry: boolean): Promise<Recalculated[]> {
+async function recountStep(
+  context: JobContext,
+  targets: readonly string[],
+  columns: (kind: TargetKind) => CounterColumn[],
+  dry: boolean,
+): Promise<Recalculated[]> {
   const results: Recalculated[] = [];
   for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards)) {
     const done = await recountPatiently(context, shard, group, columns, dry);
@@ -99,15 +115,22 @@ async function recountStep(context: JobContext, targets: readonly string[], colu
   return results;
 }
 
-async function recountPatiently(context: JobContext, shard: number, targets: readonly string[], columns: (kind: TargetKind) => CounterColumn[], dry: boolean): Promise<Recalculated[]> {
+async function recountPatiently(
+  context: JobContext,
+  shard: number,
+  targets: readonly string[],
+  columns: (kind: TargetKind) => CounterColumn[],
+  dry: boolean,
+): Promise<Recalculated[]> {
   const deadline = performance.now() + PATIENCE;
   const results = new Map<string, Recalculated>();
   let open: readonly string[] = targets;
   for (let pause = 5; open.length > 0; pause = Math.min(2 * pause, 250)) {
-    for (const result of await recalculateTargets(context, shard, open, { columns, consume: false, dry })) results.set(result.target, result);
+    for (const result of await recalculateTargets(context, shard, open, { columns, consume: false, dry }))
+      results.set(result.target, result);
     open = open.filter((target) => ['refused', 'lost'].includes(results.get(target)?.outcome ?? 'done'));
     if (performance.now() > deadline) break;
-    if (open.length > 0) await pauseFor(pause);
+    if (open.length > 0) await delay(pause);
   }
   return [...results.values()];
 }
@@ -118,12 +141,8 @@ async function batchesGone(context: JobContext, shard: number, targets: readonly
   for (let pause = 5; performance.now() < deadline; pause = Math.min(2 * pause, 250)) {
     const { held } = await context.buffer.read(shard, targets);
     if (held.every(({ claims }) => claims.length === 0)) return;
-    await pauseFor(pause);
+    await delay(pause);
   }
-}
-
-function pauseFor(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 async function* steps(
@@ -163,7 +182,9 @@ export function idOf(kind: TargetKind, id: string | number | bigint | readonly (
   const target = targetId(kind.id, parts);
   if (target === null || parts.length !== kind.keys.length) {
     const keys = kind.keys.map(({ name }) => name).join(', ');
-    throw new ConfigurationError([`expected an id of ${kind.metadata.name} to name ${keys}, got: ${JSON.stringify(parts)}. Give one value per key column`]);
+    throw new ConfigurationError([
+      `expected an id of ${kind.metadata.name} to name ${keys}, got: ${JSON.stringify(parts)}. Give one value per key column`,
+    ]);
   }
   return target;
 }
@@ -173,14 +194,21 @@ function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFil
   const names = filter.counter === undefined ? null : [filter.counter].flat();
   for (const name of names ?? []) {
     if (definitions.counters.some((counter) => counter.name === name)) continue;
-    throw new ConfigurationError([`unknown counter '${name}'. Known: ${definitions.counters.map((counter) => counter.name).join(', ')}`]);
+    throw new ConfigurationError([
+      `unknown counter '${name}'. Known: ${definitions.counters.map((counter) => counter.name).join(', ')}`,
+    ]);
   }
   const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);
   for (const counter of definitions.counters.filter(({ name }) => names === null || names.includes(name))) {
     for (const { kind } of counter.targets) if (metadata === null || kind.metadata === metadata) kinds.add(kind);
   }
-  if (kinds.size > 1 && (filter.ids !== undefined || filter.where !== undefined || filter.from !== undefined || filter.to !== undefined)) {
-    throw new ConfigurationError(['`ids`, `where`, `from` and `to` need one target table: name it with `target`, or with a `counter` that has one']);
+  if (
+    kinds.size > 1 &&
+    (filter.ids !== undefined || filter.where !== undefined || filter.from !== undefined || filter.to !== undefined)
+  ) {
+    throw new ConfigurationError([
+      '`ids`, `where`, `from` and `to` need one target table: name it with `target`, or with a `counter` that has one',
+    ]);
   }
   return [...kinds].sort((left, right) => (left.id < right.id ? -1 : 1));
 }
@@ -193,6 +221,8 @@ function decodeCursor(text: string): Cursor {
   try {
     return JSON.parse(Buffer.from(text, 'base64url').toString()) as Cursor;
   } catch (cause) {
-    throw new ConfigurationError([`expected cursor to be one that an earlier report returned, got: ${text} (${(cause as Error).message})`]);
+    throw new ConfigurationError([
+      `expected cursor to be one that an earlier report returned, got: ${text} (${(cause as Error).message})`,
+    ]);
   }
 }

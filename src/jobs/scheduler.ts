@@ -1,7 +1,11 @@
 import type { Alarm } from '../buffer/buffer';
 
 /** Does the work of one alarm. Throws to have it retried. */
-export type AlarmHandler = (alarm: { readonly kind: Alarm['kind']; readonly shard: number; readonly at: number }) => Promise<void>;
+export type AlarmHandler = (alarm: {
+  readonly kind: Alarm['kind'];
+  readonly shard: number;
+  readonly at: number;
+}) => Promise<void>;
 
 /** A running consumer of alarms. */
 export interface RunningScheduler {

@@ -23,7 +23,9 @@ export async function sweep(context: JobContext, stopped: () => boolean): Promis
     await recalculateDue(context, shard);
   }
   if (stopped()) return;
-  await withTransaction(context.dataSource, 'READ COMMITTED', (runner) => purgeLedger(runner, context.tables, context.options.ledgerRetention));
+  await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>
+    purgeLedger(runner, context.tables, context.options.ledgerRetention),
+  );
 }
 
 /** Brings the epochs of all shards together; returns the shards that lost their data. */

@@ -27,7 +27,11 @@ export class CounterWorker {
   }
 
   /** Starts consuming alarms, and the first sweep. */
-  static async start(context: JobContext, scheduler: Scheduler, { concurrency = 4 }: WorkerOptions): Promise<CounterWorker> {
+  static async start(
+    context: JobContext,
+    scheduler: Scheduler,
+    { concurrency = 4 }: WorkerOptions,
+  ): Promise<CounterWorker> {
     const worker = new CounterWorker(context);
     worker.#running = await scheduler.start(({ kind, shard, at }) => worker.#handle(kind, shard, at), { concurrency });
     worker.#startSweep();
@@ -54,7 +58,8 @@ export class CounterWorker {
     this.#sweep = sweep(this.#context, () => this.#closing !== null)
       .catch((error: unknown) => this.#context.events.emit('error', error))
       .finally(() => {
-        if (this.#closing === null) this.#timer = setTimeout(() => this.#startSweep(), this.#context.options.sweepInterval);
+        if (this.#closing === null)
+          this.#timer = setTimeout(() => this.#startSweep(), this.#context.options.sweepInterval);
       });
   }
 }

@@ -15,7 +15,11 @@ const ATTEMPTS = 20;
  *
  * @returns decimal text per target in the order given; `null` where the row does not exist
  */
-export async function readCounter(context: JobContext, column: CounterColumn, targets: readonly string[]): Promise<Map<string, string | null>> {
+export async function readCounter(
+  context: JobContext,
+  column: CounterColumn,
+  targets: readonly string[],
+): Promise<Map<string, string | null>> {
   const values = new Map<string, string | null>();
   for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards)) {
     const read = await readShard(context, column, shard, group);
@@ -24,18 +28,27 @@ export async function readCounter(context: JobContext, column: CounterColumn, ta
   return values;
 }
 
-async function readShard(context: JobContext, column: CounterColumn, shard: number, targets: readonly string[]): Promise<(bigint | null)[]> {
+async function readShard(
+  context: JobContext,
+  column: CounterColumn,
+  shard: number,
+  targets: readonly string[],
+): Promise<(bigint | null)[]> {
   for (let attempt = 1; ; attempt++) {
     const before = await context.buffer.read(shard, targets);
     const batches = [...new Set(before.held.flatMap(({ claims }) => claims.map(({ batch }) => batch)))];
-    const { values, applied } = await withConnection(context.dataSource, (runner) => readColumn(runner, context.tables, column, targets, batches));
+    const { values, applied } = await withConnection(context.dataSource, (runner) =>
+      readColumn(runner, context.tables, column, targets, batches),
+    );
     const after = await context.buffer.read(shard, targets);
     if (before.version !== after.version && attempt < ATTEMPTS) continue;
-    return values.map((value, i) => value === null ? null : value + heldAmount(before.held[i], column.name, applied));
+    return values.map((value, i) => (value === null ? null : value + heldAmount(before.held[i], column.name, applied)));
   }
 }
 
 function heldAmount(held: Held | undefined, column: string, applied: ReadonlySet<string>): bigint {
-  const claimed = (held?.claims ?? []).filter(({ batch }) => !applied.has(batch)).reduce((sum, { amounts }) => sum + (amounts.get(column) ?? 0n), 0n);
+  const claimed = (held?.claims ?? [])
+    .filter(({ batch }) => !applied.has(batch))
+    .reduce((sum, { amounts }) => sum + (amounts.get(column) ?? 0n), 0n);
   return claimed + (held?.pending.get(column) ?? 0n);
 }

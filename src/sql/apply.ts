@@ -23,7 +23,12 @@ export interface Applied {
 const BACKOFF = 2_000;
 
 /** Applies a batch exactly once (I3): the ledger entry and the columns change in one transaction. */
-export async function applyBatch(dataSource: DataSource, tables: TablePaths, definitions: Definitions, batch: Batch): Promise<Applied> {
+export async function applyBatch(
+  dataSource: DataSource,
+  tables: TablePaths,
+  definitions: Definitions,
+  batch: Batch,
+): Promise<Applied> {
   try {
     return await attempt(dataSource, tables, definitions, batch, applyTogether);
   } catch (error) {
@@ -36,11 +41,19 @@ export async function applyBatch(dataSource: DataSource, tables: TablePaths, def
 type Outcome = Updated & { readonly failed: readonly Unapplied[]; readonly updates: number };
 type ApplyKind = (runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]) => Promise<Outcome>;
 
-function attempt(dataSource: DataSource, tables: TablePaths, definitions: Definitions, batch: Batch, applyKind: ApplyKind): Promise<Applied> {
+function attempt(
+  dataSource: DataSource,
+  tables: TablePaths,
+  definitions: Definitions,
+  batch: Batch,
+  applyKind: ApplyKind,
+): Promise<Applied> {
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const entry = await enterBatch(runner, tables, batch);
-    if (entry.status === 'applied') return { status: 'already', unapplied: entry.unapplied, changes: [], updates: 0, fence: null };
-    if (entry.status === 'fenced') return { status: 'fenced', unapplied: [], changes: [], updates: 0, fence: entry.reason };
+    if (entry.status === 'applied')
+      return { status: 'already', unapplied: entry.unapplied, changes: [], updates: 0, fence: null };
+    if (entry.status === 'fenced')
+      return { status: 'fenced', unapplied: [], changes: [], updates: 0, fence: entry.reason };
     const { known, unknown } = partition(definitions, batch);
     const unapplied: Unapplied[] = unknown.map((target) => ({ target, backoff: BACKOFF }));
     const changes: Change[] = [];
@@ -57,7 +70,10 @@ function attempt(dataSource: DataSource, tables: TablePaths, definitions: Defini
 }
 
 /** Groups entries by kind; those with a kind or a column that this process does not know are kept for another. */
-function partition(definitions: Definitions, batch: Batch): { known: Map<TargetKind, BatchEntry[]>; unknown: string[] } {
+function partition(
+  definitions: Definitions,
+  batch: Batch,
+): { known: Map<TargetKind, BatchEntry[]>; unknown: string[] } {
   const known = new Map<TargetKind, BatchEntry[]>();
   const unknown: string[] = [];
   for (const entry of batch.entries) {
@@ -69,7 +85,10 @@ function partition(definitions: Definitions, batch: Batch): { known: Map<TargetK
 }
 
 function knows(kind: TargetKind, entry: BatchEntry): boolean {
-  return [...entry.amounts.keys()].every((name) => kind.columns.has(name)) && [...entry.touches.keys()].every((name) => kind.touches.has(name));
+  return (
+    [...entry.amounts.keys()].every((name) => kind.columns.has(name)) &&
+    [...entry.touches.keys()].every((name) => kind.touches.has(name))
+  );
 }
 
 async function applyTogether(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<Outcome> {
@@ -89,7 +108,13 @@ async function applyIsolating(runner: QueryRunner, kind: TargetKind, entries: re
     await runner.query('RELEASE SAVEPOINT counter_cache');
     const [only] = entries;
     if (entries.length === 1 && only !== undefined) {
-      return { changes: [], locked: [], absent: [], failed: [{ target: only.target, failed: (error as Error).message }], updates: 1 };
+      return {
+        changes: [],
+        locked: [],
+        absent: [],
+        failed: [{ target: only.target, failed: (error as Error).message }],
+        updates: 1,
+      };
     }
     const middle = Math.ceil(entries.length / 2);
     const left = await applyIsolating(runner, kind, entries.slice(0, middle));

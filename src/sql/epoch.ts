@@ -5,7 +5,10 @@ import type { TablePaths } from './tables';
 
 /** The SQL epochs of all shards. */
 export async function readEpochs(dataSource: DataSource, tables: TablePaths): Promise<Map<number, number>> {
-  const rows = (await dataSource.query(`SELECT "shard", "epoch" FROM ${tables.shard}`)) as { shard: number; epoch: string }[];
+  const rows = (await dataSource.query(`SELECT "shard", "epoch" FROM ${tables.shard}`)) as {
+    shard: number;
+    epoch: string;
+  }[];
   return new Map(rows.map(({ shard, epoch }) => [shard, Number(epoch)]));
 }
 

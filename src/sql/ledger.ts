@@ -35,8 +35,16 @@ export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch:
 }
 
 /** Notes which targets of a batch were not applied; whoever acknowledges gives exactly those back. */
-export async function noteUnapplied(runner: QueryRunner, tables: TablePaths, batch: string, unapplied: readonly Unapplied[]): Promise<void> {
-  await runner.query(`UPDATE ${tables.ledger} SET "unapplied" = $2::jsonb WHERE "batch" = $1`, [batch, JSON.stringify(unapplied)]);
+export async function noteUnapplied(
+  runner: QueryRunner,
+  tables: TablePaths,
+  batch: string,
+  unapplied: readonly Unapplied[],
+): Promise<void> {
+  await runner.query(`UPDATE ${tables.ledger} SET "unapplied" = $2::jsonb WHERE "batch" = $1`, [
+    batch,
+    JSON.stringify(unapplied),
+  ]);
 }
 
 /** Forgets batches applied longer ago than `retention` ms, raising the floor first; returns how many. */
@@ -47,7 +55,9 @@ export async function purgeLedger(runner: QueryRunner, tables: TablePaths, reten
     `UPDATE ${tables.state} SET "value" = GREATEST("value"::numeric, floor(extract(epoch FROM ${before}) * 1000))::text WHERE "id" = 'ledger_floor'`,
     [retention],
   );
-  const purged = await rowsOf(runner, `DELETE FROM ${tables.ledger} WHERE "applied_at" < ${before} RETURNING "batch"`, [retention]);
+  const purged = await rowsOf(runner, `DELETE FROM ${tables.ledger} WHERE "applied_at" < ${before} RETURNING "batch"`, [
+    retention,
+  ]);
   return purged.length;
 }
 

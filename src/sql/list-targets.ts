@@ -16,7 +16,11 @@ export interface TargetPage {
 }
 
 /** One page of target ids, soft-deleted rows included. Rows whose key is NULL cannot have sources. */
-export async function listTargets(runner: QueryRunner, kind: TargetKind, page: TargetPage): Promise<{ readonly target: string; readonly key: readonly string[] }[]> {
+export async function listTargets(
+  runner: QueryRunner,
+  kind: TargetKind,
+  page: TargetPage,
+): Promise<{ readonly target: string; readonly key: readonly string[] }[]> {
   const query = runner.manager
     .createQueryBuilder<ObjectLiteral>(kind.metadata.target as never, 't')
     .withDeleted()

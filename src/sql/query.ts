@@ -4,7 +4,11 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 export type ResultRow = Readonly<Record<string, unknown>>;
 
 /** Runs one statement and returns its rows. */
-export async function rowsOf(runner: QueryRunner, sql: string, parameters: readonly unknown[] = []): Promise<readonly ResultRow[]> {
+export async function rowsOf(
+  runner: QueryRunner,
+  sql: string,
+  parameters: readonly unknown[] = [],
+): Promise<readonly ResultRow[]> {
   const result = await runner.query(sql, [...parameters], true);
   return result.records as readonly ResultRow[];
 }

@@ -16,7 +16,13 @@ export interface ColumnValues {
 }
 
 /** Reads a counter column and the ledger in one statement, so that a batch is seen either in both or in neither. */
-export async function readColumn(runner: QueryRunner, tables: TablePaths, column: CounterColumn, targets: readonly string[], batches: readonly string[]): Promise<ColumnValues> {
+export async function readColumn(
+  runner: QueryRunner,
+  tables: TablePaths,
+  column: CounterColumn,
+  targets: readonly string[],
+  batches: readonly string[],
+): Promise<ColumnValues> {
   const { kind } = column;
   const names = kind.keys.map((_, i) => `k${i}`);
   const parameters: unknown[] = [

@@ -14,7 +14,9 @@ export async function recountByMethod(
   add: (target: string, column: CounterColumn, amount: bigint) => void,
 ): Promise<void> {
   const { method } = counter;
-  const columns = counter.targets.filter((target) => target.kind === kind).flatMap((target) => [...target.columns.values()]);
+  const columns = counter.targets
+    .filter((target) => target.kind === kind)
+    .flatMap((target) => [...target.columns.values()]);
   if (method === null) return;
   for (const target of targets) {
     const entity = await loadTarget(manager, kind, target);
@@ -28,15 +30,23 @@ function loadTarget(manager: EntityManager, kind: TargetKind, target: string): P
   const values = keyValuesOf(target);
   const where: ObjectLiteral = {};
   kind.keys.forEach(({ name }, i) => kind.metadata.findColumnWithDatabaseName(name)?.setEntityValue(where, values[i]));
-  return manager.findOne<ObjectLiteral>(kind.metadata.target, { where: where as FindOptionsWhere<ObjectLiteral>, withDeleted: true, loadEagerRelations: false });
+  return manager.findOne<ObjectLiteral>(kind.metadata.target, {
+    where: where as FindOptionsWhere<ObjectLiteral>,
+    withDeleted: true,
+    loadEagerRelations: false,
+  });
 }
 
 function amountOf(counted: unknown, counter: Counter, column: CounterColumn, target: string): bigint {
   if (typeof counted !== 'number' && typeof counted !== 'bigint' && typeof counted !== 'string') {
-    throw new CounterCacheError('BAD_AMOUNT', `${counter.label}: expected its recount method to return a number, got: ${typeof counted} (target ${target})`, {
-      counter: counter.name,
-      target,
-    });
+    throw new CounterCacheError(
+      'BAD_AMOUNT',
+      `${counter.label}: expected its recount method to return a number, got: ${typeof counted} (target ${target})`,
+      {
+        counter: counter.name,
+        target,
+      },
+    );
   }
   return parseDecimal(counted, column.scale);
 }

@@ -22,12 +22,18 @@ export async function recountBySources(
   for (const target of counter.targets.filter((candidate) => candidate.kind === kind)) {
     for await (const row of sourcesOf(runner, counter, target, targets)) {
       const contribution = contributionOf(counter, row);
-      if (contribution !== null && targets.has(contribution.target)) add(contribution.target, contribution.column, contribution.amount);
+      if (contribution !== null && targets.has(contribution.target))
+        add(contribution.target, contribution.column, contribution.amount);
     }
   }
 }
 
-async function* sourcesOf(runner: QueryRunner, counter: Counter, target: CounterTarget, targets: ReadonlySet<string>): AsyncGenerator<Row> {
+async function* sourcesOf(
+  runner: QueryRunner,
+  counter: Counter,
+  target: CounterTarget,
+  targets: ReadonlySet<string>,
+): AsyncGenerator<Row> {
   const keys = [...targets].map(keyValuesOf);
   const parameters: unknown[] = target.foreignKeys.map((_, i) => keys.map((key) => key[i]));
   const bind = (value: unknown) => `$${parameters.push(value)}`;

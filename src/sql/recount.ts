@@ -25,7 +25,12 @@ export interface Counts {
  * Counts the sources of targets of one kind, and reads their columns, in one snapshot: one statement where the
  * declarations allow it, otherwise one repeatable-read transaction.
  */
-export async function recount(dataSource: DataSource, kind: TargetKind, columns: readonly CounterColumn[], targets: readonly string[]): Promise<Counts> {
+export async function recount(
+  dataSource: DataSource,
+  kind: TargetKind,
+  columns: readonly CounterColumn[],
+  targets: readonly string[],
+): Promise<Counts> {
   if (columns.every((column) => column.counters.every((counter) => counter.sql))) {
     return withConnection(dataSource, (runner) => recountBySql(runner, kind, columns, targets));
   }
@@ -35,7 +40,12 @@ export async function recount(dataSource: DataSource, kind: TargetKind, columns:
   });
 }
 
-async function recountBySql(runner: QueryRunner, kind: TargetKind, columns: readonly CounterColumn[], targets: readonly string[]): Promise<Counts> {
+async function recountBySql(
+  runner: QueryRunner,
+  kind: TargetKind,
+  columns: readonly CounterColumn[],
+  targets: readonly string[],
+): Promise<Counts> {
   const parts = columns.flatMap((column) => feeds(column, kind).filter(({ counter }) => counter.sql));
   const parameters: unknown[] = keyArrays(
     kind,
@@ -57,7 +67,10 @@ async function recountBySql(runner: QueryRunner, kind: TargetKind, columns: read
      LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matches} ${joins.join(' ')} ORDER BY k.ordinal`,
     parameters,
   );
-  return { snapshot: parseSnapshot(String(rows[0]?.['snapshot'])), counted: rows.map((row) => countedOf(row, columns, parts)) };
+  return {
+    snapshot: parseSnapshot(String(rows[0]?.['snapshot'])),
+    counted: rows.map((row) => countedOf(row, columns, parts)),
+  };
 }
 
 /** One counter's way to one column of one kind. */
@@ -69,7 +82,9 @@ interface Feed {
 
 function feeds(column: CounterColumn, kind: TargetKind): Feed[] {
   return column.counters.flatMap((counter) =>
-    counter.targets.filter((target) => target.kind === kind && [...target.columns.values()].includes(column)).map((target) => ({ column, counter, target })),
+    counter.targets
+      .filter((target) => target.kind === kind && [...target.columns.values()].includes(column))
+      .map((target) => ({ column, counter, target })),
   );
 }
 
@@ -91,14 +106,18 @@ function countedOf(row: ResultRow, columns: readonly CounterColumn[], parts: rea
   if (row['present'] !== true) return null;
   return new Map(
     columns.map((column, i) => {
-      const truth = parts.reduce((sum, part, at) => (part.column === column ? sum + amountOf(part, String(row[`n${at}`])) : sum), 0n);
+      const truth = parts.reduce(
+        (sum, part, at) => (part.column === column ? sum + amountOf(part, String(row[`n${at}`])) : sum),
+        0n,
+      );
       return [column.name, { column: parseDecimal(String(row[`c${i}`]), column.scale), truth }];
     }),
   );
 }
 
 function amountOf({ column, counter }: Feed, n: string): bigint {
-  if (counter.amount.from === 'constant') return BigInt(n) * scaleAmount(counter.amount.value, column.scale, { label: counter.label, from: 'incrementBy' });
+  if (counter.amount.from === 'constant')
+    return BigInt(n) * scaleAmount(counter.amount.value, column.scale, { label: counter.label, from: 'incrementBy' });
   return parseDecimal(n, column.scale);
 }
 
@@ -124,5 +143,10 @@ async function addOthers(
 }
 
 function withExtra(counted: NonNullable<Counted>, target: string, extra: ReadonlyMap<string, bigint>): Counted {
-  return new Map([...counted].map(([name, { column, truth }]) => [name, { column, truth: truth + (extra.get(`${target}/${name}`) ?? 0n) }]));
+  return new Map(
+    [...counted].map(([name, { column, truth }]) => [
+      name,
+      { column, truth: truth + (extra.get(`${target}/${name}`) ?? 0n) },
+    ]),
+  );
 }

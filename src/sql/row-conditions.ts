@@ -6,7 +6,9 @@ export function rowConditions(counter: Counter, target: CounterTarget, bind: (va
   return [
     ...(target.type === null ? [] : [`s.${escapeName(target.type.column)}::text = ${bind(target.type.value)}`]),
     ...(counter.deletedColumn === null ? [] : [`s.${escapeName(counter.deletedColumn)} IS NULL`]),
-    ...(counter.discriminator === null ? [] : [`s.${escapeName(counter.discriminator.column)}::text = ANY(${bind(counter.discriminator.values)}::text[])`]),
+    ...(counter.discriminator === null
+      ? []
+      : [`s.${escapeName(counter.discriminator.column)}::text = ANY(${bind(counter.discriminator.values)}::text[])`]),
     ...(counter.where === null ? [] : [`(${counter.where.toSql('s', bind, escapeName)})`]),
   ];
 }

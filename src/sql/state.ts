@@ -40,7 +40,10 @@ async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<s
 }
 
 async function createState(runner: QueryRunner, tables: TablePaths, shards: number): Promise<void> {
-  await runner.query(`INSERT INTO ${tables.shard} ("shard", "epoch") SELECT generate_series(0, $1::integer - 1), 0 ON CONFLICT DO NOTHING`, [shards]);
+  await runner.query(
+    `INSERT INTO ${tables.shard} ("shard", "epoch") SELECT generate_series(0, $1::integer - 1), 0 ON CONFLICT DO NOTHING`,
+    [shards],
+  );
   // One statement, so that whoever sees the state sees all of it.
   await runner.query(
     `INSERT INTO ${tables.state} ("id", "value") VALUES ('installation', $1), ('shards', $2), ('format', $3), ('ledger_floor', '0') ON CONFLICT DO NOTHING`,
@@ -51,5 +54,9 @@ async function createState(runner: QueryRunner, tables: TablePaths, shards: numb
 function expectState(state: ReadonlyMap<string, string>, id: string, expected: string, advice: string): void {
   const found = state.get(id);
   if (found === expected) return;
-  throw new CounterCacheError('STATE_MISMATCH', `expected ${id} of this installation to be ${expected}, got: ${found}. ${advice}`, { id, expected, found });
+  throw new CounterCacheError(
+    'STATE_MISMATCH',
+    `expected ${id} of this installation to be ${expected}, got: ${found}. ${advice}`,
+    { id, expected, found },
+  );
 }

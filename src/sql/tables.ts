@@ -29,7 +29,11 @@ export const LedgerEntity = new EntitySchema<{ batch: string; shard: number; app
 });
 
 /** The library's own tables, to be listed among a DataSource's entities when counters are attached after `initialize()`. */
-export const counterCacheEntities: readonly EntitySchema[] = [StateEntity, ShardEntity, LedgerEntity] as readonly EntitySchema[];
+export const counterCacheEntities: readonly EntitySchema[] = [
+  StateEntity,
+  ShardEntity,
+  LedgerEntity,
+] as readonly EntitySchema[];
 
 /** Escaped paths of the library's own tables. */
 export interface TablePaths {

@@ -29,7 +29,11 @@ export interface Updated {
  * order (so that two workers cannot deadlock), skipping rows that somebody has locked. Only the counter and touch
  * columns change (I7).
  */
-export async function updateColumns(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<Updated> {
+export async function updateColumns(
+  runner: QueryRunner,
+  kind: TargetKind,
+  entries: readonly BatchEntry[],
+): Promise<Updated> {
   const statement = new UpdateStatement(kind, entries);
   const rows = await rowsOf(runner, statement.sql(), statement.parameters);
   const changes: Change[] = [];
@@ -63,7 +67,9 @@ class UpdateStatement {
     this.#touches = [...kind.touches.values()].filter(({ name }) => entries.some((entry) => entry.touches.has(name)));
     this.parameters = [
       ...keyArrays(kind, entries),
-      ...this.#columns.map(({ name, scale }) => entries.map((entry) => formatDecimal(entry.amounts.get(name) ?? 0n, scale))),
+      ...this.#columns.map(({ name, scale }) =>
+        entries.map((entry) => formatDecimal(entry.amounts.get(name) ?? 0n, scale)),
+      ),
       ...this.#touches.map(({ name }) => entries.map((entry) => entry.touches.get(name) ?? null)),
     ];
   }
@@ -99,7 +105,14 @@ class UpdateStatement {
       const amount = entries.reduce((sum, entry) => sum + (entry.amounts.get(column.name) ?? 0n), 0n);
       if (amount === 0n) return [];
       const after = parseDecimal(String(row[`c${i}`]), column.scale);
-      return [{ target: first.target, column, before: formatDecimal(after - amount, column.scale), after: formatDecimal(after, column.scale) }];
+      return [
+        {
+          target: first.target,
+          column,
+          before: formatDecimal(after - amount, column.scale),
+          after: formatDecimal(after, column.scale),
+        },
+      ];
     });
   }
 
@@ -113,7 +126,9 @@ class UpdateStatement {
 
   #assignments(): string {
     return [
-      ...this.#columns.map(({ name, sqlType }, i) => `${escapeName(name)} = COALESCE(t.${escapeName(name)}, 0) + i.d${i}::${sqlType}`),
+      ...this.#columns.map(
+        ({ name, sqlType }, i) => `${escapeName(name)} = COALESCE(t.${escapeName(name)}, 0) + i.d${i}::${sqlType}`,
+      ),
       ...this.#touches.map(({ name }, i) => `${escapeName(name)} = GREATEST(t.${escapeName(name)}, i.t${i})`),
     ].join(', ');
   }
@@ -126,7 +141,11 @@ export function keyArrays(kind: TargetKind, entries: readonly { readonly target:
 }
 
 /** Ordinals (from 1) of the entries whose row exists, locked or not. */
-async function presentTargets(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<ReadonlySet<number>> {
+async function presentTargets(
+  runner: QueryRunner,
+  kind: TargetKind,
+  entries: readonly BatchEntry[],
+): Promise<ReadonlySet<number>> {
   const names = kind.keys.map((_, i) => `k${i}`);
   const arrays = names.map((_, i) => `$${i + 1}::text[]`);
   const matches = kind.keys.map((key, i) => `t.${escapeName(key.name)} = u.k${i}::${key.sqlType}`).join(' AND ');

@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { type Child, startChild } from '../support/child';
 
 /** Where a program kills itself. */
-export type KillPoint = 'none' | 'after-claim' | 'before-acknowledge' | 'before-confirm' | 'after-watch' | 'before-finalize' | 'after-finalize';
+export type KillPoint =
+  | 'none'
+  | 'after-claim'
+  | 'before-acknowledge'
+  | 'before-confirm'
+  | 'after-watch'
+  | 'before-finalize'
+  | 'after-finalize';
 
 interface ProgramOptions {
   readonly databaseUrl: string;
@@ -16,8 +23,14 @@ export function startWorkerProgram(options: ProgramOptions): Child {
 }
 
 /** A process that adds `posts` posts to an author, one transaction each, and kills itself at a point of the last one. */
-export function startWriterProgram(options: ProgramOptions & { readonly authorId: number; readonly posts: number }): Child {
-  return startChild(join(__dirname, 'writer-program.ts'), { ...environment(options), AUTHOR: String(options.authorId), POSTS: String(options.posts) });
+export function startWriterProgram(
+  options: ProgramOptions & { readonly authorId: number; readonly posts: number },
+): Child {
+  return startChild(join(__dirname, 'writer-program.ts'), {
+    ...environment(options),
+    AUTHOR: String(options.authorId),
+    POSTS: String(options.posts),
+  });
 }
 
 function environment({ databaseUrl, killAt }: ProgramOptions): NodeJS.ProcessEnv {

@@ -7,9 +7,17 @@ import { killAt } from './kill';
 import type { KillPoint } from './programs';
 
 async function main(): Promise<void> {
-  killAt(process.env['KILL_AT'] as KillPoint, (result) => result === null || (result as { batch?: unknown }).batch !== null);
+  killAt(
+    process.env['KILL_AT'] as KillPoint,
+    (result) => result === null || (result as { batch?: unknown }).batch !== null,
+  );
   const dataSource = newDataSource(process.env['PROGRAM_DATABASE'] ?? '', [Author, Post], { synchronize: false });
-  const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, claimTimeout: 300, intentTimeout: 300 });
+  const counters = await Counters.attach(dataSource, {
+    redis: redisUrl(),
+    ...TEST_OPTIONS,
+    claimTimeout: 300,
+    intentTimeout: 300,
+  });
   await dataSource.initialize();
   await counters.startWorker();
   process.send?.('ready');

@@ -9,7 +9,11 @@ import { Author, Post } from './blog';
 let fixture: Fixture;
 
 beforeAll(async () => {
-  fixture = await setup({ entities: [Author, Post], counters: { wait: 8_000, window: 1_000, sweepInterval: 120_000 }, dataSource: { poolSize: 32 } });
+  fixture = await setup({
+    entities: [Author, Post],
+    counters: { wait: 8_000, window: 1_000, sweepInterval: 120_000 },
+    dataSource: { poolSize: 32 },
+  });
 });
 afterAll(() => fixture.close());
 
@@ -22,7 +26,9 @@ test('1,000 creates under one parent by 32 clients: one reconcile job, one UPDAT
     }),
   );
   await counters.settled();
-  const [{ value: installation } = { value: '' }]: { value: string }[] = await dataSource.query(`SELECT "value" FROM "counter_cache_state" WHERE "id" = 'installation'`);
+  const [{ value: installation } = { value: '' }]: { value: string }[] = await dataSource.query(
+    `SELECT "value" FROM "counter_cache_state" WHERE "id" = 'installation'`,
+  );
   const connection = new Redis(redisUrl(), { maxRetriesPerRequest: null });
   const queue = new Queue(`cc-${installation}`, { connection });
   const delayed = await queue.getDelayed();

@@ -27,7 +27,10 @@ describe('I6: recalculation', () => {
     const id = await newAuthor();
     for (let i = 0; i < 7; i++) await fixture.dataSource.manager.insert(Post, { authorId: id });
     await fixture.counters.settled();
-    expect(await fixture.counters.recalculate({ target: Author, ids: [id] })).toMatchObject({ checked: 1, fixedCount: 0 });
+    expect(await fixture.counters.recalculate({ target: Author, ids: [id] })).toMatchObject({
+      checked: 1,
+      fixedCount: 0,
+    });
     await fixture.counters.flush();
     expect(await countOf(id)).toBe(7);
   });
@@ -39,14 +42,21 @@ describe('I6: recalculation', () => {
     await spoil(id, 100);
     await fixture.dataSource.manager.insert(Post, { authorId: id });
     const report = await fixture.counters.recalculate({ target: Author, ids: [id] });
-    expect(report).toMatchObject({ checked: 1, fixedCount: 1, fixed: [{ entity: 'Author', id: String(id), column: 'postsCount', wrong: '101', right: '2' }] });
+    expect(report).toMatchObject({
+      checked: 1,
+      fixedCount: 1,
+      fixed: [{ entity: 'Author', id: String(id), column: 'postsCount', wrong: '101', right: '2' }],
+    });
     expect(await countOf(id)).toBe(2);
   });
 
   test('verify reports the same and changes nothing', async () => {
     const id = await newAuthor();
     await spoil(id, 3);
-    expect(await fixture.counters.verify({ target: Author, ids: [id] })).toMatchObject({ fixedCount: 1, fixed: [{ wrong: '3', right: '0' }] });
+    expect(await fixture.counters.verify({ target: Author, ids: [id] })).toMatchObject({
+      fixedCount: 1,
+      fixed: [{ wrong: '3', right: '0' }],
+    });
     expect(await countOf(id)).toBe(3);
     await fixture.counters.recalculate({ target: Author, ids: [id] });
     expect(await countOf(id)).toBe(0);
@@ -68,7 +78,10 @@ describe('I6: recalculation', () => {
       });
       const reports = [
         await fixture.counters.recalculate({ target: Author, ids: [id] }),
-        ...(await Promise.all([fixture.counters.recalculate({ target: Author, ids: [id] }), fixture.counters.recalculate({ target: Author, ids: [id] })])),
+        ...(await Promise.all([
+          fixture.counters.recalculate({ target: Author, ids: [id] }),
+          fixture.counters.recalculate({ target: Author, ids: [id] }),
+        ])),
       ];
       writing = false;
       const total = (await Promise.all(writers)).reduce((sum, written) => sum + written, 0);
@@ -82,7 +95,12 @@ describe('I6: recalculation', () => {
   });
 
   test('runs over all targets in steps, with progress, and resumes from a cursor', async () => {
-    const ids = (await fixture.dataSource.manager.save(Author, Array.from({ length: 25 }, () => ({ name: 'many' })))).map(({ id }) => id);
+    const ids = (
+      await fixture.dataSource.manager.save(
+        Author,
+        Array.from({ length: 25 }, () => ({ name: 'many' })),
+      )
+    ).map(({ id }) => id);
     for (const id of ids) await spoil(id, 5);
     const stop = new AbortController();
     const seen: number[] = [];
@@ -99,7 +117,9 @@ describe('I6: recalculation', () => {
     expect(first).toMatchObject({ checked: 10, fixedCount: 10 });
     expect(seen).toEqual([10]);
     if (first.cursor === null) throw new Error('no cursor');
-    expect(await fixture.counters.recalculate({ target: Author, where: { name: 'many' }, batch: 10, cursor: first.cursor })).toMatchObject({ checked: 15, fixedCount: 15, cursor: null });
+    expect(
+      await fixture.counters.recalculate({ target: Author, where: { name: 'many' }, batch: 10, cursor: first.cursor }),
+    ).toMatchObject({ checked: 15, fixedCount: 15, cursor: null });
     expect(await Promise.all(ids.map(countOf))).toEqual(ids.map(() => 0));
   });
 });

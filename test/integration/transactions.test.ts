@@ -107,7 +107,7 @@ describe('I2: only what is committed counts', () => {
   test('a net zero produces nothing, not even a job', async () => {
     await fixture.dataSource.transaction(async (manager) => {
       const created = await manager.save(Post, { authorId: id });
-      await manager.remove(created);
+      await manager.remove(Post, created);
     });
     await fixture.counters.settled();
     expect(await fixture.counters.status()).toMatchObject({ dirty: 0, intents: 0 });

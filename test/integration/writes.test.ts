@@ -20,7 +20,9 @@ interface TruthRow {
 async function expectTruth(): Promise<void> {
   await fixture.counters.flush();
   const rows: TruthRow[] = await fixture.dataSource.query(TRUTH);
-  expect(rows.map((row) => [row.postsCount, row.publishedCount, row.likesSum])).toEqual(rows.map((row) => [row.posts, row.published, row.likes]));
+  expect(rows.map((row) => [row.postsCount, row.publishedCount, row.likesSum])).toEqual(
+    rows.map((row) => [row.posts, row.published, row.likes]),
+  );
   expect(await fixture.counters.status()).toMatchObject({ dirty: 0, batches: 0, intents: 0 });
   expect(fixture.errors).toEqual([]);
 }

@@ -37,7 +37,12 @@ export const TEST_OPTIONS = {
 } as const;
 
 /** A database, a DataSource and counters of its own for one test file. */
-export async function setup({ entities, counters: options = {}, dataSource: overrides = {}, worker = false }: SetupOptions): Promise<Fixture> {
+export async function setup({
+  entities,
+  counters: options = {},
+  dataSource: overrides = {},
+  worker = false,
+}: SetupOptions): Promise<Fixture> {
   const database = await createDatabase();
   const dataSource = newDataSource(database.url, entities, overrides);
   const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, ...options });
@@ -59,6 +64,17 @@ export async function setup({ entities, counters: options = {}, dataSource: over
   };
 }
 
-export function newDataSource(url: string, entities: NonNullable<DataSourceOptions['entities']>, overrides: Partial<DataSourceOptions> = {}): DataSource {
-  return new DataSource({ type: 'postgres', url, entities, synchronize: true, poolSize: 20, ...overrides } as DataSourceOptions);
+export function newDataSource(
+  url: string,
+  entities: NonNullable<DataSourceOptions['entities']>,
+  overrides: Partial<DataSourceOptions> = {},
+): DataSource {
+  return new DataSource({
+    type: 'postgres',
+    url,
+    entities,
+    synchronize: true,
+    poolSize: 20,
+    ...overrides,
+  } as DataSourceOptions);
 }

@@ -78,7 +78,7 @@ function release(shard: MemoryShard, target: string): void {
 
 function giveBack(shard: MemoryShard, { target, amounts, touches }: BatchEntry, row: Unapplied, step: Step): void {
   for (const [column, amount] of amounts) {
-    if (shard.addAmount(target, column, amount) === null) shard.request(target, step.now, null, step);
+    if (shard.addAmount(target, column, amount) === null) shard.heal(target, step.now, step);
   }
   for (const [column, time] of touches) shard.addTouch(target, column, time);
   if ('failed' in row) {

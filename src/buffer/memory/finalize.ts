@@ -1,12 +1,15 @@
 import type { Finalized, Recount, Snapshot } from '../buffer';
 import type { LogEntry, MemoryShard } from './memory-shard';
 import type { Step } from './step';
-import { recalculationTime, windowStart } from './windows';
+import { recalculationTime, windowEnd, windowStart } from './windows';
 
 export interface FinalizeOptions {
   readonly consume: boolean;
   readonly dry: boolean;
 }
+
+/** Windows until a target is recounted again whose lack does not fit int64. */
+const OVERFLOW_DELAY = 60;
 
 /** Whether a snapshot has seen a transaction. An id that is no transaction's is never seen. */
 function isVisible(id: string, { xmin, xmax, inProgress }: Snapshot): boolean {
@@ -102,8 +105,8 @@ function replacePending(
   for (const [column, amount] of missing) {
     shard.pendingOf(target).amounts.delete(column);
     const sum = shard.addAmount(target, column, amount + sumOf(unseen, column));
-    // Asked for after the request was consumed, so that it stands.
-    if (sum === null) shard.request(target, step.now, null, step);
+    // After the request was consumed, so that it stands; and not due at once, since the next recount finds the same.
+    if (sum === null) shard.heal(target, windowEnd(step.now + OVERFLOW_DELAY * step.window, step.window), step);
   }
   shard.failed.delete(target);
   const { amounts, touches } = shard.pendingOf(target);

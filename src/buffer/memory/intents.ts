@@ -40,7 +40,7 @@ function addDelta(shard: MemoryShard, intent: string, delta: TargetDelta, step: 
   for (const column of delta.touches) shard.addTouch(target, column, step.now);
   if (!shard.failed.has(target)) shard.makeDue(target, dueTime(delta, biggest, step), step);
   scheduleRecalculation(shard, delta, step);
-  if (overflow) shard.request(target, step.now, null, step);
+  if (overflow) shard.heal(target, step.now, step);
 }
 
 function dueTime({ wait, batchSize }: TargetDelta, biggest: bigint, { now, window }: Step): number {

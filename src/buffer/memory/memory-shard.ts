@@ -97,6 +97,11 @@ export class MemoryShard {
     if (barrier !== null && (standing === undefined || standing < barrier)) this.barriers.set(target, barrier);
   }
 
+  /** Requests the recalculation of every column, for which a barrier stands that no transaction is below. */
+  heal(target: string, at: number, step: Step): void {
+    this.request(target, at, 0n, step);
+  }
+
   /** The token on a target. A watch that has expired is none. */
   tokenOn(target: string, now: number): string | null {
     const watch = this.#watches.get(target);

@@ -28,10 +28,16 @@ export function encodeDeltas(deltas: readonly TargetDelta[]): string {
 
 /** Column and amount pairs, as `pending` and `batches` hold them. */
 export function decodeAmounts(flat: LuaArray<string>): Map<string, bigint> {
-  return new Map([...pairs<string, string>(array(flat))].map(([column, amount]) => [decodeColumn(column), BigInt(amount)]));
+  return new Map(
+    [...pairs<string, string>(array(flat))].map(([column, amount]) => [decodeColumn(column), BigInt(amount)]),
+  );
 }
 
-type StoredBatch = readonly [epoch: number, claimedAt: number, entries: readonly (readonly [string, LuaArray<string>, LuaArray<string | number>])[]];
+type StoredBatch = readonly [
+  epoch: number,
+  claimedAt: number,
+  entries: readonly (readonly [string, LuaArray<string>, LuaArray<string | number>])[],
+];
 
 /** What `batches` holds. */
 export function decodeBatch(id: string, shard: number, json: string): Batch {
@@ -40,12 +46,16 @@ export function decodeBatch(id: string, shard: number, json: string): Batch {
 }
 
 function decodeEntry([target, amounts, touches]: StoredBatch[2][number]): BatchEntry {
-  const times = [...pairs<string, number>(array(touches))].map(([column, time]) => [decodeColumn(column), time] as const);
+  const times = [...pairs<string, number>(array(touches))].map(
+    ([column, time]) => [decodeColumn(column), time] as const,
+  );
   return { target, amounts: decodeAmounts(amounts), touches: new Map(times) };
 }
 
 export function encodeUnapplied(unapplied: readonly Unapplied[]): string {
-  return JSON.stringify(unapplied.map((row) => ('failed' in row ? [row.target, -1, row.failed] : [row.target, row.backoff])));
+  return JSON.stringify(
+    unapplied.map((row) => ('failed' in row ? [row.target, -1, row.failed] : [row.target, row.backoff])),
+  );
 }
 
 export function encodeRecounts(recounts: readonly Recount[]): string {
@@ -66,7 +76,9 @@ export function decodeOutcomes(recounts: readonly Recount[], outcomes: readonly 
   return recounts.map(({ target, missing }, i) => {
     const [standing, known] = outcomes[i] ?? [0, []];
     const columns = [...(missing?.keys() ?? [])];
-    const sums = known.map(([before, unseen, absorbed], at) => [columns[at] ?? '', BigInt(before) - sum(unseen) + sum(absorbed)] as const);
+    const sums = known.map(
+      ([before, unseen, absorbed], at) => [columns[at] ?? '', BigInt(before) - sum(unseen) + sum(absorbed)] as const,
+    );
     return { target, standing: standing === 1, known: new Map(sums) };
   });
 }
@@ -76,7 +88,12 @@ function sum(amounts: readonly string[]): bigint {
 }
 
 /** `[now, [reconcile times], [recalculate times]]`, as every function that moves a due time returns. */
-export function decodeAlarms(shard: number, now: number, reconcile: readonly number[], recalculate: readonly number[]): Alarm[] {
+export function decodeAlarms(
+  shard: number,
+  now: number,
+  reconcile: readonly number[],
+  recalculate: readonly number[],
+): Alarm[] {
   const alarm = (kind: Alarm['kind']) => (at: number) => ({ kind, shard, at, delay: at - now });
   return [...reconcile.map(alarm('reconcile')), ...recalculate.map(alarm('recalculate'))];
 }

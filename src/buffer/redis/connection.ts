@@ -13,7 +13,9 @@ const WORKER_TIMEOUT = 30_000;
 /** The connection options behind what the user gave. */
 export function redisOptionsOf(source: RedisSource): RedisOptions {
   if (typeof source === 'string') return new Redis(source, { lazyConnect: true }).options;
-  return source instanceof Object && 'options' in source && 'duplicate' in source ? source.options : (source as RedisOptions);
+  return source instanceof Object && 'options' in source && 'duplicate' in source
+    ? source.options
+    : (source as RedisOptions);
 }
 
 /**
@@ -22,7 +24,11 @@ export function redisOptionsOf(source: RedisSource): RedisOptions {
  *
  * @throws BufferUnavailableError when Redis does not answer within `attachTimeout`
  */
-export async function openConnections(source: RedisSource, timeouts: { readonly redisTimeout: number; readonly attachTimeout: number }, onError: (error: unknown) => void): Promise<RedisConnections> {
+export async function openConnections(
+  source: RedisSource,
+  timeouts: { readonly redisTimeout: number; readonly attachTimeout: number },
+  onError: (error: unknown) => void,
+): Promise<RedisConnections> {
   const base: RedisOptions = {
     ...redisOptionsOf(source),
     lazyConnect: true,
@@ -59,13 +65,22 @@ async function connected(redis: Redis): Promise<void> {
   await redis.ping();
 }
 
-async function within(work: Promise<unknown>, milliseconds: number, { host = 'localhost', port = 6379, path }: RedisOptions): Promise<void> {
+async function within(
+  work: Promise<unknown>,
+  milliseconds: number,
+  { host = 'localhost', port = 6379, path }: RedisOptions,
+): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const where = path ?? `${host}:${port}`;
   const expired = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const advice = 'Start it, correct the `redis` option, or raise `attachTimeout`.';
-      reject(new BufferUnavailableError(`Redis at ${where} did not answer within ${milliseconds} ms. ${advice}`, { where, milliseconds }));
+      reject(
+        new BufferUnavailableError(`Redis at ${where} did not answer within ${milliseconds} ms. ${advice}`, {
+          where,
+          milliseconds,
+        }),
+      );
     }, milliseconds);
   });
   try {

@@ -18,7 +18,15 @@ import type {
   Unapplied,
   WatchOutcome,
 } from '../buffer';
-import { decodeAlarms, decodeAmounts, decodeBatch, decodeOutcomes, encodeDeltas, encodeRecounts, encodeUnapplied } from './codec';
+import {
+  decodeAlarms,
+  decodeAmounts,
+  decodeBatch,
+  decodeOutcomes,
+  encodeDeltas,
+  encodeRecounts,
+  encodeUnapplied,
+} from './codec';
 import { shardKey } from './keys';
 import { runScript, type ScriptName, SCRIPTS } from './scripts';
 
@@ -111,7 +119,11 @@ export class RedisBuffer implements DeltaBuffer {
     return { targets, alarms: decodeAlarms(shard, ...times) };
   }
 
-  async request(shard: number, targets: readonly string[], options: { readonly barrier: bigint | null; readonly delay: number }): Promise<readonly Alarm[]> {
+  async request(
+    shard: number,
+    targets: readonly string[],
+    options: { readonly barrier: bigint | null; readonly delay: number },
+  ): Promise<readonly Alarm[]> {
     const reply = await this.#work(shard, 'request', options.delay, options.barrier?.toString() ?? '', ...targets);
     return decodeAlarms(shard, ...(reply as TimesReply));
   }
@@ -121,9 +133,15 @@ export class RedisBuffer implements DeltaBuffer {
     return decodeAlarms(shard, ...(reply as TimesReply));
   }
 
-  async dueRecalculations(shard: number, limit: number): Promise<readonly { readonly target: string; readonly heal: boolean }[]> {
+  async dueRecalculations(
+    shard: number,
+    limit: number,
+  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]> {
     const reply = (await this.#work(shard, 'due-recalculations', limit)) as readonly (string | number)[];
-    return Array.from({ length: reply.length / 2 }, (_, i) => ({ target: String(reply[2 * i]), heal: reply[2 * i + 1] === 1 }));
+    return Array.from({ length: reply.length / 2 }, (_, i) => ({
+      target: String(reply[2 * i]),
+      heal: reply[2 * i + 1] === 1,
+    }));
   }
 
   async watch(
@@ -132,7 +150,14 @@ export class RedisBuffer implements DeltaBuffer {
     targets: readonly string[],
     options: { readonly ttl: number; readonly horizon: bigint },
   ): Promise<readonly WatchOutcome[]> {
-    return (await this.#work(shard, 'watch', token, options.ttl, options.horizon.toString(), ...targets)) as readonly WatchOutcome[];
+    return (await this.#work(
+      shard,
+      'watch',
+      token,
+      options.ttl,
+      options.horizon.toString(),
+      ...targets,
+    )) as readonly WatchOutcome[];
   }
 
   async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
@@ -158,18 +183,26 @@ export class RedisBuffer implements DeltaBuffer {
       options.dry ? 1 : 0,
       encodeRecounts(recounts),
     );
-    const [now, reconcile, recalculate, outcomes] = reply as readonly [...TimesReply, Parameters<typeof decodeOutcomes>[1]];
+    const [now, reconcile, recalculate, outcomes] = reply as readonly [
+      ...TimesReply,
+      Parameters<typeof decodeOutcomes>[1],
+    ];
     return { outcomes: decodeOutcomes(recounts, outcomes), alarms: decodeAlarms(shard, now, reconcile, recalculate) };
   }
 
-  async read(shard: number, targets: readonly string[]): Promise<{ readonly version: number; readonly held: readonly Held[] }> {
+  async read(
+    shard: number,
+    targets: readonly string[],
+  ): Promise<{ readonly version: number; readonly held: readonly Held[] }> {
     const reply = await this.#work(shard, 'read', ...targets);
     const [version, pending, stored] = reply as readonly [number, readonly (readonly string[])[], readonly string[]];
     const batches = decodeBatches(shard, stored);
     const held = targets.map((target, i) => ({
       target,
       pending: decodeAmounts(pending[i] ?? []),
-      claims: batches.flatMap(({ id, entries }) => entries.filter((entry) => entry.target === target).map(({ amounts }) => ({ batch: id, amounts }))),
+      claims: batches.flatMap(({ id, entries }) =>
+        entries.filter((entry) => entry.target === target).map(({ amounts }) => ({ batch: id, amounts })),
+      ),
     }));
     return { version, held };
   }
@@ -185,11 +218,17 @@ export class RedisBuffer implements DeltaBuffer {
       readonly string[],
       number,
     ];
-    const parked = Array.from({ length: failed.length / 2 }, (_, i) => ({ target: failed[2 * i] ?? '', reason: failed[2 * i + 1] ?? '' }));
+    const parked = Array.from({ length: failed.length / 2 }, (_, i) => ({
+      target: failed[2 * i] ?? '',
+      reason: failed[2 * i + 1] ?? '',
+    }));
     return { shard, dirty, oldestDue, batches, intents, recalculations, failed: parked, now };
   }
 
-  async retryFailed(shard: number, targets: readonly string[] | null): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }> {
+  async retryFailed(
+    shard: number,
+    targets: readonly string[] | null,
+  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }> {
     if (targets?.length === 0) return { count: 0, alarms: [] };
     const reply = await this.#work(shard, 'retry-failed', this.#options.window, ...(targets ?? []));
     const [now, reconcile, recalculate, count] = reply as readonly [...TimesReply, number];
@@ -214,5 +253,7 @@ export class RedisBuffer implements DeltaBuffer {
 }
 
 function decodeBatches(shard: number, flat: readonly string[]): Batch[] {
-  return Array.from({ length: flat.length / 2 }, (_, i) => decodeBatch(flat[2 * i] ?? '', shard, flat[2 * i + 1] ?? ''));
+  return Array.from({ length: flat.length / 2 }, (_, i) =>
+    decodeBatch(flat[2 * i] ?? '', shard, flat[2 * i + 1] ?? ''),
+  );
 }

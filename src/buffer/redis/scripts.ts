@@ -13,7 +13,20 @@ export const SCRIPTS = {
   add: ['pending', 'due', 'columns', 'recalc', 'barriers', 'watches', 'logs', 'failed'],
   'raise-epoch': ['meta'],
   claim: ['meta', 'pending', 'due', 'columns', 'watches', 'batches', 'claims', 'claimed'],
-  acknowledge: ['meta', 'pending', 'due', 'columns', 'batches', 'claims', 'claimed', 'failed', 'recalc', 'barriers', 'watches', 'logs'],
+  acknowledge: [
+    'meta',
+    'pending',
+    'due',
+    'columns',
+    'batches',
+    'claims',
+    'claimed',
+    'failed',
+    'recalc',
+    'barriers',
+    'watches',
+    'logs',
+  ],
   'take-over': ['batches', 'claims'],
   'stale-intents': ['intentTimes'],
   'sweep-intents': ['intents', 'intentTimes', 'recalc', 'barriers', 'watches', 'logs'],
@@ -41,7 +54,12 @@ export function defineScripts(redis: Redis): void {
 }
 
 /** Runs a Lua function; the reply has the shape that the function's header states. */
-export async function runScript(redis: Redis, name: ScriptName, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown> {
+export async function runScript(
+  redis: Redis,
+  name: ScriptName,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+): Promise<unknown> {
   const commands = redis as unknown as Record<string, (...args: (string | number)[]) => Promise<unknown>>;
   const command = commands[commandName(name)];
   if (command === undefined) throw new Error(`Lua function ${name} is not defined on this connection`);

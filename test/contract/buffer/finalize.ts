@@ -105,12 +105,14 @@ export function describeFinalize(open: OpenBuffer): void {
       expect(await pendingOf(buffer, a)).toEqual({ posts: 2n });
     });
 
-    it('leaves the request standing when what is missing does not fit int64', async () => {
+    it('asks again when what is missing does not fit int64, but not at once', async () => {
       const buffer = await watched(a);
-      await buffer.request(0, [b], { barrier: null, delay: 60_000 });
-      await buffer.finalize(0, 'token', LATE, [recount(a, { posts: MAX + 1n })], CONSUME);
+      const { alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: MAX + 1n })], CONSUME);
+      expect(only(alarms)).toMatchObject({ kind: 'recalculate' });
       expect(await pendingOf(buffer, a)).toEqual({});
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: false }]);
+      expect(await buffer.status(0)).toMatchObject({ dirty: 0, recalculations: 1 });
+      // A worker recalculates until nothing is due: it must not go round for ever.
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([]);
     });
   });
 

@@ -166,7 +166,7 @@ export function describeIntents(open: OpenBuffer): void {
       expect(found).toBe(true);
       expect(alarms).toEqual([expect.objectContaining({ kind: 'recalculate' })]);
       expect(await pendingOf(buffer, a)).toEqual({ posts: first });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: false }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
       expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watching']);
     });
 
@@ -177,7 +177,7 @@ export function describeIntents(open: OpenBuffer): void {
       await buffer.add(0, intent('8', delta(a, { posts: 1 })));
       expect(await buffer.acknowledge(0, id, [{ target: a, backoff: 0 }])).toBe(true);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 1n });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: false }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
     });
   });
 

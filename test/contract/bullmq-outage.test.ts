@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto';
+
+import { BullMqScheduler } from '../../src/jobs/bullmq/bullmq-scheduler';
+import { consumerConnection, producerConnection } from '../../src/jobs/bullmq/connections';
+import { type RedisServer, startRedis } from '../support/services';
+import { alarm, isPending, Probe } from './scheduler/harness';
+import { until } from './until';
+
+const UNAVAILABLE = { code: 'BUFFER_UNAVAILABLE' };
+
+describe('while Redis is down', () => {
+  let server: RedisServer;
+  let opened: BullMqScheduler[];
+  let errors: unknown[];
+
+  beforeEach(async () => {
+    server = await startRedis();
+    [opened, errors] = [[], []];
+  });
+  afterEach(async () => {
+    server.resume();
+    await Promise.all(opened.map((scheduler) => scheduler.close()));
+    await server.stop();
+  });
+
+  function open(): BullMqScheduler {
+    const scheduler = new BullMqScheduler({
+      connection: { host: '127.0.0.1', port: server.port },
+      queueName: `outage-${randomUUID()}`,
+      onError: (error) => errors.push(error),
+    });
+    opened.push(scheduler);
+    return scheduler;
+  }
+
+  async function took(work: () => Promise<unknown>): Promise<number> {
+    const from = performance.now();
+    await work();
+    return performance.now() - from;
+  }
+
+  it('scheduling fails at once when it never was up, and works when it is', async () => {
+    await server.kill();
+    const [scheduler, probe] = [open(), new Probe()];
+    expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
+      1_000,
+    );
+    expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
+      100,
+    );
+    await scheduler.start(probe.handler, { concurrency: 1 });
+    await server.restart({ keepData: false });
+    const one = alarm();
+    await until(() =>
+      scheduler.schedule([one]).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await probe.calls(1);
+    expect(probe.rung[0]?.at).toBe(one.at);
+    expect(errors.length).toBeGreaterThan(0);
+  });
+
+  it('scheduling fails at once when it went away, and the alarm is not remembered as scheduled', async () => {
+    const [scheduler, probe] = [open(), new Probe()];
+    await scheduler.start(probe.handler, { concurrency: 1 });
+    await scheduler.schedule([alarm()]);
+    await probe.calls(1);
+    await server.kill();
+    const one = alarm({ delay: 50 });
+    await until(() => errors.length > 0);
+    for (let i = 0; i < 3; i++) {
+      expect(await took(() => expect(scheduler.schedule([one])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(500);
+    }
+    await server.restart({ keepData: false });
+    await until(() =>
+      scheduler.schedule([one]).then(
+        () => true,
+        () => false,
+      ),
+    );
+    await probe.calls(2);
+    expect(probe.rung[1]?.at).toBe(one.at);
+  });
+
+  it('scheduling fails after some seconds when it is frozen', async () => {
+    const scheduler = open();
+    await scheduler.schedule([alarm()]);
+    server.pause();
+    expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
+      7_000,
+    );
+  });
+
+  it.each([true, false])('workers and schedulers that never were connected close (force: %s)', async (force) => {
+    await server.kill();
+    const scheduler = open();
+    const worker = await scheduler.start(new Probe().handler, { concurrency: 1 });
+    expect(await took(() => worker.close(force))).toBeLessThan(3_000);
+    expect(await took(() => scheduler.close())).toBeLessThan(3_000);
+  });
+
+  it.each(['kill', 'pause'] as const)('workers finish what is active and close, without Redis (%s)', async (end) => {
+    const [scheduler, probe] = [open(), new Probe()];
+    probe.hold();
+    const worker = await scheduler.start(probe.handler, { concurrency: 1 });
+    await scheduler.schedule([alarm()]);
+    await probe.calls(1);
+    await server[end]();
+    const closed = worker.close();
+    expect(await isPending(closed)).toBe(true);
+    probe.release();
+    expect(await took(() => closed)).toBeLessThan(8_000);
+    expect(probe.active).toBe(0);
+    expect(await took(() => scheduler.close())).toBeLessThan(3_000);
+  });
+
+  it('leaves nothing that keeps the process alive', async () => {
+    const before = process.getActiveResourcesInfo().toSorted();
+    const [scheduler, other, probe] = [open(), open(), new Probe()];
+    await scheduler.start(probe.handler, { concurrency: 1 });
+    await other.start(probe.handler, { concurrency: 1 });
+    await scheduler.schedule([alarm(), alarm({ delay: 60_000 })]);
+    await probe.calls(1);
+    await server.kill();
+    await until(() => errors.length > 0);
+    const third = open();
+    await third.start(probe.handler, { concurrency: 1 });
+    await expect(third.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE);
+    await Promise.all([scheduler.close(), other.close(), third.close()]);
+    await until(() => {
+      const now = process.getActiveResourcesInfo().toSorted();
+      return now.filter((name) => name !== 'Immediate').length <= before.length ? true : null;
+    });
+  });
+});
+
+describe('the connections', () => {
+  const given = {
+    host: 'redis',
+    commandTimeout: 7,
+    maxRetriesPerRequest: 3,
+    enableOfflineQueue: false,
+    retryStrategy: () => null,
+  };
+
+  it('of a worker never give up, and have no time limit', () => {
+    const { commandTimeout, maxRetriesPerRequest, enableOfflineQueue, retryStrategy, host } = consumerConnection(given);
+    expect({ commandTimeout, maxRetriesPerRequest, enableOfflineQueue, host }).toEqual({
+      commandTimeout: undefined,
+      maxRetriesPerRequest: null,
+      enableOfflineQueue: true,
+      host: 'redis',
+    });
+    expect(retryStrategy?.(1_000)).toBe(2_000);
+  });
+
+  it('of a producer fail fast', () => {
+    expect(producerConnection({ ...given, enableOfflineQueue: true })).toMatchObject({
+      commandTimeout: 5_000,
+      maxRetriesPerRequest: 0,
+      enableOfflineQueue: false,
+      host: 'redis',
+    });
+  });
+});

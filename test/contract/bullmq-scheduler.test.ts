@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+
+import { Queue, type RedisOptions } from 'bullmq';
+
+import { BullMqScheduler, type BullMqSchedulerOptions } from '../../src/jobs/bullmq/bullmq-scheduler';
+import { redisUrl } from '../support/redis';
+import { describeScheduler } from './scheduler.contract';
+import { alarm, ATTEMPTS, Probe, settled } from './scheduler/harness';
+
+function connection(): RedisOptions {
+  const { hostname, port } = new URL(redisUrl());
+  return { host: hostname, port: Number(port) };
+}
+
+/** Schedulers on one queue of their own, whose keys are removed afterwards. */
+function schedulersOn(options: Partial<BullMqSchedulerOptions> = {}) {
+  const [queueName, queuePrefix, errors] = [`contract-${randomUUID()}`, 'cc-test', [] as unknown[]];
+  const opened: BullMqScheduler[] = [];
+  const queue = new Queue(queueName, { connection: connection(), prefix: queuePrefix });
+  const another = (): BullMqScheduler => {
+    const scheduler = new BullMqScheduler({
+      connection: connection(),
+      queueName,
+      queuePrefix,
+      jobOptions: { attempts: ATTEMPTS, backoff: { type: 'fixed', delay: 2 } },
+      onError: (error) => errors.push(error),
+      ...options,
+    });
+    opened.push(scheduler);
+    return scheduler;
+  };
+  const waiting = async (): Promise<number> => (await queue.getWaitingCount()) + (await queue.getDelayedCount());
+  const cleanup = async (): Promise<void> => {
+    await Promise.all(opened.map((scheduler) => scheduler.close()));
+    await queue.obliterate({ force: true });
+    await queue.close();
+  };
+  return { another, errors, waiting, cleanup, queue };
+}
+
+describeScheduler('BullMqScheduler', async () => schedulersOn());
+
+describe('the jobs of BullMqScheduler', () => {
+  it('are named after the kind, unique by kind, shard and time, and carry shard and time', async () => {
+    const { another, queue, cleanup } = schedulersOn({ jobOptions: { attempts: 7 } });
+    const one = alarm({ kind: 'recalculate', shard: 5, delay: 60_000 });
+    await another().schedule([one]);
+    const [job] = await queue.getDelayed();
+    expect(job).toMatchObject({ name: 'recalculate', data: { shard: 5, at: one.at } });
+    expect(job?.deduplicationId).toBe(`recalculate-5-${one.at}`);
+    expect(job?.opts).toMatchObject({ attempts: 7, removeOnComplete: true, removeOnFail: { count: 100 } });
+    expect(job?.delay).toBeGreaterThan(59_000);
+    expect(job?.delay).toBeLessThanOrEqual(60_000);
+    await cleanup();
+  });
+
+  it('that are delayed are added once per process: the sweep looks after those that are lost', async () => {
+    const { another, queue, waiting, cleanup } = schedulersOn();
+    const [here, elsewhere, one] = [another(), another(), alarm({ delay: 60_000 })];
+    await here.schedule([one]);
+    await queue.obliterate({ force: true });
+    await here.schedule([one]);
+    expect(await waiting()).toBe(0);
+    await elsewhere.schedule([one]);
+    expect(await waiting()).toBe(1);
+    await cleanup();
+  });
+
+  it('leave no completed job behind', async () => {
+    const { another, queue, cleanup } = schedulersOn();
+    const [scheduler, probe] = [another(), new Probe()];
+    const worker = await scheduler.start(probe.handler, { concurrency: 1 });
+    await scheduler.schedule([alarm()]);
+    await settled(scheduler, probe);
+    await worker.close();
+    expect(await queue.getJobCounts()).toMatchObject({ completed: 0, active: 0, waiting: 0, delayed: 0, failed: 0 });
+    await cleanup();
+  });
+
+  it('of a kind that a newer release added are refused, not retried', async () => {
+    const { another, queue, errors, cleanup } = schedulersOn();
+    const [scheduler, probe] = [another(), new Probe()];
+    await scheduler.start(probe.handler, { concurrency: 1 });
+    await queue.add('rebuild', { shard: 0, at: 1 }, { attempts: 5 });
+    await settled(scheduler, probe);
+    expect(errors.map(String)).toEqual([expect.stringContaining("unknown alarm 'rebuild'")]);
+    await cleanup();
+  });
+});
+
+describe('what BullMQ cannot work with', () => {
+  it('is refused, all at once', () => {
+    const create = (): BullMqScheduler =>
+      new BullMqScheduler({
+        connection: { ...connection(), keyPrefix: 'app:' },
+        queueName: 'a:b',
+        onError: () => undefined,
+      });
+    expect(create).toThrow(/keyPrefix[^]*'a:b'/);
+    expect(create).toThrow(expect.objectContaining({ code: 'CONFIGURATION' }));
+  });
+});
