@@ -17,7 +17,7 @@ async function main(): Promise<void> {
   const server = createApp(connection, live).listen(settings.port, '127.0.0.1');
   await once(server, 'listening');
   closeAtEnd('api', async () => {
-    live.close();
+    await live.close();
     await closeServer(server);
     await connection.close();
   });

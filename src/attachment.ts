@@ -30,15 +30,16 @@ export async function attachTo(dataSource: DataSource, { onMetadata, onInitializ
     );
   }
   // TypeORM calls this inside initialize(), each time: after it `subscribers` is a new array, and metadata are new.
-  const { buildMetadatas, initialize } = attachable;
-  attachable.buildMetadatas = async function (this: Attachable) {
-    await buildMetadatas.call(this);
+  const buildMetadatas = attachable.buildMetadatas.bind(attachable);
+  const initialize = attachable.initialize.bind(attachable);
+  attachable.buildMetadatas = async () => {
+    await buildMetadatas();
     onMetadata();
   };
-  attachable.initialize = async function (this: Attachable) {
-    await initialize.call(this);
+  attachable.initialize = async () => {
+    await initialize();
     await onInitialized();
-    return this;
+    return attachable;
   };
   const detach = () => {
     Reflect.deleteProperty(attachable, 'buildMetadatas');

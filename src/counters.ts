@@ -4,50 +4,26 @@ import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
 
 import { attachTo, subscribe } from './attachment';
 import type { Alarm, DeltaBuffer } from './buffer/buffer';
-import { byShard } from './buffer/shard';
 import { Capture } from './capture/capture';
 import { HandOff } from './capture/hand-off';
 import { hookWrites } from './capture/hook';
 import { Transactions } from './capture/transactions';
-import type { Counter, CounterColumn, Definitions, TargetKind } from './counter/definition';
+import type { Counter, Definitions } from './counter/definition';
 import { protectCounterColumns } from './counter/protect';
 import { resolveDefinitions } from './counter/registry';
-import { ConfigurationError, CounterCacheError } from './errors';
+import { CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
-import { describeTarget, type JobContext } from './jobs/context';
+import type { JobContext } from './jobs/context';
+import { flush, retryFailed } from './jobs/flush';
 import { rebuild } from './jobs/rebuild';
-import { addReports, NOTHING, reconcile, type ReconcileReport } from './jobs/reconcile';
-import { idOf, type RecountFilter, type RecountReport, recountRun } from './jobs/recount-run';
+import type { ReconcileReport } from './jobs/reconcile';
+import { type RecountFilter, type RecountReport, recountRun } from './jobs/recount-run';
+import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
-import { readCounter } from './live/read';
+import { type CounterValue, readCounters } from './live/read';
+import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
-
-/** Which dirty targets to flush; all when empty. */
-export interface FlushFilter {
-  readonly target?: EntityTarget<ObjectLiteral>;
-  /** Keys by which sources refer to the targets (usually the primary key). Needs `target`. */
-  readonly ids?: readonly (string | number | bigint)[];
-}
-
-/** Figures over all shards. Times in ms since the epoch, by the buffer's clock. */
-export interface CountersStatus {
-  /** Targets with a pending delta. */
-  readonly dirty: number;
-  /** When the oldest pending delta is due; `null` when nothing is dirty. */
-  readonly oldestDue: number | null;
-  /** Batches claimed and not yet acknowledged. */
-  readonly batches: number;
-  /** Deltas announced and not yet confirmed. */
-  readonly intents: number;
-  /** Recalculations requested, due or not. */
-  readonly recalculations: number;
-  /** Targets that the database refused to change. */
-  readonly failed: readonly { readonly entity: string; readonly id: string; readonly reason: string }[];
-}
-
-/** An id of a target: the key by which sources refer to it, several columns as an array. */
-export type TargetKey = string | number | bigint | readonly (string | number | bigint)[];
 
 /**
  * The counter caches of one DataSource.
@@ -70,7 +46,6 @@ export class Counters {
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
   #release: (() => void)[] = [];
   #detach: () => void = () => undefined;
-  #degraded = false;
   #closing: Promise<void> | null = null;
 
   private constructor(dataSource: DataSource, options: ResolvedCountersOptions) {
@@ -83,8 +58,8 @@ export class Counters {
       memoryQueue: options.memoryQueue,
       buffer: () => this.#buffer(),
       schedule: (alarms) => this.#schedule(alarms),
-      onDegraded: (error) => this.#setDegraded(error),
-      onRecovered: () => this.#setRecovered(),
+      onDegraded: (error) => this.#events.emit('degraded', { error }),
+      onRecovered: () => this.#events.emit('recovered'),
       onError: (error) => this.#events.emit('error', error),
     });
   }
@@ -130,24 +105,9 @@ export class Counters {
   }
 
   /** Reconciles now, due or not, in this process. Does not wait for batches that others have claimed. */
-  async flush(filter: FlushFilter = {}): Promise<ReconcileReport> {
+  async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     await this.#handOff.settled();
-    const { context } = await this.#open();
-    const kinds = filter.target === undefined ? null : this.#kindsOf(filter.target);
-    if (filter.ids !== undefined && kinds === null)
-      throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
-    const targets =
-      filter.ids === undefined ? null : (kinds ?? []).flatMap((kind) => filter.ids?.map((id) => idOf(kind, id)) ?? []);
-    let report = NOTHING;
-    if (targets === null) {
-      const names = kinds?.map(({ id }) => id) ?? null;
-      for (let shard = 0; shard < context.buffer.shards; shard++)
-        report = addReports(report, await reconcile(context, shard, { select: 'dirty', kinds: names }));
-      return report;
-    }
-    for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards))
-      report = addReports(report, await reconcile(context, shard, { select: 'targets', targets: group }));
-    return report;
+    return flush((await this.#open()).context, filter);
   }
 
   /** Recounts targets from their sources; resolves when the corrections are applied. Exact under live writes (I6). */
@@ -161,29 +121,27 @@ export class Counters {
   }
 
   /**
-   * A counter as if everything confirmed were applied; for several ids a map with the same keys. Values are as TypeORM
-   * hydrates the column: a number for integers, text for bigint and numeric; `null` where the row does not exist.
+   * A counter as if everything confirmed were applied; for several ids a map with the same keys. An id is the key by
+   * which sources refer to the target. Values are as TypeORM hydrates the column: a number for integers, text for
+   * bigint and numeric; `null` where the row does not exist.
    */
-  read(target: EntityTarget<ObjectLiteral>, id: TargetKey, column: string): Promise<number | string | null>;
+  read(target: EntityTarget<ObjectLiteral>, id: string | number | bigint, column: string): Promise<CounterValue>;
   read<Id extends TargetKey>(
     target: EntityTarget<ObjectLiteral>,
-    ids: Id[],
+    ids: readonly Id[],
     column: string,
-  ): Promise<Map<Id, number | string | null>>;
+  ): Promise<Map<Id, CounterValue>>;
   async read(
     target: EntityTarget<ObjectLiteral>,
-    ids: TargetKey | TargetKey[],
+    given: string | number | bigint | readonly TargetKey[],
     column: string,
-  ): Promise<number | string | null | Map<TargetKey, number | string | null>> {
+  ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
     const { context } = await this.#open();
-    const counterColumn = this.#columnOf(target, column);
-    const many = Array.isArray(ids);
-    const keys = new Map(
-      (many ? (ids as TargetKey[]) : [ids as TargetKey]).map((id) => [id, idOf(counterColumn.kind, id)]),
-    );
-    const values = await readCounter(context, counterColumn, [...new Set(keys.values())]);
-    const typed = new Map([...keys].map(([id, key]) => [id, valueOf(counterColumn, values.get(key) ?? null)]));
-    return many ? typed : (typed.get(ids as TargetKey) ?? null);
+    const counterColumn = columnOf(context, target, column);
+    const ids: readonly TargetKey[] = typeof given === 'object' ? given : [given];
+    const keys = ids.map((id) => idOf(counterColumn.kind, id));
+    const values = await readCounters(context, counterColumn, keys);
+    return typeof given === 'object' ? new Map(ids.map((id, i) => [id, values[i] ?? null])) : (values[0] ?? null);
   }
 
   /** Runs `fn`; writes inside are not counted until their targets are recalculated. Nests. */
@@ -196,47 +154,14 @@ export class Counters {
     return this.#handOff.settled();
   }
 
+  /** Figures over the whole buffer. */
   async status(): Promise<CountersStatus> {
-    const { context } = await this.#open();
-    const shards = await Promise.all(
-      Array.from({ length: context.buffer.shards }, (_, shard) => context.buffer.status(shard)),
-    );
-    const sum = (figure: 'dirty' | 'batches' | 'intents' | 'recalculations') =>
-      shards.reduce((total, shard) => total + shard[figure], 0);
-    const dues = shards.flatMap(({ oldestDue }) => (oldestDue === null ? [] : [oldestDue]));
-    return {
-      dirty: sum('dirty'),
-      oldestDue: dues.length === 0 ? null : Math.min(...dues),
-      batches: sum('batches'),
-      intents: sum('intents'),
-      recalculations: sum('recalculations'),
-      failed: shards.flatMap(({ failed }) =>
-        failed.map(({ target, reason }) => ({ ...describeTarget(context.definitions, target), reason })),
-      ),
-    };
+    return readStatus((await this.#open()).context);
   }
 
   /** Makes failed targets due again; returns how many. */
-  async retryFailed(filter: FlushFilter = {}): Promise<number> {
-    const { context } = await this.#open();
-    const kinds = filter.target === undefined ? null : this.#kindsOf(filter.target);
-    let count = 0;
-    for (let shard = 0; shard < context.buffer.shards; shard++) {
-      const { failed } = await context.buffer.status(shard);
-      const ids =
-        filter.ids === undefined
-          ? null
-          : new Set((kinds ?? []).flatMap((kind) => filter.ids?.map((id) => idOf(kind, id)) ?? []));
-      const wanted = failed
-        .map(({ target }) => target)
-        .filter((target) =>
-          ids === null ? kinds === null || kinds.some(({ id }) => target.startsWith(`${id}:`)) : ids.has(target),
-        );
-      const retried = await context.buffer.retryFailed(shard, wanted);
-      await this.#schedule(retried.alarms);
-      count += retried.count;
-    }
-    return count;
+  async retryFailed(filter: TargetFilter = {}): Promise<number> {
+    return retryFailed((await this.#open()).context, filter);
   }
 
   on<Name extends keyof CountersEvents>(event: Name, listener: (...args: CountersEvents[Name]) => void): this {
@@ -353,23 +278,6 @@ export class Counters {
     }
   }
 
-  #kindsOf(target: EntityTarget<ObjectLiteral>): TargetKind[] {
-    const metadata = this.#dataSource.getMetadata(target);
-    const kinds = [...(this.#definitions?.kinds.values() ?? [])].filter((kind) => kind.metadata === metadata);
-    if (kinds.length === 0)
-      throw new ConfigurationError([`${metadata.name} has no counter columns: name an entity that a counter targets`]);
-    return kinds;
-  }
-
-  #columnOf(target: EntityTarget<ObjectLiteral>, property: string): CounterColumn {
-    const columns = this.#kindsOf(target).flatMap((kind) => [...kind.columns.values()]);
-    const column = columns.find((candidate) => candidate.property === property);
-    if (column !== undefined) return column;
-    throw new ConfigurationError([
-      `${this.#dataSource.getMetadata(target).name}.${property} is no counter column. Known: ${columns.map((known) => known.property).join(', ')}`,
-    ]);
-  }
-
   #reportUnknownType(counter: Counter, type: string): void {
     const key = `${counter.name} ${type}`;
     if (this.#reportedTypes.has(key)) return;
@@ -385,18 +293,6 @@ export class Counters {
     );
   }
 
-  #setDegraded(error: unknown): void {
-    if (this.#degraded) return;
-    this.#degraded = true;
-    this.#events.emit('degraded', { error });
-  }
-
-  #setRecovered(): void {
-    if (!this.#degraded) return;
-    this.#degraded = false;
-    this.#events.emit('recovered');
-  }
-
   #assertOpen(): void {
     if (this.#closing !== null) throw new CounterCacheError('CLOSED', 'these counters are closed: attach again');
   }
@@ -404,10 +300,4 @@ export class Counters {
 
 function tolerateMissingTables(error: unknown): void {
   if (!(error instanceof CounterCacheError) || error.code !== 'TABLES_MISSING') throw error;
-}
-
-function valueOf(column: CounterColumn, text: string | null): number | string | null {
-  return text === null || column.sqlType === 'bigint' || column.scale > 0 || column.sqlType === 'numeric'
-    ? text
-    : Number(text);
 }

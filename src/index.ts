@@ -1,7 +1,7 @@
 export { CounterCache, defineCounterCache } from './counter/decorator';
 export type { Counter } from './counter/definition';
 export type { CounterCacheOptions, PolymorphicOptions } from './counter/options';
-export { Counters, type CountersStatus, type FlushFilter, type TargetKey } from './counters';
+export { Counters } from './counters';
 export {
   AmountError,
   BufferUnavailableError,
@@ -12,11 +12,14 @@ export {
 } from './errors';
 export type { ColumnChange, CountersEvents, Drift } from './events';
 export type { ReconcileReport } from './jobs/reconcile';
+export type { TargetFilter, TargetKey } from './jobs/targets';
+export type { CounterValue } from './live/read';
+export type { CountersStatus } from './live/status';
 export type { RecountFilter, RecountReport } from './jobs/recount-run';
 export type { AlarmHandler, RunningScheduler, Scheduler } from './jobs/scheduler';
 export { InProcessScheduler, type InProcessSchedulerOptions } from './jobs/in-process/in-process-scheduler';
 export type { CounterWorker, WorkerOptions } from './jobs/worker';
-export type { CountersOptions } from './options';
+export type { CountersOptions, Durability, Logger, QueueOptions } from './options';
 export type {
   Alarm,
   Batch,

@@ -13,7 +13,9 @@ export interface HandOffOptions {
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
   /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
   readonly memoryQueue: number;
+  /** The buffer went out of reach; called once until it recovers. */
   readonly onDegraded: (error: unknown) => void;
+  /** The buffer answers again, and everything lost meanwhile is requested. */
   readonly onRecovered: () => void;
   readonly onError: (error: unknown) => void;
 }
@@ -30,10 +32,11 @@ export class HandOff {
   readonly #announced = new WeakMap<OpenTransaction, Announced>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #lost: LostTargets;
+  #degraded = false;
 
   constructor(options: HandOffOptions) {
     this.#options = options;
-    this.#lost = new LostTargets(options);
+    this.#lost = new LostTargets({ ...options, onRecovered: () => this.#setDegraded(null) });
   }
 
   /**
@@ -53,8 +56,7 @@ export class HandOff {
     if (this.#options.durability === 'relaxed') return;
     const results = await Promise.allSettled([...intents].map(([shard, intent]) => buffer.announce(shard, intent)));
     const failure = results.find((result) => result.status === 'rejected');
-    if (failure === undefined) this.#options.onRecovered();
-    else this.#options.onDegraded(failure.reason);
+    this.#setDegraded(failure?.reason ?? null);
   }
 
   /** After a successful COMMIT. */
@@ -101,7 +103,18 @@ export class HandOff {
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
       this.#lost.add(shard, targetsOf(intent));
+      this.#setDegraded(error);
+    }
+  }
+
+  #setDegraded(error: unknown): void {
+    if (error !== null && !this.#degraded) {
+      this.#degraded = true;
       this.#options.onDegraded(error);
+    }
+    if (error === null && this.#degraded && this.#lost.size === 0) {
+      this.#degraded = false;
+      this.#options.onRecovered();
     }
   }
 

@@ -9,6 +9,7 @@ export type WriteHook = (builder: WriteBuilder, execute: () => Promise<WriteResu
 const HOOK = Symbol.for('typeorm-counter-cache.hook');
 const WRAPPED = Symbol.for('typeorm-counter-cache.wrapped');
 
+type Execute = ((this: WriteBuilder) => Promise<WriteResult>) & { [WRAPPED]?: true };
 type Hooked = DataSource & { [HOOK]?: WriteHook };
 
 /**
@@ -30,11 +31,15 @@ export function hookWrites(dataSource: DataSource, hook: WriteHook): () => void 
   };
 }
 
+function hookOf(dataSource: Hooked | undefined): WriteHook | undefined {
+  return dataSource?.[HOOK];
+}
+
 function wrapExecute(prototype: WriteBuilder): void {
-  const original = prototype.execute as WriteBuilder['execute'] & { [WRAPPED]?: true };
+  const original = Reflect.get(prototype, 'execute') as Execute;
   if (original[WRAPPED] === true) return;
   const execute = function (this: WriteBuilder): Promise<WriteResult> {
-    const hook = (dataSourceOf(this) as Hooked | undefined)?.[HOOK];
+    const hook = hookOf(dataSourceOf(this));
     return hook?.(this, () => original.call(this)) ?? original.call(this);
   };
   prototype.execute = Object.assign(execute, { [WRAPPED]: true as const });

@@ -30,6 +30,11 @@ export class LostTargets {
     this.#options = options;
   }
 
+  /** Targets that still wait. */
+  get size(): number {
+    return this.#size;
+  }
+
   add(shard: number, targets: readonly string[]): void {
     const kept = this.#targets.get(shard) ?? new Set();
     this.#targets.set(shard, kept);

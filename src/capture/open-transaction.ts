@@ -23,7 +23,7 @@ interface Frame {
 export class OpenTransaction {
   /** The database's id of this transaction; known once something was captured. */
   id: string | null = null;
-  #frames: Frame[] = [{ savepoint: null, deltas: [], refusal: null }];
+  readonly #frames: Frame[] = [{ savepoint: null, deltas: [], refusal: null }];
 
   record(delta: CapturedDelta): void {
     this.#top().deltas.push(delta);

@@ -45,9 +45,7 @@ export function isRelevant(plan: SourcePlan, builder: WriteBuilder): boolean {
 
 /** Database columns that an update writes, those that TypeORM adds by itself included. */
 function* writtenColumns(metadata: EntityMetadata, builder: WriteBuilder): Generator<string> {
-  const values = Object.entries((builder.expressionMap.valuesSet ?? {}) as object).filter(
-    ([, value]) => value !== undefined,
-  );
+  const values = Object.entries(builder.expressionMap.valuesSet ?? {}).filter(([, value]) => value !== undefined);
   for (const path of builder.createPropertyPath(metadata, Object.fromEntries(values))) {
     for (const { databaseName } of metadata.findColumnsWithPropertyPath(path)) yield databaseName;
   }

@@ -57,7 +57,8 @@ export class Transactions implements EntitySubscriberInterface {
       case 'rollback-to':
         transaction?.rollbackTo(command.name);
         break;
-      default:
+      case 'commit':
+      case 'rollback':
         this.#open.delete(runner);
         if (transaction !== undefined) this.#handOff.discard(transaction);
     }

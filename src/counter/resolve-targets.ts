@@ -65,7 +65,8 @@ function resolveRelation(path: string, context: ResolveContext): readonly Endpoi
 }
 
 function adviseRelation(path: string, metadata: EntityMetadata): string {
-  const paths = metadata.relations.map(({ propertyPath }) => propertyPath);
+  const owning = metadata.relations.filter(({ isWithJoinColumn }) => isWithJoinColumn);
+  const paths = owning.map(({ propertyPath }) => propertyPath);
   const [first = ''] = path.split('.');
   if (first !== path && paths.includes(first)) {
     return `expected 'relation' to be one relation, got the path '${path}'. Paths of several steps are not available yet: count on ${first}, or store the foreign key on ${metadata.name}`;

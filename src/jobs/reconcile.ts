@@ -53,7 +53,7 @@ export async function settleBatch(context: JobContext, batch: Batch): Promise<Re
   const applied = await applyBatch(dataSource, tables, definitions, batch);
   if (applied.status === 'fenced') await healFenced(context, batch);
   await buffer.acknowledge(batch.shard, batch.id, applied.unapplied);
-  report(context, batch, applied);
+  emitApplied(context, batch, applied);
   return {
     batches: applied.status === 'applied' ? 1 : 0,
     targets: applied.status === 'applied' ? batch.entries.length - applied.unapplied.length : 0,
@@ -68,7 +68,7 @@ async function healFenced({ buffer, schedule }: JobContext, batch: Batch): Promi
   await schedule(await buffer.request(batch.shard, targets, { barrier: 0n, delay: 0 }));
 }
 
-function report({ events, definitions }: JobContext, batch: Batch, applied: Applied): void {
+function emitApplied({ events, definitions }: JobContext, batch: Batch, applied: Applied): void {
   if (applied.status !== 'applied') return;
   for (const row of applied.unapplied) {
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });

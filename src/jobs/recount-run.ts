@@ -4,7 +4,6 @@ import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
 import { byShard } from '../buffer/shard';
 import type { CounterColumn, TargetKind } from '../counter/definition';
-import { keyText, targetId } from '../counter/target';
 import { ConfigurationError } from '../errors';
 import type { Drift } from '../events';
 import { listTargets } from '../sql/list-targets';
@@ -12,6 +11,7 @@ import { withConnection } from '../sql/query';
 import type { JobContext } from './context';
 import { announceResults, type Recalculated, recalculateTargets } from './recalculate';
 import { reconcile } from './reconcile';
+import { idOf, type TargetKey } from './targets';
 
 /** Which targets and columns to recount; everything when empty. */
 export interface RecountFilter {
@@ -20,7 +20,7 @@ export interface RecountFilter {
   /** The target entity. */
   readonly target?: EntityTarget<ObjectLiteral>;
   /** Keys by which sources refer to the targets (usually the primary key). Needs `target` or `counter`. */
-  readonly ids?: readonly (string | number | bigint)[];
+  readonly ids?: readonly TargetKey[];
   /** Conditions on the target rows. Needs `target`. */
   readonly where?: FindOptionsWhere<ObjectLiteral>;
   /** First key, inclusive. */
@@ -176,19 +176,6 @@ function textOf(value: string | number | bigint | undefined): string | null {
   return value === undefined ? null : String(value);
 }
 
-/** The target id of a key given by the user. */
-export function idOf(kind: TargetKind, id: string | number | bigint | readonly (string | number | bigint)[]): string {
-  const parts = [id].flat().map((part, i) => keyText(part, kind.keys[i]?.sqlType));
-  const target = targetId(kind.id, parts);
-  if (target === null || parts.length !== kind.keys.length) {
-    const keys = kind.keys.map(({ name }) => name).join(', ');
-    throw new ConfigurationError([
-      `expected an id of ${kind.metadata.name} to name ${keys}, got: ${JSON.stringify(parts)}. Give one value per key column`,
-    ]);
-  }
-  return target;
-}
-
 function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
   const kinds = new Set<TargetKind>();
   const names = filter.counter === undefined ? null : [filter.counter].flat();
@@ -210,7 +197,7 @@ function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFil
       '`ids`, `where`, `from` and `to` need one target table: name it with `target`, or with a `counter` that has one',
     ]);
   }
-  return [...kinds].sort((left, right) => (left.id < right.id ? -1 : 1));
+  return [...kinds].toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
 function encodeCursor(cursor: Cursor): string {

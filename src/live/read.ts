@@ -9,23 +9,31 @@ import { readColumn } from '../sql/read-columns';
 /** How often a read is repeated because amounts moved between buffer and column meanwhile. */
 const ATTEMPTS = 20;
 
+/** A counter as TypeORM hydrates its column; `null` where the row does not exist. */
+export type CounterValue = number | string | null;
+
 /**
- * A counter as if everything confirmed were applied: pending and claimed amounts, the column and the ledger in one SQL
+ * Counters as if everything confirmed were applied: pending and claimed amounts, the column and the ledger in one SQL
  * statement, and the buffer's version again; repeated when an amount moved in between.
  *
- * @returns decimal text per target in the order given; `null` where the row does not exist
+ * @returns one value per target, in the order given
  */
-export async function readCounter(
+export async function readCounters(
   context: JobContext,
   column: CounterColumn,
   targets: readonly string[],
-): Promise<Map<string, string | null>> {
-  const values = new Map<string, string | null>();
-  for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards)) {
+): Promise<CounterValue[]> {
+  const values = new Map<string, CounterValue>();
+  for (const [shard, group] of byShard(new Set(targets), (target) => target, context.buffer.shards)) {
     const read = await readShard(context, column, shard, group);
-    read.forEach((value, i) => values.set(group[i] ?? '', value === null ? null : formatDecimal(value, column.scale)));
+    read.forEach((value, i) => values.set(group[i] ?? '', valueOf(column, value)));
   }
-  return values;
+  return targets.map((target) => values.get(target) ?? null);
+}
+
+function valueOf({ sqlType, scale }: CounterColumn, amount: bigint | null): CounterValue {
+  if (amount === null) return null;
+  return sqlType === 'integer' || sqlType === 'smallint' ? Number(amount) : formatDecimal(amount, scale);
 }
 
 async function readShard(

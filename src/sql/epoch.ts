@@ -5,10 +5,9 @@ import type { TablePaths } from './tables';
 
 /** The SQL epochs of all shards. */
 export async function readEpochs(dataSource: DataSource, tables: TablePaths): Promise<Map<number, number>> {
-  const rows = (await dataSource.query(`SELECT "shard", "epoch" FROM ${tables.shard}`)) as {
-    shard: number;
-    epoch: string;
-  }[];
+  const rows = await dataSource.query<{ shard: number; epoch: string }[]>(
+    `SELECT "shard", "epoch" FROM ${tables.shard}`,
+  );
   return new Map(rows.map(({ shard, epoch }) => [shard, Number(epoch)]));
 }
 

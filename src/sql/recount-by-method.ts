@@ -1,4 +1,4 @@
-import type { EntityManager, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+import type { EntityManager, ObjectLiteral } from 'typeorm';
 
 import { parseDecimal } from '../counter/amount';
 import type { Counter, CounterColumn, TargetKind } from '../counter/definition';
@@ -31,7 +31,7 @@ function loadTarget(manager: EntityManager, kind: TargetKind, target: string): P
   const where: ObjectLiteral = {};
   kind.keys.forEach(({ name }, i) => kind.metadata.findColumnWithDatabaseName(name)?.setEntityValue(where, values[i]));
   return manager.findOne<ObjectLiteral>(kind.metadata.target, {
-    where: where as FindOptionsWhere<ObjectLiteral>,
+    where,
     withDeleted: true,
     loadEagerRelations: false,
   });

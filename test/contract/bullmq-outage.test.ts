@@ -1,10 +1,14 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { join } from 'node:path';
 
 import { BullMqScheduler } from '../../src/jobs/bullmq/bullmq-scheduler';
 import { consumerConnection, producerConnection } from '../../src/jobs/bullmq/connections';
+import { within } from '../../src/jobs/bullmq/time-limit';
+import { startChild } from '../support/child';
 import { type RedisServer, startRedis } from '../support/services';
 import { alarm, isPending, Probe } from './scheduler/harness';
-import { until } from './until';
+import { until } from '../support/until';
 
 const UNAVAILABLE = { code: 'BUFFER_UNAVAILABLE' };
 
@@ -18,7 +22,6 @@ describe('while Redis is down', () => {
     [opened, errors] = [[], []];
   });
   afterEach(async () => {
-    server.resume();
     await Promise.all(opened.map((scheduler) => scheduler.close()));
     await server.stop();
   });
@@ -116,23 +119,22 @@ describe('while Redis is down', () => {
     expect(await took(() => scheduler.close())).toBeLessThan(3_000);
   });
 
-  it('leaves nothing that keeps the process alive', async () => {
-    const before = process.getActiveResourcesInfo().toSorted();
-    const [scheduler, other, probe] = [open(), open(), new Probe()];
-    await scheduler.start(probe.handler, { concurrency: 1 });
-    await other.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm(), alarm({ delay: 60_000 })]);
-    await probe.calls(1);
-    await server.kill();
-    await until(() => errors.length > 0);
-    const third = open();
-    await third.start(probe.handler, { concurrency: 1 });
-    await expect(third.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE);
-    await Promise.all([scheduler.close(), other.close(), third.close()]);
-    await until(() => {
-      const now = process.getActiveResourcesInfo().toSorted();
-      return now.filter((name) => name !== 'Immediate').length <= before.length ? true : null;
+  it.each<[string, 'yes' | 'no', (server: RedisServer) => unknown]>([
+    ['answers', 'yes', () => undefined],
+    ['went away', 'yes', (redis) => redis.kill()],
+    ['froze', 'yes', (redis) => redis.pause()],
+    ['never was there', 'no', () => undefined],
+  ])('a process that closes ends by itself: Redis %s', async (_, connected, meanwhile) => {
+    if (connected === 'no') await server.kill();
+    const child = startChild(join(__dirname, 'scheduler', 'exit-program.ts'), {
+      PORT: String(server.port),
+      CONNECTED: connected,
     });
+    const exited = once(child, 'exit');
+    await once(child, 'message');
+    await meanwhile(server);
+    child.send('close');
+    expect(await within(exited, 15_000, 'still alive')).toEqual([0, null]);
   });
 });
 

@@ -13,9 +13,7 @@ const WORKER_TIMEOUT = 30_000;
 /** The connection options behind what the user gave. */
 export function redisOptionsOf(source: RedisSource): RedisOptions {
   if (typeof source === 'string') return new Redis(source, { lazyConnect: true }).options;
-  return source instanceof Object && 'options' in source && 'duplicate' in source
-    ? source.options
-    : (source as RedisOptions);
+  return source instanceof Object && 'options' in source && 'duplicate' in source ? source.options : source;
 }
 
 /**

@@ -26,6 +26,10 @@ interface Job {
   again: Alarm | null;
 }
 
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? (error.stack ?? error.message) : String(error), 'CounterCacheWarning');
+}
+
 /** Longest delay that a timer takes, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -43,7 +47,7 @@ export class InProcessScheduler implements Scheduler {
   #closed = false;
 
   constructor(options: InProcessSchedulerOptions = {}) {
-    this.#onError = options.onError ?? ((error) => process.emitWarning(error instanceof Error ? error : String(error)));
+    this.#onError = options.onError ?? warn;
     this.#attempts = options.attempts ?? 5;
     this.#backoff = options.backoff ?? 1000;
   }

@@ -1,5 +1,5 @@
 import type { ClaimScope } from '../../../src/buffer/buffer';
-import { until } from '../until';
+import { until } from '../../support/until';
 import {
   claimAll,
   claimedOf,

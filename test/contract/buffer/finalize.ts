@@ -1,5 +1,5 @@
 import type { DeltaBuffer } from '../../../src/buffer/buffer';
-import { until } from '../until';
+import { until } from '../../support/until';
 import {
   claimAll,
   CONSUME,

@@ -1,4 +1,4 @@
-import { until } from '../until';
+import { until } from '../../support/until';
 import {
   claimAll,
   claimedOf,

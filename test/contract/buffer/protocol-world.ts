@@ -3,7 +3,7 @@ import { delta, intent, row } from './harness';
 import { Amounts } from './ledger';
 import type { Random } from './random';
 
-const TARGETS = [row(1), row(2), row(3)];
+const TARGETS = [row(1), row(2)];
 const COLUMNS = ['posts', 'likes'];
 
 /** A transaction that changes the truth when it commits. */
@@ -41,37 +41,41 @@ export class ProtocolWorld {
   #recalculations: Recalculation[] = [];
   #transaction = 1;
   #token = 1;
+  /** Whether the sweep takes intents of writers that are merely slow. */
+  readonly #early: boolean;
+  /** How eager writers, workers and recalculations are: in some lives one of them hardly moves. */
+  readonly #pace: readonly number[];
+  readonly #mortality: number;
 
   constructor(buffer: DeltaBuffer, random: Random) {
     this.#buffer = buffer;
     this.#random = random;
+    this.#early = random.chance(0.5);
+    this.#pace = [1, 2, 3].map(() => random.pick([0.03, 0.3, 1]));
+    this.#mortality = random.pick([0, 0.03, 0.15]);
   }
 
   async step(): Promise<void> {
     const random = this.#random;
     const start = random.pick([
       () => this.#begin(),
+      () => this.#begin(),
+      () => this.#claim(),
       () => this.#claim(),
       () => this.#takeOver(),
+      () => this.#watch(random.some(TARGETS)),
       () => this.#watch(),
-      () => this.#sweep(),
+      () => (this.#early ? this.#sweep(2) : this.#begin()),
     ]);
-    const proceed = [
-      ...this.#writers.map((writer) => () => this.#write(writer)),
-      ...this.#workers.map((worker) => () => this.#work(worker)),
-      ...this.#recalculations.map((recalculation) => () => this.#recalculate(recalculation)),
-    ];
-    if (random.chance(0.05)) return this.#die();
-    await (proceed.length === 0 || random.chance(0.35) ? start() : random.pick(proceed)());
+    if (random.chance(this.#mortality)) return this.#die();
+    if (random.chance(0.35) || !(await this.#proceed())) await start();
   }
 
-  /** Lets everybody finish, and recalculates what was asked for, until nothing is left to do. */
+  /** Lets everybody finish, and recalculates what was asked for and nothing else, until nothing is left to do. */
   async settle(): Promise<void> {
     for (let round = 0; round < 200; round++) {
-      while (this.#writers.length > 0) for (const writer of this.#writers) await this.#write(writer);
-      while (this.#recalculations.length > 0) for (const one of this.#recalculations) await this.#recalculate(one);
-      while (this.#workers.length > 0) for (const worker of this.#workers) await this.#work(worker);
-      await this.#sweep(Infinity);
+      while (await this.#proceed());
+      await this.#sweep(1_000);
       await this.#buffer.retryFailed(0, null);
       await this.#takeOver();
       await this.#claim();
@@ -90,6 +94,20 @@ export class ProtocolWorld {
     const requested = await this.#buffer.dueRecalculations(0, 1);
     const alive = this.#workers.length + this.#recalculations.length;
     return dirty + batches + intents + failed.length + requested.length + alive === 0;
+  }
+
+  /** One step of somebody who is at something; false when nobody is. */
+  async #proceed(): Promise<boolean> {
+    const actors = [
+      this.#writers.map((writer) => () => this.#write(writer)),
+      this.#workers.map((worker) => () => this.#work(worker)),
+      this.#recalculations.map((recalculation) => () => this.#recalculate(recalculation)),
+    ];
+    const paced = actors.flatMap((steps, i) => (this.#random.chance(this.#pace[i] ?? 1) ? steps : []));
+    const steps = paced.length > 0 ? paced : actors.flat();
+    if (steps.length === 0) return false;
+    await this.#random.pick(steps)();
+    return true;
   }
 
   // A transaction
@@ -149,8 +167,8 @@ export class ProtocolWorld {
   }
 
   /** Drops intents of writers that died, and of some that are merely slow. */
-  async #sweep(limit = 2): Promise<void> {
-    const stale = await this.#buffer.staleIntents(0, 0, Math.min(limit, 1_000));
+  async #sweep(limit: number): Promise<void> {
+    const stale = await this.#buffer.staleIntents(0, 0, limit);
     await this.#buffer.sweepIntents(0, stale, BigInt(this.#transaction - 1));
   }
 
@@ -187,9 +205,9 @@ export class ProtocolWorld {
 
   // Watch, read, finalize
 
-  async #watch(): Promise<void> {
-    const due = (await this.#buffer.dueRecalculations(0, 3)).map(({ target }) => target);
-    const targets = this.#random.chance(0.2) ? TARGETS : due;
+  /** Watches some targets, or those whose recalculation was asked for. */
+  async #watch(some?: readonly string[]): Promise<void> {
+    const targets = some ?? (await this.#buffer.dueRecalculations(0, 3)).map(({ target }) => target);
     const token = `token-${this.#token++}`;
     const outcomes = await this.#buffer.watch(0, token, targets, { ttl: 60_000, horizon: this.#snapshot().xmin });
     const watching = targets.filter((_, i) => outcomes[i] === 'watching');

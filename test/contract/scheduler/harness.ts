@@ -1,6 +1,6 @@
 import type { Alarm } from '../../../src/buffer/buffer';
 import type { AlarmHandler, RunningScheduler, Scheduler } from '../../../src/jobs/scheduler';
-import { until } from '../until';
+import { until } from '../../support/until';
 
 /** Attempts per alarm, with a back-off of a few ms: what every scheduler under test is configured with. */
 export const ATTEMPTS = 3;

@@ -18,6 +18,7 @@ import {
   VirtualColumn,
 } from 'typeorm';
 
+import { defineCounterCache } from '../../../src/counter/decorator';
 import type { Definitions } from '../../../src/counter/definition';
 import { resolveDefinitions } from '../../../src/counter/registry';
 import { ConfigurationError } from '../../../src/errors';
@@ -52,7 +53,15 @@ export async function problemsOf(
   }
 }
 
+/** The problems of one wrong declaration on `Post`. */
+export async function refusing(options: unknown): Promise<readonly string[]> {
+  const { Post, entities } = blog();
+  defineCounterCache(Post, options as never);
+  return problemsOf(entities);
+}
+
 /** Fresh classes, so that each test decorates its own. */
+// oxlint-disable-next-line typescript/explicit-module-boundary-types -- local classes have no name outside
 export function blog() {
   class Stats {
     @Column({ default: 0 }) nested!: number;

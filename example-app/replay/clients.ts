@@ -1,0 +1,13 @@
+/** Runs `count` clients at once; each does `step` after `step` until it says there is no more. Fails with the first. */
+export async function runClients(count: number, step: (client: number) => Promise<boolean>): Promise<void> {
+  let failed = false;
+  const client = async (number: number): Promise<void> => {
+    try {
+      while (!failed && (await step(number)));
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
+  };
+  await Promise.all(Array.from({ length: count }, (_, number) => client(number)));
+}

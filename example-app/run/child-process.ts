@@ -1,0 +1,58 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+
+import type { ChildMessage } from '../messages';
+
+const STOP_TIMEOUT = 10_000;
+
+/** How to start a process of the service. */
+export interface ChildOptions {
+  readonly name: string;
+  readonly file: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly onMessage?: (message: ChildMessage) => void;
+  /** It ended, and nobody had asked it to. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** A process of the service. It ends with this one, however this one ends. */
+export class ServiceProcess {
+  readonly #child: ChildProcess;
+  #stopping = false;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+  }
+
+  /** Resolves when the process says that it is ready, with its URL if it has one. */
+  static async start(options: ChildOptions): Promise<{ readonly process: ServiceProcess; readonly url: string }> {
+    // In a process group of its own: Ctrl-C is for us, and we stop the parts in the right order.
+    const child = fork(options.file, [], { env: { ...process.env, ...options.env }, detached: true });
+    const service = new ServiceProcess(child);
+    const url = await new Promise<string>((resolve, reject) => {
+      child.on('message', (message: ChildMessage) => {
+        if (message.kind === 'ready') resolve(message.url ?? '');
+        else options.onMessage?.(message);
+      });
+      child.once('error', reject);
+      child.once('exit', (code, signal) => {
+        const error = new Error(`the ${options.name} ended unexpectedly (${signal ?? `exit code ${code}`})`);
+        reject(error);
+        if (!service.#stopping) options.onFailure(error);
+      });
+    });
+    return { process: service, url };
+  }
+
+  /** Asks it to end, and waits; ends it by force if it does not. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const { exitCode, signalCode } = this.#child;
+    if (exitCode !== null || signalCode !== null) return;
+    const gone = once(this.#child, 'exit');
+    this.#child.kill('SIGTERM');
+    const deadline = setTimeout(() => this.#child.kill('SIGKILL'), STOP_TIMEOUT);
+    await gone;
+    clearTimeout(deadline);
+  }
+}

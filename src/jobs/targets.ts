@@ -1,0 +1,62 @@
+import type { EntityTarget, ObjectLiteral } from 'typeorm';
+
+import type { CounterColumn, TargetKind } from '../counter/definition';
+import { keyText, targetId } from '../counter/target';
+import { ConfigurationError } from '../errors';
+import type { JobContext } from './context';
+
+/** A key of a target: the value by which sources refer to it, several key columns as an array. */
+export type TargetKey = string | number | bigint | readonly (string | number | bigint)[];
+
+/** Which targets; all when empty. */
+export interface TargetFilter {
+  /** The target entity. */
+  readonly target?: EntityTarget<ObjectLiteral>;
+  /** Keys by which sources refer to the targets (usually the primary key). Needs `target`. */
+  readonly ids?: readonly TargetKey[];
+}
+
+/** A filter, resolved: kinds, and the ids of single targets; `null` is all. */
+export interface TargetSelection {
+  readonly kinds: readonly TargetKind[] | null;
+  readonly targets: readonly string[] | null;
+}
+
+/** @throws ConfigurationError when the entity has no counter columns, or ids do not fit its key */
+export function selectTargets(context: JobContext, { target, ids }: TargetFilter): TargetSelection {
+  if (target === undefined) {
+    if (ids === undefined) return { kinds: null, targets: null };
+    throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
+  }
+  const kinds = kindsOf(context, target);
+  return { kinds, targets: ids === undefined ? null : kinds.flatMap((kind) => ids.map((id) => idOf(kind, id))) };
+}
+
+/** The kinds of one target entity. */
+export function kindsOf({ dataSource, definitions }: JobContext, target: EntityTarget<ObjectLiteral>): TargetKind[] {
+  const metadata = dataSource.getMetadata(target);
+  const kinds = [...definitions.kinds.values()].filter((kind) => kind.metadata === metadata);
+  if (kinds.length > 0) return kinds;
+  throw new ConfigurationError([`${metadata.name} has no counter columns: name an entity that a counter targets`]);
+}
+
+/** A counter column by its property. */
+export function columnOf(context: JobContext, target: EntityTarget<ObjectLiteral>, property: string): CounterColumn {
+  const columns = kindsOf(context, target).flatMap((kind) => [...kind.columns.values()]);
+  const column = columns.find((candidate) => candidate.property === property);
+  if (column !== undefined) return column;
+  const known = columns.map((candidate) => candidate.property).join(', ');
+  const { name } = context.dataSource.getMetadata(target);
+  throw new ConfigurationError([`${name}.${property} is no counter column. Known: ${known}`]);
+}
+
+/** The target id of a key given by the user. */
+export function idOf(kind: TargetKind, id: TargetKey): string {
+  const parts = [id].flat().map((part, i) => keyText(part, kind.keys[i]?.sqlType));
+  const target = targetId(kind.id, parts);
+  if (target !== null && parts.length === kind.keys.length) return target;
+  const keys = kind.keys.map(({ name }) => name).join(', ');
+  throw new ConfigurationError([
+    `expected an id of ${kind.metadata.name} to name ${keys}, got: ${JSON.stringify(parts)}. Give one value per key column`,
+  ]);
+}

@@ -1,0 +1,108 @@
+import { Redis } from 'ioredis';
+import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
+import type { CountersOptions } from 'typeorm-counter-cache';
+
+import { closeConnections, openConnections } from '../../src/buffer/redis/connection';
+import { RedisBuffer } from '../../src/buffer/redis/redis-buffer';
+import { shardOf } from '../../src/buffer/shard';
+import { resolveDefinitions } from '../../src/counter/registry';
+import { targetId } from '../../src/counter/target';
+import { Events } from '../../src/events';
+import type { JobContext } from '../../src/jobs/context';
+import { resolveOptions } from '../../src/options';
+import { tablePaths } from '../../src/sql/tables';
+import { redisUrl } from '../support/redis';
+import { TEST_OPTIONS } from '../support/setup';
+
+/** One target row, as buffer and jobs name it. */
+export interface Place {
+  readonly target: string;
+  readonly shard: number;
+}
+
+/** What the library keeps to itself: for tests that step through a job, or look into Redis. */
+export interface Internals {
+  readonly installation: string;
+  readonly redis: Redis;
+  /** What a worker of this DataSource works with; adds no alarms. */
+  readonly context: JobContext;
+  /** Where deltas of a row wait; `id` is its one-column key. */
+  place(entity: EntityTarget<ObjectLiteral>, id: string | number): Place;
+  /** Keys of the installation that mention a target. */
+  mentions(place: Place): Promise<string[]>;
+  close(): Promise<void>;
+}
+
+/** Opens the internals beside the `Counters` of an initialized DataSource, with the same options. */
+export async function openInternals(
+  dataSource: DataSource,
+  counters: Partial<CountersOptions> = {},
+  url = redisUrl(),
+): Promise<Internals> {
+  const installation = await installationOf(dataSource);
+  const options = resolveOptions({ redis: url, ...TEST_OPTIONS, ...counters });
+  const { prefix, shards, window } = options;
+  const connections = await openConnections(url, options, () => undefined);
+  const redis = new Redis(url);
+  const context: JobContext = {
+    dataSource,
+    tables: tablePaths(dataSource),
+    definitions: resolveDefinitions(dataSource),
+    buffer: new RedisBuffer({ ...connections, prefix, installation, shards, window }),
+    options,
+    events: new Events((error) => Promise.reject(error as Error)),
+    schedule: async () => undefined,
+  };
+  return {
+    installation,
+    redis,
+    context,
+    place(entity, id) {
+      const kind = [...context.definitions.kinds.values()].find(
+        ({ metadata }) => metadata === dataSource.getMetadata(entity),
+      );
+      const target = targetId(kind?.id ?? '', [String(id)]) ?? '';
+      return { target, shard: shardOf(target, shards) };
+    },
+    mentions: ({ target, shard }) => mentions(redis, `{${prefix}:${installation}:${shard}}:*`, target),
+    async close() {
+      redis.disconnect();
+      await closeConnections(connections);
+    },
+  };
+}
+
+/** The id in every key and queue name of a database. */
+export async function installationOf(dataSource: DataSource): Promise<string> {
+  const rows: { value: string }[] = await dataSource.query(
+    `SELECT "value" FROM "counter_cache_state" WHERE "id" = 'installation'`,
+  );
+  return rows[0]?.value ?? '';
+}
+
+async function mentions(redis: Redis, pattern: string, target: string): Promise<string[]> {
+  const escaped = target.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`);
+  const mentioned = new RegExp(`(?<![\\w%])${escaped}(?![\\w%])`);
+  const found: string[] = [];
+  for (const key of await keysOf(redis, pattern)) if (mentioned.test(await contents(redis, key))) found.push(key);
+  return found.map((key) => key.slice(key.lastIndexOf(':') + 1)).toSorted();
+}
+
+/** All keys that match a pattern. */
+export async function keysOf(redis: Redis, pattern: string): Promise<string[]> {
+  const keys: string[] = [];
+  let cursor = '0';
+  do {
+    const [next, page] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000);
+    keys.push(...page);
+    cursor = next;
+  } while (cursor !== '0');
+  return keys;
+}
+
+async function contents(redis: Redis, key: string): Promise<string> {
+  const type = await redis.type(key);
+  if (type === 'hash') return JSON.stringify(await redis.hgetall(key));
+  if (type === 'zset') return JSON.stringify(await redis.zrange(key, 0, -1));
+  return type === 'set' ? JSON.stringify(await redis.smembers(key)) : '';
+}

@@ -1,0 +1,88 @@
+import { EntitySchema, In, IsNull, Not } from 'typeorm';
+
+import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
+
+interface Owner {
+  postsCount: number;
+  updatedAt: Date;
+  stats: { total: number };
+}
+
+interface Item {
+  id: number;
+  owner: Owner;
+  published: boolean;
+  price: string;
+  weight: number;
+}
+
+/** Checked by the compiler; a decorator alone does nothing. */
+describe('the options', () => {
+  it('are typed by source and target', () => {
+    CounterCache<Item, Owner>({
+      relation: 'owner',
+      column: 'postsCount',
+      touch: 'updatedAt',
+      incrementBy: 'weight',
+      reads: ['published'],
+      if: ({ published }) => published,
+      where: { published: true, price: Not(IsNull()), weight: In([1, 2]) },
+      wait: ({ weight }) => weight,
+      method: async (owner, manager) => (await manager.query('SELECT 1'), owner.postsCount),
+    });
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'stats.total' });
+    CounterCache<Item, Owner>({
+      relation: 'owner',
+      column: ({ published }) => (published ? 'postsCount' : null),
+      columns: ['postsCount'],
+      incrementBy: ({ price }) => BigInt(price),
+    });
+    // @ts-expect-error -- no such relation
+    CounterCache<Item, Owner>({ relation: 'ownr', column: 'postsCount' });
+    // @ts-expect-error -- no such column
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postCount' });
+    // @ts-expect-error -- no such option
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', colum: 'x' });
+    // @ts-expect-error -- no such property
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', reads: ['publishd'] });
+    // @ts-expect-error -- text is no amount
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', incrementBy: ({ price }) => price });
+    // @ts-expect-error -- a condition is synchronous
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', if: async () => true });
+    // @ts-expect-error -- not available yet
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', partitions: 4 });
+    expect(true).toBe(true);
+  });
+
+  it('need no type arguments', () => {
+    CounterCache({ relation: 'owner', column: 'postsCount', incrementBy: 'weight', where: { published: true } });
+    CounterCache({ relation: 'owner', column: 'postsCount', if: (source) => source['published'] === true });
+    CounterCache({ relation: 'owner', column: 'postsCount', if: ({ published }: Item) => published });
+    // @ts-expect-error -- the function tells the source
+    CounterCache({ relation: 'ownr', column: 'postsCount', if: ({ published }: Item) => published });
+    CounterCache({
+      polymorphic: {
+        id: 'ownerId',
+        type: 'ownerType',
+        targets: () => ({ Owner: Date, Shop: new EntitySchema<Item>({ name: 'Shop', columns: {} }) }),
+      },
+      column: 'postsCount',
+    });
+    expect(true).toBe(true);
+  });
+
+  it('take their source from the class or schema that they are defined for', () => {
+    abstract class Base {
+      abstract owner: Owner;
+      abstract published: boolean;
+    }
+    const schema = new EntitySchema<Item>({ name: 'Item', columns: {} });
+    const define = (): void => {
+      defineCounterCache(Base, { relation: 'owner', column: 'postsCount', if: ({ published }) => published });
+      defineCounterCache(schema, { relation: 'owner', column: 'postsCount', if: ({ published }) => published });
+      // @ts-expect-error -- no such relation
+      defineCounterCache(schema, { relation: 'ownr', column: 'postsCount' });
+    };
+    expect(define).toBeInstanceOf(Function);
+  });
+});
