@@ -62,8 +62,13 @@ export class Installer {
     return withSideConnection(this.#dataSource, async (side) => {
       const id = await withConnection(side, (runner) => loadInstallation(runner, tables, shards));
       const installation = await this.#installation(id, tables);
-      const lost = await sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
-      if (lost.length > 0) onLost(lost);
+      try {
+        const lost = await sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
+        if (lost.length > 0) onLost(lost);
+      } catch (error) {
+        // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
+        this.#events.emit('degraded', { error });
+      }
       return installation;
     });
   }

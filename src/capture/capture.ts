@@ -6,6 +6,7 @@ import { captureUpdate, captureUpsert } from './lock-and-read';
 import type { OpenTransaction } from './open-transaction';
 import { isRelevant, planSources, protectOverwrite, type SourcePlan } from './plan';
 import { executeReturning, type Returned, type RowChange } from './returning';
+import { RunnerLock } from './runner-lock';
 import type { Transactions } from './transactions';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
@@ -18,6 +19,9 @@ export interface CaptureOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** What is done with a write once it is known in which transaction it runs. */
+type Work = (runner: QueryRunner, transaction: OpenTransaction) => Promise<WriteResult>;
+
 /** PostgreSQL 18 returns old rows itself; before, updates lock and read them first. */
 const RETURNS_OLD = 18;
 
@@ -26,6 +30,7 @@ export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
   readonly #options: CaptureOptions;
+  readonly #lock = new RunnerLock();
   readonly #plans: ReadonlyMap<EntityMetadata, SourcePlan>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
 
@@ -46,33 +51,35 @@ export class Capture {
       protectOverwrite(expressionMap, this.#counterColumns.get(metadata) ?? new Set());
     const plan = this.#plans.get(metadata);
     if (plan === undefined || !isRelevant(plan, builder)) return null;
-    return this.#inTransaction(builder, (runner, transaction) =>
-      this.#capture(builder, plan, runner, transaction, execute),
-    );
+    return this.#onRunner(builder, (runner, transaction) => this.#capture(builder, plan, runner, transaction, execute));
+  }
+
+  async #onRunner(builder: WriteBuilder, work: Work): Promise<WriteResult> {
+    const given = builder.queryRunner;
+    if (given !== undefined) return this.#lock.run(given, () => this.#inTransaction(given, work));
+    const runner = this.#dataSource.createQueryRunner();
+    builder.queryRunner = runner;
+    try {
+      return await this.#inTransaction(runner, work);
+    } finally {
+      builder.queryRunner = undefined;
+      await runner.release();
+    }
   }
 
   /** A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. */
-  async #inTransaction(
-    builder: WriteBuilder,
-    work: (runner: QueryRunner, transaction: OpenTransaction) => Promise<WriteResult>,
-  ): Promise<WriteResult> {
-    const given = builder.queryRunner;
-    const runner = given ?? this.#dataSource.createQueryRunner();
-    builder.queryRunner = runner;
+  async #inTransaction(runner: QueryRunner, work: Work): Promise<WriteResult> {
     const open = this.#transactions.current(runner);
+    if (open !== undefined) return work(runner, open);
+    await runner.startTransaction();
     try {
-      if (open !== undefined) return await work(runner, open);
-      await runner.startTransaction();
       const result = await work(runner, this.#begun(runner));
       await runner.commitTransaction();
       return result;
     } catch (error) {
       // As TypeORM does: the first error counts, whatever becomes of the ROLLBACK.
-      if (open === undefined && runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
       throw error;
-    } finally {
-      builder.queryRunner = given;
-      if (given === undefined) await runner.release();
     }
   }
 

@@ -2,7 +2,7 @@ import { describe } from '../describe';
 import { AmountError, CounterCacheError } from '../errors';
 import { parseDecimal, scaleAmount } from './amount';
 import type { Contribution, Counter, CounterColumn, CounterTarget, Row, SourceEntity } from './definition';
-import { keyText, targetId } from './target';
+import { isKeyText, keyText, targetId } from './target';
 
 /** Told about a polymorphic type that has neither a target nor an entry in `ignore`. */
 export type UnknownTypeListener = (counter: Counter, type: string) => void;
@@ -72,11 +72,12 @@ function targetOf(counter: Counter, row: Row, onUnknownType: UnknownTypeListener
   return target ?? null;
 }
 
-function idOf({ kind, foreignKeys }: CounterTarget, row: Row): string | null {
-  return targetId(
-    kind.id,
-    foreignKeys.map(({ name }, index) => keyText(row[name], kind.keys[index]?.sqlType)),
-  );
+function idOf({ kind, foreignKeys, type }: CounterTarget, row: Row): string | null {
+  const values = foreignKeys.map(({ name, sqlType }) => keyText(row[name], sqlType));
+  // No foreign key of the database vouches for a polymorphic id.
+  if (type !== null && !values.every((value, index) => isKeyText(value ?? '', kind.keys[index]?.sqlType ?? '')))
+    return null;
+  return targetId(kind.id, values);
 }
 
 function meetsCondition(counter: Counter, row: Row): boolean {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 import type { Parts } from './resolve-counter';
-import type { ResolveContext } from './resolve-targets';
+import type { ResolveContext } from './endpoint';
 import { scaleOf } from './sql-type';
 
 /** Digest of what a declaration means; the wait, batch size and the like are no part of it. */

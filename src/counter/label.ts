@@ -1,4 +1,4 @@
-import type { ResolveContext } from './resolve-targets';
+import type { ResolveContext } from './endpoint';
 
 type Named = Pick<ResolveContext, 'metadata' | 'parsed' | 'dataSource'>;
 

@@ -1,7 +1,7 @@
 import { AmountError } from '../errors';
 import { scaleAmount } from './amount';
 import type { Amount, SourceEntity } from './definition';
-import type { ResolveContext } from './resolve-targets';
+import type { ResolveContext } from './endpoint';
 import { baseTypeOf, type ColumnMetadata, scaleOf } from './sql-type';
 import { findStored, suggestColumn } from './stored-column';
 

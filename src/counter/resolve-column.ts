@@ -1,6 +1,6 @@
 import type { EntityMetadata } from 'typeorm';
 
-import type { ResolveContext } from './resolve-targets';
+import type { ResolveContext } from './endpoint';
 import { baseTypeOf, type ColumnMetadata, scaleOf } from './sql-type';
 import { findStored, suggestColumn } from './stored-column';
 

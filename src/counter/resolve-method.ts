@@ -1,7 +1,7 @@
 import type { EntityManager } from 'typeorm';
 
 import type { RecountMethod } from './definition';
-import type { Endpoint, ResolveContext } from './resolve-targets';
+import type { Endpoint, ResolveContext } from './endpoint';
 
 /** The custom recount of a declaration; `null` when there is none. */
 export function resolveMethod(

@@ -71,3 +71,19 @@ function rawText(value: unknown): string | null {
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
   return JSON.stringify(value);
 }
+
+const INTEGER_BITS: Readonly<Record<string, bigint>> = { smallint: 15n, integer: 31n, bigint: 63n };
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/**
+ * Whether a text is how a key of this SQL type is written. An id stored as text may be anything: what is no key has no
+ * target, and what is written otherwise (`05`, an upper-case uuid) does not equal the key as text.
+ */
+export function isKeyText(text: string, sqlType: string): boolean {
+  if (sqlType === 'uuid') return UUID.test(text);
+  const bits = INTEGER_BITS[sqlType];
+  if (bits === undefined) return true;
+  if (!/^(0|-?[1-9]\d{0,18})$/.test(text)) return false;
+  const value = BigInt(text);
+  return value < 2n ** bits && value >= -(2n ** bits);
+}

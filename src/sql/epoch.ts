@@ -25,15 +25,20 @@ export async function adoptEpoch(
   shard: number,
   buffer: { epoch(shard: number): Promise<number | null>; raiseEpoch(shard: number, epoch: number): Promise<void> },
 ): Promise<Adopted> {
-  const { epoch, adopted } = await withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
+  const raised = await withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const [row] = await rowsOf(runner, `SELECT "epoch" FROM ${tables.shard} WHERE "shard" = $1 FOR UPDATE`, [shard]);
     const inSql = Number(row?.['epoch'] ?? 0);
     const inBuffer = await buffer.epoch(shard);
-    if (inBuffer === inSql) return { epoch: inSql, adopted: 'agreed' as const };
-    const next = inSql === 0 ? Math.max(1, inBuffer ?? 0) : Math.max(inSql, inBuffer ?? 0) + 1;
-    await runner.query(`UPDATE ${tables.shard} SET "epoch" = $2 WHERE "shard" = $1`, [shard, next]);
-    return { epoch: next, adopted: inSql === 0 ? ('new' as const) : ('lost' as const) };
+    if (inBuffer === inSql) return null;
+    const isNew = inSql === 0;
+    const epoch = isNew ? Math.max(1, inBuffer ?? 0) : Math.max(inSql, inBuffer ?? 0) + 1;
+    await runner.query(`UPDATE ${tables.shard} SET "epoch" = $2 WHERE "shard" = $1`, [shard, epoch]);
+    // A new shard has no batch to refuse, and must not look lost to whoever gets the lock next.
+    if (isNew) await buffer.raiseEpoch(shard, epoch);
+    return { epoch, isNew };
   });
-  if (adopted !== 'agreed') await buffer.raiseEpoch(shard, epoch);
-  return adopted;
+  if (raised === null) return 'agreed';
+  if (raised.isNew) return 'new';
+  await buffer.raiseEpoch(shard, raised.epoch);
+  return 'lost';
 }
