@@ -203,6 +203,8 @@ export interface DeltaBuffer {
     recounts: readonly Recount[],
     options: { readonly consume: boolean; readonly dry: boolean },
   ): Promise<{ readonly outcomes: readonly Finalized[]; readonly alarms: readonly Alarm[] }>;
+  /** Extends watches of this token that still stand. */
+  renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
   /** Ends watches of this token. */
   unwatch(shard: number, token: string, targets: readonly string[]): Promise<void>;
   /** Puts off a due recalculation (refused, or failed) by `delay` ms. */

@@ -10,8 +10,8 @@ import { type Counted, type Counts, recount } from '../sql/recount';
 import { readHorizon } from '../sql/snapshot';
 import { describeTarget, type JobContext, kindOf, scheduledColumns } from './context';
 
-/** Milliseconds that a watch holds claims back at most, should its recalculation die. */
-const WATCH_TTL = 30_000;
+/** Milliseconds that a watch holds claims back at most, should its recalculation die; renewed while it lives. */
+const WATCH_TTL = 10_000;
 
 /** Targets recounted in one statement. */
 const TARGETS = 500;
@@ -81,18 +81,35 @@ async function recalculateKind(
   const refused = targets.filter((_, i) => outcomes[i] !== 'watching').map(refusal);
   if (watched.length === 0) return refused;
   const columns = options.columns(kind);
-  let counts: Counts;
-  try {
-    counts = await recount(dataSource, kind, columns, watched);
-  } catch (error) {
-    await buffer.unwatch(shard, token, watched);
-    throw error;
-  }
-  if (context.options.durability === 'relaxed') await delay(SETTLE_TIMEOUTS * context.options.redisTimeout);
+  const counts = await readUnderWatch(context, shard, token, kind, columns, watched);
   const recounts = watched.map((target, i) => recountOf(context, kind, target, counts.counted[i] ?? null));
   const { outcomes: finalized, alarms } = await buffer.finalize(shard, token, counts.snapshot, recounts, options);
   await schedule(alarms);
   return [...refused, ...finalized.map((one, i) => resultOf(context, columns, one, counts.counted[i] ?? null))];
+}
+
+/** Step 2: the read, however long it takes, while the watch is kept alive. */
+async function readUnderWatch(
+  context: JobContext,
+  shard: number,
+  token: string,
+  kind: TargetKind,
+  columns: readonly CounterColumn[],
+  targets: readonly string[],
+): Promise<Counts> {
+  const { buffer, dataSource, options } = context;
+  const renew = () => void buffer.renew(shard, token, targets, WATCH_TTL).catch(() => undefined);
+  const renewal = setInterval(renew, WATCH_TTL / 4);
+  try {
+    const counts = await recount(dataSource, kind, columns, targets);
+    if (options.durability === 'relaxed') await delay(SETTLE_TIMEOUTS * options.redisTimeout);
+    return counts;
+  } catch (error) {
+    await buffer.unwatch(shard, token, targets);
+    throw error;
+  } finally {
+    clearInterval(renewal);
+  }
 }
 
 function refusal(target: string): Recalculated {

@@ -146,6 +146,12 @@ export class MemoryBuffer implements DeltaBuffer {
     return { outcomes, alarms: step.alarms(shard) };
   }
 
+  async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
+    const state = this.#shard(shard);
+    const now = this.#now();
+    for (const target of targets) state.renewWatch(target, token, now, now + ttl);
+  }
+
   async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
     const now = this.#now();
     const state = this.#shard(shard);

@@ -113,6 +113,11 @@ export class MemoryShard {
     this.logs.delete(target);
   }
 
+  /** An expired watch stays expired: its log has ended. */
+  renewWatch(target: string, token: string, now: number, expires: number): void {
+    if (this.tokenOn(target, now) === token) this.#watches.set(target, { token, expires });
+  }
+
   endWatch(target: string): void {
     this.#watches.delete(target);
     this.logs.delete(target);

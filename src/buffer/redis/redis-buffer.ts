@@ -160,6 +160,10 @@ export class RedisBuffer implements DeltaBuffer {
     )) as readonly WatchOutcome[];
   }
 
+  async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
+    await this.#work(shard, 'renew', token, ttl, ...targets);
+  }
+
   async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
     await this.#work(shard, 'unwatch', token, ...targets);
   }

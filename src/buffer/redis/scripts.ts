@@ -34,6 +34,7 @@ export const SCRIPTS = {
   postpone: ['recalc'],
   'due-recalculations': ['recalc', 'barriers'],
   watch: ['claimed', 'watches', 'barriers', 'logs'],
+  renew: ['watches'],
   unwatch: ['watches', 'logs'],
   finalize: ['meta', 'pending', 'due', 'columns', 'recalc', 'barriers', 'watches', 'logs', 'failed', 'intents'],
   read: ['meta', 'pending', 'columns', 'batches', 'claimed'],
