@@ -38,7 +38,13 @@ export async function attachTo(dataSource: DataSource, { onMetadata, onInitializ
   };
   attachable.initialize = async () => {
     await initialize();
-    await onInitialized();
+    try {
+      await onInitialized();
+    } catch (error) {
+      // As TypeORM does when initialize() fails: no pool stays open behind the error.
+      await attachable.destroy();
+      throw error;
+    }
     return attachable;
   };
   const detach = () => {

@@ -30,9 +30,12 @@ export interface Alarm {
   readonly delay: number;
 }
 
-/** The outcome of a confirm. */
+/** The outcome of a confirm or an acknowledge. */
 export interface Confirmed {
-  /** False: the intent was not there (swept, lost, never announced); its targets must be requested. */
+  /**
+   * False: it was not there. An intent was swept, lost or never announced, and its targets must be requested; a batch
+   * was acknowledged before.
+   */
   readonly found: boolean;
   readonly alarms: readonly Alarm[];
 }
@@ -157,8 +160,8 @@ export interface DeltaBuffer {
 
   /** Moves pending deltas into a new batch; watched targets stay. */
   claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim>;
-  /** Deletes a batch; gives the unapplied targets back. False when the batch was gone already. */
-  acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<boolean>;
+  /** Deletes a batch; gives the unapplied targets back, with alarms for those that are due again. */
+  acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
   /** Batches claimed longer ago than `olderThan` ms; their claim time is renewed. */
   takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]>;
 

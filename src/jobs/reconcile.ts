@@ -38,8 +38,10 @@ export async function reconcile(
   let report = NOTHING;
   for (;;) {
     const claim = await context.buffer.claim(shard, scope, context.options.batch);
-    if (claim.batch !== null) report = addReports(report, await settleBatch(context, claim.batch));
-    if (claim.more) continue;
+    const settled = claim.batch === null ? NOTHING : await settleBatch(context, claim.batch);
+    report = addReports(report, settled);
+    // Rows given back are still dirty: a scope that does not ask for due ones would claim them for ever.
+    if (claim.more && (settled.targets > 0 || settled.unapplied === 0)) continue;
     if (expected !== undefined && claim.next !== null && claim.next <= expected) {
       await context.schedule([{ kind: 'reconcile', shard, at: claim.next, delay: claim.next - claim.now }]);
     }
@@ -52,7 +54,8 @@ export async function settleBatch(context: JobContext, batch: Batch): Promise<Re
   const { buffer, dataSource, tables, definitions } = context;
   const applied = await applyBatch(dataSource, tables, definitions, batch);
   if (applied.status === 'fenced') await healFenced(context, batch);
-  await buffer.acknowledge(batch.shard, batch.id, applied.unapplied);
+  const { alarms } = await buffer.acknowledge(batch.shard, batch.id, applied.unapplied);
+  await context.schedule(alarms);
   emitApplied(context, batch, applied);
   return {
     batches: applied.status === 'applied' ? 1 : 0,

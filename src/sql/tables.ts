@@ -56,11 +56,11 @@ export function tablePaths(dataSource: DataSource): TablePaths {
   };
 }
 
-/** The SQL that creates the library's tables; fit for a migration's `up`. */
+/** The SQL that creates the library's tables, down to TypeORM's spelling of defaults; fit for a migration's `up`. */
 export function createTablesSql(paths: TablePaths): string {
   return [
     `CREATE TABLE ${paths.state} ("id" text PRIMARY KEY, "value" text NOT NULL);`,
     `CREATE TABLE ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL);`,
-    `CREATE TABLE ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT CURRENT_TIMESTAMP, "unapplied" jsonb);`,
+    `CREATE TABLE ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT now(), "unapplied" jsonb);`,
   ].join('\n');
 }

@@ -2,14 +2,18 @@ import { describeAlarms } from './buffer/alarms';
 import { describeBatches } from './buffer/batches';
 import { describeFailures } from './buffer/failures';
 import { describeFinalize } from './buffer/finalize';
+import { describeFinalizedRequests } from './buffer/finalized-requests';
 import { buffersOf, type CreateBuffer } from './buffer/harness';
 import { describeIntents } from './buffer/intents';
 import { describeNames } from './buffer/names';
 import { describeRecalculations } from './buffer/recalculations';
 import { describeRandomRuns } from './buffer/random-runs';
 
-/** What every `DeltaBuffer` must do. `create` makes an empty one, which shares nothing with any other. */
-export function describeBuffer(name: string, create: CreateBuffer): void {
+/**
+ * What every `DeltaBuffer` must do. `create` makes an empty one, which shares nothing with any other; `lives` is the
+ * number of random lives of each random run.
+ */
+export function describeBuffer(name: string, create: CreateBuffer, { lives = 25 } = {}): void {
   describe(name, () => {
     const open = buffersOf(create);
     describeIntents(open);
@@ -18,7 +22,8 @@ export function describeBuffer(name: string, create: CreateBuffer): void {
     describeFailures(open);
     describeRecalculations(open);
     describeFinalize(open);
+    describeFinalizedRequests(open);
     describeNames(open);
-    describeRandomRuns(open);
+    describeRandomRuns(open, lives);
   });
 }

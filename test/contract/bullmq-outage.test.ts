@@ -49,7 +49,7 @@ describe('while Redis is down', () => {
       1_000,
     );
     expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
-      100,
+      500,
     );
     await scheduler.start(probe.handler, { concurrency: 1 });
     await server.restart({ keepData: false });
@@ -92,7 +92,7 @@ describe('while Redis is down', () => {
     await scheduler.schedule([alarm()]);
     server.pause();
     expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
-      7_000,
+      10_000,
     );
   });
 
@@ -148,14 +148,10 @@ describe('the connections', () => {
   };
 
   it('of a worker never give up, and have no time limit', () => {
-    const { commandTimeout, maxRetriesPerRequest, enableOfflineQueue, retryStrategy, host } = consumerConnection(given);
-    expect({ commandTimeout, maxRetriesPerRequest, enableOfflineQueue, host }).toEqual({
-      commandTimeout: undefined,
-      maxRetriesPerRequest: null,
-      enableOfflineQueue: true,
-      host: 'redis',
-    });
-    expect(retryStrategy?.(1_000)).toBe(2_000);
+    const options = consumerConnection(given);
+    expect(options).toMatchObject({ maxRetriesPerRequest: null, enableOfflineQueue: true, host: 'redis' });
+    expect(options).not.toHaveProperty('commandTimeout');
+    expect(options.retryStrategy?.(1_000)).toBe(2_000);
   });
 
   it('of a producer fail fast', () => {

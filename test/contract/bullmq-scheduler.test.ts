@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import { Queue, type RedisOptions } from 'bullmq';
 
+import { ConfigurationError } from '../../src/errors';
 import { BullMqScheduler, type BullMqSchedulerOptions } from '../../src/jobs/bullmq/bullmq-scheduler';
 import { redisUrl } from '../support/redis';
 import { describeScheduler } from './scheduler.contract';
@@ -97,6 +98,6 @@ describe('what BullMQ cannot work with', () => {
         onError: () => undefined,
       });
     expect(create).toThrow(/keyPrefix[^]*'a:b'/);
-    expect(create).toThrow(expect.objectContaining({ code: 'CONFIGURATION' }));
+    expect(create).toThrow(ConfigurationError);
   });
 });

@@ -68,7 +68,7 @@ describe('the keys of RedisBuffer', () => {
     const { id } = await claimAll(buffer);
     await buffer.acknowledge(0, id, []);
     const left = (await keysOf(installation)).map((key) => key.split(':').at(-1));
-    expect(left.toSorted()).toEqual(['columns', 'meta']);
+    expect(new Set(left)).toEqual(new Set(['columns', 'meta']));
     await cleanup();
   });
 });

@@ -25,7 +25,9 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
       it('rings once, however often and by however many it is scheduled', async () => {
         const schedulers = [setup.another(), setup.another(), setup.another()];
         const [probe, one] = [new Probe(), alarm({ kind: 'recalculate', shard: 3 })];
-        await Promise.all(Array.from({ length: 100 }, (_, i) => schedulers[i % 3]?.schedule([one, one])));
+        await Promise.all(
+          Array.from({ length: 100 }, (_, i) => (schedulers[i % 3] ?? setup.another()).schedule([one, one])),
+        );
         expect([1, null]).toContain(await setup.waiting());
         const scheduler = setup.another();
         await scheduler.start(probe.handler, { concurrency: 4 });
@@ -175,7 +177,9 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
       one.release();
       two.release();
       await until(() => one.rung.length + two.rung.length === alarms.length);
-      expect([...rungTimes(one), ...rungTimes(two)].toSorted()).toEqual(alarms.map(({ at }) => at));
+      const rung = [...rungTimes(one), ...rungTimes(two)];
+      expect(rung).toHaveLength(alarms.length);
+      expect(new Set(rung)).toEqual(new Set(alarms.map(({ at }) => at)));
     });
 
     describe('a closed worker', () => {

@@ -86,7 +86,9 @@ function giveBack(shard: MemoryShard, { target, amounts, touches }: BatchEntry, 
     shard.due.delete(target);
   } else {
     // Not the earlier of this and what stands: a locked row must not be hammered.
-    shard.due.set(target, windowEnd(step.now + row.backoff, step.window));
+    const at = windowEnd(step.now + row.backoff, step.window);
+    shard.due.set(target, at);
+    step.reconcileAt(at);
   }
 }
 

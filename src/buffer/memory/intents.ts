@@ -69,6 +69,6 @@ export function staleIntents(shard: MemoryShard, olderThan: number, limit: numbe
 export function sweepIntents(shard: MemoryShard, ids: readonly string[], barrier: bigint | null, step: Step): string[] {
   const targets = ids.flatMap((id) => shard.intents.get(id)?.deltas.map(({ target }) => target) ?? []);
   for (const id of ids) shard.intents.delete(id);
-  for (const target of targets) shard.request(target, step.now, barrier, step);
+  for (const target of targets) shard.request(target, windowStart(step.now, step.window), barrier, step);
   return targets;
 }

@@ -20,7 +20,7 @@ import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './inte
 import { MemoryShard } from './memory-shard';
 import { dueRecalculations, postpone, watch, type WatchOptions } from './recalculations';
 import { Step } from './step';
-import { windowStart } from './windows';
+import { windowEnd, windowStart } from './windows';
 
 /** Options of a {@link MemoryBuffer}. */
 export interface MemoryBufferOptions {
@@ -83,8 +83,10 @@ export class MemoryBuffer implements DeltaBuffer {
     return claim(this.#shard(shard), shard, scope, limit, this.#now());
   }
 
-  async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<boolean> {
-    return acknowledge(this.#shard(shard), batchId, unapplied, this.#step());
+  async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {
+    const step = this.#step();
+    const found = acknowledge(this.#shard(shard), batchId, unapplied, step);
+    return { found, alarms: step.alarms(shard) };
   }
 
   async takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]> {
@@ -112,7 +114,9 @@ export class MemoryBuffer implements DeltaBuffer {
   ): Promise<readonly Alarm[]> {
     const step = this.#step();
     const state = this.#shard(shard);
-    for (const target of targets) state.request(target, step.now + options.delay, options.barrier, step);
+    const at =
+      options.delay > 0 ? windowEnd(step.now + options.delay, this.#window) : windowStart(step.now, this.#window);
+    for (const target of targets) state.request(target, at, options.barrier, step);
     return step.alarms(shard);
   }
 

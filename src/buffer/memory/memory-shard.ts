@@ -1,5 +1,6 @@
 import type { Batch, TargetDelta } from '../buffer';
 import type { Step } from './step';
+import { windowStart } from './windows';
 
 /** What is pending for one target. */
 export interface Pending {
@@ -98,8 +99,8 @@ export class MemoryShard {
   }
 
   /** Requests the recalculation of every column, for which a barrier stands that no transaction is below. */
-  heal(target: string, at: number, step: Step): void {
-    this.request(target, at, 0n, step);
+  heal(target: string, time: number, step: Step): void {
+    this.request(target, windowStart(time, step.window), 0n, step);
   }
 
   /** The token on a target. A watch that has expired is none. */

@@ -36,12 +36,12 @@ export function dueRecalculations(
   return reached(shard.recalculations, now, limit).map((target) => ({ target, heal: shard.barriers.has(target) }));
 }
 
-/** Puts off requests; one that is gone stays gone. */
+/** Puts off requests; one that is gone stays gone, a later one stays later. */
 export function postpone(shard: MemoryShard, targets: readonly string[], delay: number, step: Step): void {
   const at = windowEnd(step.now + delay, step.window);
   for (const target of targets) {
     const before = shard.recalculations.get(target);
-    if (before === undefined || before === at) continue;
+    if (before === undefined || before >= at) continue;
     shard.recalculations.set(target, at);
     step.recalculateAt(at);
   }

@@ -96,8 +96,10 @@ export class RedisBuffer implements DeltaBuffer {
     return { batch: json === null ? null : decodeBatch(id, shard, json), more: more === 1, next, now };
   }
 
-  async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<boolean> {
-    return (await this.#work(shard, 'acknowledge', batchId, encodeUnapplied(unapplied), this.#options.window)) === 1;
+  async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {
+    const reply = await this.#work(shard, 'acknowledge', batchId, encodeUnapplied(unapplied), this.#options.window);
+    const [found, ...times] = reply as readonly [number, ...TimesReply];
+    return { found: found === 1, alarms: decodeAlarms(shard, ...times) };
   }
 
   async takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]> {
@@ -114,7 +116,13 @@ export class RedisBuffer implements DeltaBuffer {
     intentIds: readonly string[],
     barrier: bigint | null,
   ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
-    const reply = await this.#work(shard, 'sweep-intents', barrier?.toString() ?? '', ...intentIds);
+    const reply = await this.#work(
+      shard,
+      'sweep-intents',
+      this.#options.window,
+      barrier?.toString() ?? '',
+      ...intentIds,
+    );
     const [targets, ...times] = reply as readonly [readonly string[], ...TimesReply];
     return { targets, alarms: decodeAlarms(shard, ...times) };
   }
@@ -124,7 +132,14 @@ export class RedisBuffer implements DeltaBuffer {
     targets: readonly string[],
     options: { readonly barrier: bigint | null; readonly delay: number },
   ): Promise<readonly Alarm[]> {
-    const reply = await this.#work(shard, 'request', options.delay, options.barrier?.toString() ?? '', ...targets);
+    const reply = await this.#work(
+      shard,
+      'request',
+      options.delay,
+      this.#options.window,
+      options.barrier?.toString() ?? '',
+      ...targets,
+    );
     return decodeAlarms(shard, ...(reply as TimesReply));
   }
 

@@ -1,3 +1,5 @@
+import { deepStrictEqual, strictEqual } from 'node:assert/strict';
+
 import type { Batch, DeltaBuffer, TargetDelta, Unapplied } from '../../../src/buffer/buffer';
 import { delta, DRY, intent, LATE, recount, row, STORES, USERS, WATCH } from './harness';
 import { Amounts } from './ledger';
@@ -52,8 +54,9 @@ export class Conservation {
     for (const deltas of this.#open.values()) for (const { target, amounts } of deltas) found.add(target, amounts);
     for (const target of TARGETS)
       for (const column of COLUMNS) found.add(target, [[column, this.#gone.get(target, column)]]);
-    expect(found.entries()).toEqual(this.#announced.entries());
-    expect(await this.#buffer.status(0)).toMatchObject({ intents: this.#open.size, batches: this.#claimed.size });
+    deepStrictEqual(found.entries(), this.#announced.entries());
+    const { intents, batches } = await this.#buffer.status(0);
+    deepStrictEqual({ intents, batches }, { intents: this.#open.size, batches: this.#claimed.size });
   }
 
   #deltas(): TargetDelta[] {
@@ -84,7 +87,7 @@ export class Conservation {
   async #confirm(): Promise<void> {
     const id = String(this.#random.below(this.#transaction));
     const { found } = await this.#buffer.confirm(0, id);
-    expect(found).toBe(this.#open.delete(id));
+    strictEqual(found, this.#open.delete(id));
   }
 
   async #discard(): Promise<void> {
@@ -122,12 +125,12 @@ export class Conservation {
     const kept = new Set(unapplied.map(({ target }) => target));
     for (const { target, amounts } of batch.entries) if (!kept.has(target)) this.#gone.add(target, amounts);
     this.#claimed.delete(batch.id);
-    expect(await this.#buffer.acknowledge(0, batch.id, unapplied)).toBe(true);
-    if (this.#random.chance(0.3)) expect(await this.#buffer.acknowledge(0, batch.id, unapplied)).toBe(false);
+    strictEqual((await this.#buffer.acknowledge(0, batch.id, unapplied)).found, true);
+    if (this.#random.chance(0.3)) strictEqual((await this.#buffer.acknowledge(0, batch.id, unapplied)).found, false);
   }
 
   async #takeOver(): Promise<void> {
-    for (const batch of await this.#buffer.takeOver(0, 0, 2)) expect(batch).toEqual(this.#claimed.get(batch.id));
+    for (const batch of await this.#buffer.takeOver(0, 0, 2)) deepStrictEqual(batch, this.#claimed.get(batch.id));
   }
 
   /** Nothing that a recalculation does moves an amount, as long as it is dry. */

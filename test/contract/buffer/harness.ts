@@ -28,7 +28,8 @@ export function buffersOf(create: CreateBuffer): OpenBuffer {
   return async ({ shards = 1, window = WINDOW, epoch = 1 } = {}) => {
     const setup = await create({ shards, window });
     opened.push(setup);
-    for (let shard = 0; epoch !== null && shard < shards; shard++) await setup.buffer.raiseEpoch(shard, epoch);
+    if (epoch === null) return setup.buffer;
+    for (let shard = 0; shard < shards; shard++) await setup.buffer.raiseEpoch(shard, epoch);
     return setup.buffer;
   };
 }

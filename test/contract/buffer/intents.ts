@@ -175,7 +175,7 @@ export function describeIntents(open: OpenBuffer): void {
       await buffer.add(0, intent('7', delta(a, { posts: MAX })));
       const { id } = await claimAll(buffer);
       await buffer.add(0, intent('8', delta(a, { posts: 1 })));
-      expect(await buffer.acknowledge(0, id, [{ target: a, backoff: 0 }])).toBe(true);
+      expect((await buffer.acknowledge(0, id, [{ target: a, backoff: 0 }])).found).toBe(true);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 1n });
       expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
     });

@@ -162,7 +162,7 @@ export function describeRecalculations(open: OpenBuffer): void {
     it('ends by its time', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 1 })));
-      await buffer.watch(0, 'token', [a], { ttl: 30, horizon: 1n });
+      await buffer.watch(0, 'token', [a], { ttl: 300, horizon: 1n });
       expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watched']);
       await until(async () => (await buffer.claim(0, { select: 'dirty', kinds: null }, 10)).batch);
       const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
@@ -176,6 +176,35 @@ export function describeRecalculations(open: OpenBuffer): void {
       await until(async () => (await buffer.watch(0, 'other', [a], WATCH))[0] === 'watching');
       await buffer.unwatch(0, 'token', [a]);
       expect(await buffer.watch(0, 'third', [a], WATCH)).toEqual(['watched']);
+    });
+
+    it('lasts longer when it is extended, and keeps its log', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a, b], { ttl: 400, horizon: 1n });
+      await buffer.add(0, intent('7', delta(a, { posts: 1 })));
+      await buffer.renew(0, 'token', [a, c], 60_000);
+      // The other one, which was not extended, tells when the first time is over.
+      await until(async () => (await buffer.watch(0, 'other', [b], WATCH))[0] === 'watching');
+      expect(await buffer.watch(0, 'other', [a, c], WATCH)).toEqual(['watched', 'watching']);
+      await buffer.finalize(0, 'token', EARLY, [recount(a, { posts: 5 })], CONSUME);
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 6n });
+    });
+
+    it('is extended by its own token only', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a], { ttl: 30, horizon: 1n });
+      await buffer.renew(0, 'other', [a], 60_000);
+      await until(async () => (await buffer.watch(0, 'other', [a], WATCH))[0] === 'watching');
+    });
+
+    it('that has expired stays expired: its log has a gap', async () => {
+      const buffer = await open();
+      await buffer.watch(0, 'token', [a], { ttl: 10, horizon: 1n });
+      const { now } = await buffer.status(0);
+      await until(async () => (await buffer.status(0)).now > now + 10);
+      await buffer.renew(0, 'token', [a], 60_000);
+      const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
+      expect(outcomes).toMatchObject([{ standing: false }]);
     });
 
     it('is ended by its own token only', async () => {

@@ -1,11 +1,11 @@
 -- Deletes a batch; gives the unapplied targets back to pending, due later or parked as failed.
 -- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, watches, logs
 -- ARGV: batch id, unapplied (JSON [[target, backoff ms] | [target, -1, reason], ...]), window
--- Returns: 1 if the batch was there
+-- Returns: {1 if the batch was there, now, {reconcile times}, {recalculate times}}
 local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], watches = KEYS[11], logs = KEYS[12] }
 local raw = redis.call('HGET', K.batches, ARGV[1])
-if not raw then return 0 end
 local now, window, alarms, unapplied = clock(), tonumber(ARGV[3]), new_alarms(), {}
+if not raw then return { 0, now, {}, {} } end
 for _, row in ipairs(cjson.decode(ARGV[2])) do unapplied[row[1]] = row end
 for _, entry in ipairs(cjson.decode(raw)[3]) do
   local target, amounts, touches = unpack(entry)
@@ -13,18 +13,21 @@ for _, entry in ipairs(cjson.decode(raw)[3]) do
   release_claim(K, target)
   if back then
     for i = 1, #amounts, 2 do
-      if not add_amount(K, target, amounts[i], amounts[i + 1]) then request_recalculation(K, target, now, '0', alarms) end
+      if not add_amount(K, target, amounts[i], amounts[i + 1]) then request_recalculation(K, target, window_start(now, window), '0', alarms) end
     end
     for i = 1, #touches, 2 do add_touch(K, target, touches[i], touches[i + 1]) end
     if back[2] < 0 then
       redis.call('HSET', K.failed, target, back[3])
       redis.call('ZREM', K.due, target)
     else
-      redis.call('ZADD', K.due, window_end(now + back[2], window), target)
+      local at = window_end(now + back[2], window)
+      redis.call('ZADD', K.due, at, target)
+      alarms.reconcile[at] = true
     end
   end
 end
 redis.call('HDEL', K.batches, ARGV[1])
 redis.call('ZREM', K.claims, ARGV[1])
 redis.call('HINCRBY', K.meta, 'version', 1)
-return 1
+local result = returned_alarms(now, alarms)
+return { 1, result[1], result[2], result[3] }

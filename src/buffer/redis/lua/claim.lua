@@ -34,7 +34,7 @@ end
 
 if scope == 'targets' then
   for i = 4, #ARGV do
-    if redis.call('ZSCORE', K.due, ARGV[i]) then take(ARGV[i]) end
+    if taken < limit and redis.call('ZSCORE', K.due, ARGV[i]) then take(ARGV[i]) end
   end
 else
   local kinds = #ARGV > 3 and {} or nil
@@ -57,8 +57,8 @@ else
     offset = offset + left
     if taken < limit then candidates = redis.call('ZRANGEBYSCORE', K.due, '-inf', highest, 'LIMIT', offset, limit) end
   end
-  if taken >= limit then more = 1 end
 end
+if taken >= limit then more = 1 end
 
 local first = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 local following = first[2] and tonumber(first[2]) or false

@@ -10,8 +10,9 @@ local now, alarms, outcomes, in_progress = clock(), new_alarms(), {}, {}
 for _, id in ipairs(cjson.decode(ARGV[5])) do in_progress[id] = true end
 
 local function visible(id)
+  if not string.match(id, '^%d+$') then return false end
   local number = tonumber(id)
-  return number ~= nil and (number < xmin or (number < xmax and not in_progress[id]))
+  return (number < xmin or (number < xmax and not in_progress[id]))
 end
 
 -- Open intents that the snapshot has seen: their deltas are in the truth already.
@@ -60,8 +61,8 @@ local function set_pending(target, column, missing, amounts)
   redis.call('HDEL', K.pending, target .. '/' .. column)
   local fits = add_amount(K, target, column, missing)
   for _, amount in ipairs(amounts) do fits = add_amount(K, target, column, amount) and fits end
-  if not fits then request_recalculation(K, target, now, '0', alarms) end
-  if redis.call('HGET', K.pending, target .. '/' .. column) == '0' then redis.call('HDEL', K.pending, target .. '/' .. column) end
+  if not fits or redis.call('HGET', K.pending, target .. '/' .. column) == '0' then redis.call('HDEL', K.pending, target .. '/' .. column) end
+  return fits
 end
 
 local by_kind = field_cache(K)
@@ -77,8 +78,10 @@ end
 
 local function settle(target)
   local dirty = false
-  local _, values = pending_of(K, target, by_kind)
-  for _, value in ipairs(values) do dirty = dirty or value end
+  local fields, values = pending_of(K, target, by_kind)
+  for i, value in ipairs(values) do
+    if value == '0' then redis.call('HDEL', K.pending, fields[i]) elseif value then dirty = true end
+  end
   redis.call('HDEL', K.failed, target)
   if dirty then make_due(K, target, window_start(now, window), alarms) else redis.call('ZREM', K.due, target) end
 end
@@ -91,12 +94,12 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     local unseen, any_unseen = unseen_of(redis.call('HGET', K.logs, target) or '')
     redis.call('HDEL', K.watches, target)
     redis.call('HDEL', K.logs, target)
-    local known = {}
+    local known, fits = {}, true
     for i = 1, #missing, 2 do
       local column = missing[i]
       local before = redis.call('HGET', K.pending, target .. '/' .. column) or '0'
       table.insert(known, { before, unseen[column] or {}, absorb(target, column) })
-      if not dry then set_pending(target, column, missing[i + 1], unseen[column] or {}) end
+      if not dry then fits = set_pending(target, column, missing[i + 1], unseen[column] or {}) and fits end
     end
     if not dry then
       by_kind = field_cache(K)
@@ -110,6 +113,8 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
           alarms.recalculate[at] = true
         end
       end
+      -- After the request was consumed, so that it stands; and later, since the next recount finds the same.
+      if not fits then request_recalculation(K, target, window_end(now + 60 * window, window), '0', alarms) end
     end
     table.insert(outcomes, { 1, known })
   end

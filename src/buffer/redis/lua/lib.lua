@@ -126,7 +126,7 @@ local function add_deltas(K, id, deltas, now, window, alarms)
       local at = recalculation_time(now, recalculate_in, window)
       if redis.call('ZADD', K.recalc, 'NX', at, target) == 1 then alarms.recalculate[at] = true end
     end
-    if overflow then request_recalculation(K, target, now, '0', alarms) end
+    if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
   end
 end
 
