@@ -189,12 +189,11 @@ export function describeBatches(open: OpenBuffer): void {
       const { id } = await claimAll(buffer);
       await buffer.add(0, intent('8', delta(a, { posts: 10 }, { wait: 1_000 })));
       const { now } = await buffer.status(0);
-      expect(
-        (await buffer.acknowledge(0, id, [
-          { target: a, backoff: 30_000 },
-          { target: row('not in it'), backoff: 0 },
-        ]),
-      ).found).toBe(true);
+      const acknowledged = await buffer.acknowledge(0, id, [
+        { target: a, backoff: 30_000 },
+        { target: row('not in it'), backoff: 0 },
+      ]);
+      expect(acknowledged).toMatchObject({ found: true, alarms: [{ kind: 'reconcile', shard: 0 }] });
       const { now: after, dirty, oldestDue, batches } = await buffer.status(0);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 11n, likes: -4n });
       expect(await pendingOf(buffer, b)).toEqual({});
