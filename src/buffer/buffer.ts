@@ -12,6 +12,11 @@ export interface TargetDelta {
   readonly batchSize: number;
   /** Milliseconds until a full recalculation, counted from the first write not yet covered; `null` is never. */
   readonly recalculateIn: number | null;
+  /**
+   * The target appeared, vanished or changed its key: what is pending for it is dropped, and a recalculation requested
+   * that reads after this transaction.
+   */
+  readonly reset: boolean;
 }
 
 /** Deltas of one transaction in one shard. The id is the transaction's id (PostgreSQL: `pg_current_xact_id()`). */

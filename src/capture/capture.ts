@@ -1,10 +1,13 @@
 import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
 
 import { contributionOf, waitOf } from '../counter/contribution';
-import type { Contribution, Counter, Definitions, Row } from '../counter/definition';
+import type { Contribution, Counter, Definitions, Row, TargetKind } from '../counter/definition';
+import { keyText, targetId } from '../counter/target';
 import { captureUpdate, captureUpsert } from './lock-and-read';
 import type { OpenTransaction } from './open-transaction';
-import { isRelevant, planSources, protectOverwrite, type SourcePlan } from './plan';
+import { captureCascade, type Cascaded } from './cascade';
+import { type CascadeNode, planCascades } from './cascade-plan';
+import { isRelevant, keyedKinds, planTables, protectOverwrite, type TablePlan } from './plan';
 import { executeReturning, type Returned, type RowChange } from './returning';
 import { RunnerLock } from './runner-lock';
 import type { Transactions } from './transactions';
@@ -31,14 +34,16 @@ export class Capture {
   readonly #transactions: Transactions;
   readonly #options: CaptureOptions;
   readonly #lock = new RunnerLock();
-  readonly #plans: ReadonlyMap<EntityMetadata, SourcePlan>;
+  readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
+  readonly #cascades: ReadonlyMap<string, CascadeNode>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
 
   constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: CaptureOptions) {
     this.#dataSource = dataSource;
     this.#transactions = transactions;
     this.#options = options;
-    this.#plans = planSources(definitions);
+    this.#plans = planTables(dataSource, definitions);
+    this.#cascades = planCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
   }
 
@@ -49,9 +54,15 @@ export class Capture {
     const { metadata } = expressionMap.mainAlias;
     if (expressionMap.onUpdate !== undefined)
       protectOverwrite(expressionMap, this.#counterColumns.get(metadata) ?? new Set());
-    const plan = this.#plans.get(metadata);
+    const cascade = expressionMap.queryType === 'delete' ? this.#cascades.get(metadata.tablePath) : undefined;
+    const plan = cascade?.plan ?? this.#plans.get(metadata);
     if (plan === undefined || !isRelevant(plan, builder)) return null;
-    return this.#onRunner(builder, (runner, transaction) => this.#capture(builder, plan, runner, transaction, execute));
+    return this.#onRunner(builder, (runner, transaction) =>
+      this.#capture(builder, plan, runner, transaction, async () => {
+        if (cascade !== undefined) return captureCascade(runner, builder, cascade, execute);
+        return { ...(await this.#execute(builder, plan, runner, execute)), cascaded: [] };
+      }),
+    );
   }
 
   async #onRunner(builder: WriteBuilder, work: Work): Promise<WriteResult> {
@@ -94,15 +105,17 @@ export class Capture {
 
   async #capture(
     builder: WriteBuilder,
-    plan: SourcePlan,
+    plan: TablePlan,
     runner: QueryRunner,
     transaction: OpenTransaction,
-    execute: () => Promise<WriteResult>,
+    execute: () => Promise<Returned & { readonly cascaded: readonly Cascaded[] }>,
   ): Promise<WriteResult> {
-    const { result, changes, transactionId } = await this.#execute(builder, plan, runner, execute);
+    const keyed = builder.expressionMap.queryType === 'insert' ? keyedKinds(plan, builder) : plan.kinds;
+    const { result, changes, transactionId, cascaded } = await execute();
     transaction.id ??= transactionId;
     try {
-      for (const change of changes) for (const counter of plan.counters) this.#record(transaction, counter, change);
+      this.#recordAll(transaction, plan, keyed, changes);
+      for (const table of cascaded) this.#recordAll(transaction, table.plan, table.plan.kinds, table.changes);
     } catch (error) {
       transaction.refuse(error as Error);
       throw error;
@@ -112,7 +125,7 @@ export class Capture {
 
   #execute(
     builder: WriteBuilder,
-    plan: SourcePlan,
+    plan: TablePlan,
     runner: QueryRunner,
     execute: () => Promise<WriteResult>,
   ): Promise<Returned> {
@@ -127,6 +140,18 @@ export class Capture {
   #returnsOld(): boolean {
     const { version } = this.#dataSource.driver as { version?: string };
     return Number.parseInt(version ?? '', 10) >= RETURNS_OLD;
+  }
+
+  #recordAll(
+    transaction: OpenTransaction,
+    plan: TablePlan,
+    keyed: readonly TargetKind[],
+    changes: readonly RowChange[],
+  ): void {
+    for (const change of changes) {
+      for (const kind of keyed) recordKey(transaction, kind, change);
+      for (const counter of plan.counters) this.#record(transaction, counter, change);
+    }
   }
 
   #record(transaction: OpenTransaction, counter: Counter, { before, after }: RowChange): void {
@@ -160,4 +185,20 @@ export class Capture {
       recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
     });
   }
+}
+
+/** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */
+function recordKey(transaction: OpenTransaction, kind: TargetKind, { before, after }: RowChange): void {
+  const old = before && targetOf(kind, before);
+  const now = after && targetOf(kind, after);
+  if (old === now) return;
+  if (old !== null) transaction.reset(old);
+  if (now !== null) transaction.reset(now);
+}
+
+function targetOf(kind: TargetKind, row: Row): string | null {
+  return targetId(
+    kind.id,
+    kind.keys.map(({ name, sqlType }) => keyText(row[name], sqlType)),
+  );
 }

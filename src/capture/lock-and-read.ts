@@ -3,7 +3,7 @@ import type { QueryRunner } from 'typeorm';
 import type { Row } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
 import { escapeName, escapePath } from '../sql/escape';
-import type { SourcePlan } from './plan';
+import type { TablePlan } from './plan';
 import { executeReturning, lockRows, type Returned, type RowChange } from './returning';
 import { dataSourceOf, type WriteBuilder, type WriteResult } from './write-builder';
 
@@ -19,21 +19,32 @@ const SAVEPOINT = 'counter_cache_upsert';
 export async function captureUpdate(
   runner: QueryRunner,
   builder: WriteBuilder,
-  plan: SourcePlan,
+  plan: TablePlan,
   execute: () => Promise<WriteResult>,
 ): Promise<Returned> {
-  const [source, parameters] = matching(builder, plan);
-  const { rows, transactionId } = await lockRows(runner, plan, source, parameters);
-  const { expressionMap } = builder;
-  const wheres = expressionMap.wheres;
-  expressionMap.wheres = [
-    { type: 'simple', condition: rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows) },
-  ];
-  try {
+  return restrictTo(runner, builder, plan, async (rows, transactionId) => {
     const returned = await executeReturning(builder, plan, 'row', execute);
     const before = new Map(rows.map((row) => [keyOf(plan, row), row]));
     const changes = returned.changes.map(({ after }) => ({ before: previous(before, plan, after, rows), after }));
     return { ...returned, changes, transactionId: returned.transactionId ?? transactionId };
+  });
+}
+
+/** Locks and reads the rows that a builder is about to change, and restricts it to exactly those while `work` runs. */
+export async function restrictTo<T>(
+  runner: QueryRunner,
+  builder: WriteBuilder,
+  plan: TablePlan,
+  work: (rows: readonly Row[], transactionId: string | null) => Promise<T>,
+): Promise<T> {
+  const [source, parameters] = matching(builder, plan);
+  const { rows, transactionId } = await lockRows(runner, plan, source, parameters);
+  const { expressionMap } = builder;
+  const { wheres } = expressionMap;
+  const condition = rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows);
+  expressionMap.wheres = [{ type: 'simple', condition }];
+  try {
+    return await work(rows, transactionId);
   } finally {
     expressionMap.wheres = wheres;
   }
@@ -46,7 +57,7 @@ export async function captureUpdate(
 export async function captureUpsert(
   runner: QueryRunner,
   builder: WriteBuilder,
-  plan: SourcePlan,
+  plan: TablePlan,
   execute: () => Promise<WriteResult>,
 ): Promise<Returned> {
   const existing = new Map<string, Row>();
@@ -72,7 +83,7 @@ export async function captureUpsert(
   );
 }
 
-async function probe(runner: QueryRunner, builder: WriteBuilder, plan: SourcePlan): Promise<Row[]> {
+async function probe(runner: QueryRunner, builder: WriteBuilder, plan: TablePlan): Promise<Row[]> {
   const { changes, inserted } = await executeReturning(builder, plan, 'row', async () => {
     const [sql, parameters] = builder.getQueryAndParameters();
     const { records } = await runner.query(sql, parameters, true);
@@ -83,7 +94,7 @@ async function probe(runner: QueryRunner, builder: WriteBuilder, plan: SourcePla
 
 async function readExisting(
   runner: QueryRunner,
-  plan: SourcePlan,
+  plan: TablePlan,
   keys: readonly Row[],
   existing: Map<string, Row>,
 ): Promise<void> {
@@ -95,7 +106,7 @@ async function readExisting(
 }
 
 /** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters. */
-function matching(builder: WriteBuilder, plan: SourcePlan): [string, unknown[]] {
+function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[]] {
   const source = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
   const sql = builder.replacePropertyNamesForTheWholeQuery(source);
   const driver = dataSourceOf(builder)?.driver;
@@ -104,7 +115,7 @@ function matching(builder: WriteBuilder, plan: SourcePlan): [string, unknown[]] 
 }
 
 /** A condition that names the locked rows by their primary key. */
-function keyCondition(builder: WriteBuilder, plan: SourcePlan, rows: readonly Row[]): string {
+function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row[]): string {
   const driver = dataSourceOf(builder)?.driver;
   const columns = plan.metadata.primaryColumns;
   columns.forEach(({ databaseName }, i) =>
@@ -121,14 +132,15 @@ function keyCondition(builder: WriteBuilder, plan: SourcePlan, rows: readonly Ro
   return `(${columns.map(({ databaseName }) => escapeName(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
 }
 
-function keyOf(plan: SourcePlan, row: Row): string {
+/** The primary key of a row, as a string to compare by. */
+export function keyOf(plan: TablePlan, row: Row): string {
   return JSON.stringify(plan.primaryKey.map((name) => String(row[name])));
 }
 
 /** The old version of an updated row. An update of the primary key itself can only be paired when it changed one row. */
 function previous(
   before: ReadonlyMap<string, Row>,
-  plan: SourcePlan,
+  plan: TablePlan,
   after: Row | null,
   rows: readonly Row[],
 ): Row | null {

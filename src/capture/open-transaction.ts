@@ -15,6 +15,8 @@ export interface CapturedDelta {
 interface Frame {
   readonly savepoint: string | null;
   readonly deltas: CapturedDelta[];
+  /** Targets that appeared, vanished or changed their key. */
+  readonly resets: Set<string>;
   /** A captured write whose amount was refused: the transaction must not commit it. */
   refusal: Error | null;
 }
@@ -23,10 +25,15 @@ interface Frame {
 export class OpenTransaction {
   /** The database's id of this transaction; known once something was captured. */
   id: string | null = null;
-  readonly #frames: Frame[] = [{ savepoint: null, deltas: [], refusal: null }];
+  readonly #frames: Frame[] = [{ savepoint: null, deltas: [], resets: new Set(), refusal: null }];
 
   record(delta: CapturedDelta): void {
     this.#top().deltas.push(delta);
+  }
+
+  /** Asks for a recalculation of a target from what is there after the transaction. */
+  reset(target: string): void {
+    this.#top().resets.add(target);
   }
 
   /** Keeps COMMIT from succeeding, unless a savepoint before the refused write is rolled back to. */
@@ -39,7 +46,7 @@ export class OpenTransaction {
   }
 
   savepoint(name: string): void {
-    this.#frames.push({ savepoint: name, deltas: [], refusal: null });
+    this.#frames.push({ savepoint: name, deltas: [], resets: new Set(), refusal: null });
   }
 
   /** A released savepoint's changes, and those of the savepoints after it, belong to the frame below. */
@@ -48,8 +55,10 @@ export class OpenTransaction {
     if (at < 0) return;
     const below = this.#frames[at - 1];
     for (const frame of this.#frames.splice(at)) {
-      below?.deltas.push(...frame.deltas);
-      if (below !== undefined) below.refusal ??= frame.refusal;
+      if (below === undefined) continue;
+      for (const delta of frame.deltas) below.deltas.push(delta);
+      for (const target of frame.resets) below.resets.add(target);
+      below.refusal ??= frame.refusal;
     }
   }
 
@@ -61,11 +70,13 @@ export class OpenTransaction {
     this.savepoint(name);
   }
 
-  /** The sum per target; targets whose every amount is zero are left out. */
+  /** The sum per target; targets whose every amount is zero, and that are not reset, are left out. */
   deltas(): TargetDelta[] {
     const sums = new Map<string, Sum>();
     for (const frame of this.#frames) for (const delta of frame.deltas) addTo(sums, delta);
-    return [...sums.values()].map(prune).filter(({ amounts }) => amounts.size > 0);
+    for (const frame of this.#frames)
+      for (const target of frame.resets) sums.set(target, { ...(sums.get(target) ?? emptySum(target)), reset: true });
+    return [...sums.values()].map(prune).filter(({ amounts, reset }) => amounts.size > 0 || reset);
   }
 
   #top(): Frame {
@@ -85,7 +96,12 @@ type Sum = TargetDelta & {
   wait: number;
   batchSize: number;
   recalculateIn: number | null;
+  reset: boolean;
 };
+
+function emptySum(target: string): Sum {
+  return { target, amounts: new Map(), touches: [], wait: 0, batchSize: 0, recalculateIn: null, reset: false };
+}
 
 function addTo(sums: Map<string, Sum>, delta: CapturedDelta): void {
   const sum = sums.get(delta.target);
@@ -98,6 +114,7 @@ function addTo(sums: Map<string, Sum>, delta: CapturedDelta): void {
       wait,
       batchSize,
       recalculateIn,
+      reset: false,
     });
     return;
   }

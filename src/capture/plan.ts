@@ -1,46 +1,75 @@
-import type { EntityMetadata } from 'typeorm';
+import type { DataSource, EntityMetadata } from 'typeorm';
 
-import type { Counter, Definitions } from '../counter/definition';
+import type { Counter, Definitions, TargetKind } from '../counter/definition';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** What to capture of writes to one table through one metadata. */
-export interface SourcePlan {
+export interface TablePlan {
   readonly metadata: EntityMetadata;
+  /** Counters that its rows feed. */
   readonly counters: readonly Counter[];
-  /** Database columns to read from each row: what the contributions need, and the primary key. */
+  /** Kinds of target that its rows are. */
+  readonly kinds: readonly TargetKind[];
+  /** Database columns to read from each row: what contributions and target keys need, and the primary key. */
   readonly columns: readonly string[];
   readonly primaryKey: readonly string[];
-  /** Database columns whose change can change a contribution. */
+  /** Database columns whose change can change a contribution or the key of a target. */
   readonly relevant: ReadonlySet<string>;
 }
 
-/** One plan per metadata that feeds a counter. */
-export function planSources(definitions: Definitions): ReadonlyMap<EntityMetadata, SourcePlan> {
+/** One plan per metadata that feeds a counter or carries one. */
+export function planTables(dataSource: DataSource, definitions: Definitions): ReadonlyMap<EntityMetadata, TablePlan> {
+  const plans = dataSource.entityMetadatas.map((metadata) => planTable(metadata, definitions));
   return new Map(
-    [...definitions.countersOf]
-      .filter(([, counters]) => counters.length > 0)
-      .map(([metadata, counters]) => [metadata, planSource(metadata, counters)]),
+    plans.filter(({ counters, kinds }) => counters.length + kinds.length > 0).map((plan) => [plan.metadata, plan]),
   );
 }
 
-function planSource(metadata: EntityMetadata, counters: readonly Counter[]): SourcePlan {
+export function planTable(metadata: EntityMetadata, definitions: Definitions): TablePlan {
+  const counters = definitions.countersOf.get(metadata) ?? [];
+  const kinds = [...definitions.kinds.values()].filter(({ tablePath }) => tablePath === metadata.tablePath);
   const primaryKey = metadata.primaryColumns.map(({ databaseName }) => databaseName);
+  const keys = kinds.flatMap((kind) => kind.keys.map(({ name }) => name));
   return {
     metadata,
     counters,
+    kinds,
     primaryKey,
-    columns: [...new Set([...primaryKey, ...counters.flatMap(({ needs }) => needs)])],
-    relevant: new Set(counters.flatMap((counter) => [...counter.relevant])),
+    columns: [...new Set([...primaryKey, ...keys, ...counters.flatMap(({ needs }) => needs)])],
+    relevant: new Set([...keys, ...counters.flatMap((counter) => [...counter.relevant])]),
   };
 }
 
-/** Whether a write can change a contribution; an update of other columns costs no query at all. */
-export function isRelevant(plan: SourcePlan, builder: WriteBuilder): boolean {
-  const { queryType } = builder.expressionMap;
-  if (queryType === 'insert' || queryType === 'delete') return true;
-  if (queryType === 'update')
-    return [...writtenColumns(plan.metadata, builder)].some((column) => plan.relevant.has(column));
-  return [...deletionColumns(plan.metadata)].some((column) => plan.relevant.has(column));
+/** Whether a write can change a contribution or a target's key; an update of other columns costs no query at all. */
+export function isRelevant(plan: TablePlan, builder: WriteBuilder): boolean {
+  const { queryType, valuesSet } = builder.expressionMap;
+  if (queryType === 'delete') return true;
+  if (queryType === 'insert')
+    return !isEmpty(valuesSet) && (plan.counters.length > 0 || keyedKinds(plan, builder).length > 0);
+  const written = queryType === 'update' ? writtenColumns(plan.metadata, builder) : deletionColumns(plan.metadata);
+  return [...written].some((column) => plan.relevant.has(column));
+}
+
+/** TypeORM sends no statement for an empty list of rows. */
+function isEmpty(valuesSet: unknown): boolean {
+  return Array.isArray(valuesSet) && valuesSet.length === 0;
+}
+
+/**
+ * Kinds whose key the caller of an insert chooses: a row with such a key may have had a predecessor, or children before
+ * it. A key that the database generates is new.
+ */
+export function keyedKinds(plan: TablePlan, builder: WriteBuilder): readonly TargetKind[] {
+  const { valuesSet, insertFromSelect } = builder.expressionMap;
+  if (insertFromSelect !== undefined) return plan.kinds;
+  const rows = [valuesSet].flat().filter((row) => typeof row === 'object' && row !== null);
+  return plan.kinds.filter(({ keys }) =>
+    keys.every(({ name }) => {
+      const column = plan.metadata.findColumnWithDatabaseName(name);
+      if (column === undefined || !column.isGenerated) return true;
+      return rows.some((row) => (column.getEntityValue(row) ?? null) !== null);
+    }),
+  );
 }
 
 /** Database columns that an update writes, those that TypeORM adds by itself included. */

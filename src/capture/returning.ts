@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
 import { escapeName } from '../sql/escape';
-import type { SourcePlan } from './plan';
+import type { TablePlan } from './plan';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
 /** What a write did to one row; `null` where the row did not exist before, or does not any more. */
@@ -36,7 +36,7 @@ const INSERTED = `${PREFIX}i`;
  */
 export async function executeReturning(
   builder: WriteBuilder,
-  plan: SourcePlan,
+  plan: TablePlan,
   versions: Versions,
   execute: () => Promise<WriteResult>,
 ): Promise<Returned> {
@@ -63,7 +63,7 @@ export async function executeReturning(
   return { result, changes, inserted, transactionId };
 }
 
-function addedColumns(plan: SourcePlan, versions: Versions, queryType: string): string[] {
+function addedColumns(plan: TablePlan, versions: Versions, queryType: string): string[] {
   const column = (version: string) => (name: string, i: number) =>
     `${versions === 'old-and-new' ? `${version}.` : ''}${escapeName(name)} AS ${escapeName(`${version}${i}`)}`;
   return [
@@ -75,7 +75,7 @@ function addedColumns(plan: SourcePlan, versions: Versions, queryType: string): 
   ];
 }
 
-function changeOf(row: Record<string, unknown>, plan: SourcePlan, versions: Versions, queryType: string): RowChange {
+function changeOf(row: Record<string, unknown>, plan: TablePlan, versions: Versions, queryType: string): RowChange {
   const version = (prefix: string): Row | null => {
     // All columns of a version that does not exist are NULL, and a primary key never is.
     const values: Row = Object.fromEntries(plan.columns.map((name, i) => [name, row[`${prefix}${i}`]]));
@@ -89,7 +89,7 @@ function changeOf(row: Record<string, unknown>, plan: SourcePlan, versions: Vers
 /** The rows a statement is about to change, locked, with the id of the transaction. */
 export async function lockRows(
   runner: QueryRunner,
-  plan: SourcePlan,
+  plan: TablePlan,
   source: string,
   parameters: readonly unknown[],
 ): Promise<{ readonly rows: readonly Row[]; readonly transactionId: string | null }> {

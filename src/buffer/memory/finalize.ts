@@ -29,8 +29,8 @@ export function finalize(
 ): Finalized[] {
   const outcomes = recounts.map((recount) => {
     const standing = shard.tokenOn(recount.target, step.now) === token;
-    const known = standing ? settle(shard, recount, snapshot, options, step) : new Map<string, bigint>();
-    return { target: recount.target, standing, known };
+    const known = standing ? settle(shard, recount, snapshot, options, step) : null;
+    return { target: recount.target, standing: known !== null, known: known ?? new Map<string, bigint>() };
   });
   if (!options.dry) shard.version++;
   return outcomes;
@@ -42,7 +42,7 @@ function settle(
   snapshot: Snapshot,
   { consume, dry }: FinalizeOptions,
   step: Step,
-): Map<string, bigint> {
+): Map<string, bigint> | null {
   const { target, missing } = recount;
   const unseen = (shard.logs.get(target) ?? []).filter(({ intent }) => !isVisible(intent, snapshot));
   const before = shard.pending.get(target)?.amounts;
@@ -52,6 +52,8 @@ function settle(
     known.set(column, (before?.get(column) ?? 0n) - sumOf(unseen, column) + absorbed);
   }
   shard.endWatch(target);
+  // Absent to the snapshot, and changed by a transaction that it has not seen: the row may be appearing just now.
+  if (missing === null && unseen.length > 0) return null;
   if (dry) return known;
   if (missing === null) forget(shard, target);
   if (consume) fulfil(shard, recount, unseen.length > 0, step);
@@ -88,11 +90,9 @@ function fulfil(shard: MemoryShard, { target, rearmIn }: Recount, unseen: boolea
 
 /** The row is absent: nothing that waits for it has a meaning. */
 function forget(shard: MemoryShard, target: string): void {
-  shard.pending.delete(target);
-  shard.due.delete(target);
+  shard.dropPending(target);
   shard.recalculations.delete(target);
   shard.barriers.delete(target);
-  shard.failed.delete(target);
 }
 
 function replacePending(

@@ -38,9 +38,18 @@ function addDelta(shard: MemoryShard, intent: string, delta: TargetDelta, step: 
     if (watched) shard.log(target, { intent, column, amount });
   }
   for (const column of delta.touches) shard.addTouch(target, column, step.now);
-  if (!shard.failed.has(target)) shard.makeDue(target, dueTime(delta, biggest, step), step);
+  const changes = delta.amounts.size + delta.touches.length > 0;
+  if (changes && !shard.failed.has(target)) shard.makeDue(target, dueTime(delta, biggest, step), step);
   scheduleRecalculation(shard, delta, step);
+  if (delta.reset) reset(shard, intent, target, step);
   if (overflow) shard.heal(target, step.now, step);
+}
+
+/** The request reads behind the transaction itself: its own changes must be seen. */
+function reset(shard: MemoryShard, intent: string, target: string, step: Step): void {
+  shard.dropPending(target);
+  const barrier = /^\d+$/.test(intent) ? BigInt(intent) : 0n;
+  shard.request(target, windowStart(step.now, step.window), barrier, step);
 }
 
 function dueTime({ wait, batchSize }: TargetDelta, biggest: bigint, { now, window }: Step): number {

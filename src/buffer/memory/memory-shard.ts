@@ -87,6 +87,13 @@ export class MemoryShard {
     step.reconcileAt(at);
   }
 
+  /** Forgets what is pending for a target, and that the database refused it. */
+  dropPending(target: string): void {
+    this.pending.delete(target);
+    this.due.delete(target);
+    this.failed.delete(target);
+  }
+
   /** Requests a recalculation with a later snapshot, which ends the watch. */
   request(target: string, at: number, barrier: bigint | null, step: Step): void {
     if ((this.recalculations.get(target) ?? Infinity) > at) {

@@ -52,7 +52,8 @@ export function amounts(of: Amounts): Map<string, bigint> {
 
 /** One delta that is due in a minute, unless told otherwise. */
 export function delta(target: string, of: Amounts, options: Partial<TargetDelta> = {}): TargetDelta {
-  return { target, amounts: amounts(of), touches: [], wait: 60_000, batchSize: 0, recalculateIn: null, ...options };
+  const rest = { touches: [], wait: 60_000, batchSize: 0, recalculateIn: null, reset: false };
+  return { target, amounts: amounts(of), ...rest, ...options };
 }
 
 export function intent(id: string, ...deltas: TargetDelta[]): Intent {

@@ -68,12 +68,9 @@ end
 local by_kind = field_cache(K)
 
 local function drop(target)
-  local fields = pending_of(K, target, by_kind)
-  if #fields > 0 then redis.call('HDEL', K.pending, unpack(fields)) end
-  redis.call('ZREM', K.due, target)
+  drop_pending(K, target)
   redis.call('ZREM', K.recalc, target)
   redis.call('HDEL', K.barriers, target)
-  redis.call('HDEL', K.failed, target)
 end
 
 local function settle(target)
@@ -94,6 +91,8 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     local unseen, any_unseen = unseen_of(redis.call('HGET', K.logs, target) or '')
     redis.call('HDEL', K.watches, target)
     redis.call('HDEL', K.logs, target)
+    -- Absent to the snapshot, and changed by a transaction that it has not seen: the row may be appearing just now.
+    local appearing = present == 0 and any_unseen
     local known, fits = {}, true
     for i = 1, #missing, 2 do
       local column = missing[i]
@@ -101,7 +100,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
       table.insert(known, { before, unseen[column] or {}, absorb(target, column) })
       if not dry then fits = set_pending(target, column, missing[i + 1], unseen[column] or {}) and fits end
     end
-    if not dry then
+    if not dry and not appearing then
       by_kind = field_cache(K)
       if present == 0 then drop(target) else settle(target) end
       if consume then
@@ -116,7 +115,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
       -- After the request was consumed, so that it stands; and later, since the next recount finds the same.
       if not fits then request_recalculation(K, target, window_end(now + 60 * window, window), '0', alarms) end
     end
-    table.insert(outcomes, { 1, known })
+    table.insert(outcomes, { appearing and 0 or 1, known })
   end
 end
 

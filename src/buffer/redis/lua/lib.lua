@@ -10,7 +10,7 @@
 --   watches      hash   target -> '<token> <expires ms>'
 --   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the watch stands
 --   failed       hash   target -> reason: parked, not due
---   intents      hash   id -> JSON [[target, wait, batchSize, recalculateIn or -1, [column, amount, ...], [touch, ...]], ...]
+--   intents      hash   id -> JSON [[target, wait, batchSize, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
 --   intentTimes  zset   id -> ms
 --   batches      hash   id -> JSON [epoch, claimed ms, [[target, [column, amount, ...], [touch, ms, ...]], ...]]
 --   claims       zset   batch id -> ms
@@ -104,32 +104,6 @@ local function make_due(K, target, at, alarms)
   alarms.reconcile[at] = true
 end
 
--- Makes the deltas of one intent pending.
-local function add_deltas(K, id, deltas, now, window, alarms)
-  local any_watch = redis.call('EXISTS', K.watches) == 1
-  for _, delta in ipairs(deltas) do
-    local target, wait, batch_size, recalculate_in, amounts, touches = unpack(delta)
-    local watched = any_watch and standing_token(K, target, now)
-    local biggest, overflow = 0, false
-    for i = 1, #amounts, 2 do
-      local sum = add_amount(K, target, amounts[i], amounts[i + 1])
-      if not sum then overflow = true else biggest = math.max(biggest, sum) end
-      if watched then redis.call('HSET', K.logs, target, (redis.call('HGET', K.logs, target) or '') .. id .. '/' .. amounts[i] .. '/' .. amounts[i + 1] .. ';') end
-    end
-    for i = 1, #touches do add_touch(K, target, touches[i], now) end
-    if redis.call('HEXISTS', K.failed, target) == 0 then
-      local at = window_end(now + wait, window)
-      if batch_size > 0 and biggest >= batch_size then at = window_start(now, window) end
-      make_due(K, target, at, alarms)
-    end
-    if recalculate_in >= 0 then
-      local at = recalculation_time(now, recalculate_in, window)
-      if redis.call('ZADD', K.recalc, 'NX', at, target) == 1 then alarms.recalculate[at] = true end
-    end
-    if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
-  end
-end
-
 -- The fields a target of each kind may have, read once per call.
 local function field_cache(K)
   local by_kind = {}
@@ -148,6 +122,44 @@ local function pending_of(K, target, by_kind)
   local fields = {}
   for i, column in ipairs(columns) do fields[i] = target .. '/' .. column end
   return fields, redis.call('HMGET', K.pending, unpack(fields)), columns
+end
+
+local function drop_pending(K, target)
+  local fields = pending_of(K, target, field_cache(K))
+  if #fields > 0 then redis.call('HDEL', K.pending, unpack(fields)) end
+  redis.call('ZREM', K.due, target)
+  redis.call('HDEL', K.failed, target)
+end
+
+-- Makes the deltas of one intent pending.
+local function add_deltas(K, id, deltas, now, window, alarms)
+  local any_watch = redis.call('EXISTS', K.watches) == 1
+  for _, delta in ipairs(deltas) do
+    local target, wait, batch_size, recalculate_in, amounts, touches, reset = unpack(delta)
+    local watched = any_watch and standing_token(K, target, now)
+    local biggest, overflow = 0, false
+    for i = 1, #amounts, 2 do
+      local sum = add_amount(K, target, amounts[i], amounts[i + 1])
+      if not sum then overflow = true else biggest = math.max(biggest, sum) end
+      if watched then redis.call('HSET', K.logs, target, (redis.call('HGET', K.logs, target) or '') .. id .. '/' .. amounts[i] .. '/' .. amounts[i + 1] .. ';') end
+    end
+    for i = 1, #touches do add_touch(K, target, touches[i], now) end
+    if (#amounts > 0 or #touches > 0) and redis.call('HEXISTS', K.failed, target) == 0 then
+      local at = window_end(now + wait, window)
+      if batch_size > 0 and biggest >= batch_size then at = window_start(now, window) end
+      make_due(K, target, at, alarms)
+    end
+    if recalculate_in >= 0 then
+      local at = recalculation_time(now, recalculate_in, window)
+      if redis.call('ZADD', K.recalc, 'NX', at, target) == 1 then alarms.recalculate[at] = true end
+    end
+    if reset == 1 then
+      drop_pending(K, target)
+      -- Behind the transaction itself: its own changes must be seen.
+      request_recalculation(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', alarms)
+    end
+    if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
+  end
 end
 
 local function release_claim(K, target)

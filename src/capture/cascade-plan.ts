@@ -1,0 +1,97 @@
+import type { DataSource, EntityMetadata } from 'typeorm';
+
+import type { Definitions, KeyColumn } from '../counter/definition';
+import { sqlTypeOf } from '../counter/sql-type';
+import { planTable, type TablePlan } from './plan';
+
+/** A foreign key by which the database itself deletes or changes rows when the row that they reference is deleted. */
+export interface CascadeEdge {
+  /** Rows of this table reference the deleted ones. */
+  readonly child: CascadeNode;
+  readonly action: 'CASCADE' | 'SET NULL';
+  /** Columns of the child, with the type of each. */
+  readonly foreignKeys: readonly KeyColumn[];
+  /** Columns of the deleted row, in the same order. */
+  readonly referenced: readonly string[];
+}
+
+/** One table from which deletions spread. */
+export interface CascadeNode {
+  readonly plan: TablePlan;
+  readonly edges: readonly CascadeEdge[];
+}
+
+type DraftNode = { plan: TablePlan; edges: CascadeEdge[] };
+
+/**
+ * Where deletions spread from each table, as far as it leads to rows that feed counters. Foreign keys are taken from
+ * the metadata, which TypeORM's schema builder makes them from.
+ */
+export function planCascades(dataSource: DataSource, definitions: Definitions): ReadonlyMap<string, CascadeNode> {
+  const nodes = new Map<string, DraftNode>();
+  for (const metadata of dataSource.entityMetadatas.filter(isRoot)) {
+    nodes.set(metadata.tablePath, { plan: planTable(metadata, definitions), edges: [] });
+  }
+  for (const metadata of dataSource.entityMetadatas)
+    for (const key of metadata.foreignKeys) addEdge(dataSource, nodes, key);
+  prune(nodes);
+  return new Map([...nodes].filter(([, { edges }]) => edges.length > 0));
+}
+
+/** Tables of single-table inheritance are planned once, by the root of the hierarchy. */
+function isRoot(metadata: EntityMetadata): boolean {
+  return metadata.inheritancePattern !== 'STI' || metadata.parentEntityMetadata === undefined;
+}
+
+function addEdge(
+  dataSource: DataSource,
+  nodes: Map<string, DraftNode>,
+  key: EntityMetadata['foreignKeys'][number],
+): void {
+  const action = key.onDelete;
+  if (action !== 'CASCADE' && action !== 'SET NULL') return;
+  const parent = nodes.get(key.referencedEntityMetadata.tablePath);
+  const child = nodes.get(key.entityMetadata.tablePath);
+  if (parent === undefined || child === undefined) return;
+  const foreignKeys = key.columns.map((column) => ({
+    name: column.databaseName,
+    sqlType: sqlTypeOf(column, dataSource.driver),
+  }));
+  const known = parent.edges.some(
+    (edge) =>
+      edge.child === child &&
+      edge.foreignKeys.map(({ name }) => name).join() === foreignKeys.map(({ name }) => name).join(),
+  );
+  // Children of single-table inheritance repeat the keys of their parent.
+  if (known) return;
+  parent.edges.push({
+    child,
+    action,
+    foreignKeys,
+    referenced: key.referencedColumns.map(({ databaseName }) => databaseName),
+  });
+}
+
+/** Drops edges that lead to no row that feeds a counter; then adds what the rest needs to read. */
+function prune(nodes: ReadonlyMap<string, DraftNode>): void {
+  const matters = (node: CascadeNode, seen: Set<CascadeNode>): boolean => {
+    if (seen.has(node)) return false;
+    seen.add(node);
+    return feeds(node) || node.edges.some((edge) => edge.action === 'CASCADE' && matters(edge.child, seen));
+  };
+  for (const node of nodes.values()) {
+    const kept = node.edges.filter(({ action, child, foreignKeys }) =>
+      action === 'CASCADE' ? matters(child, new Set()) : foreignKeys.some(({ name }) => child.plan.relevant.has(name)),
+    );
+    node.edges.splice(0, node.edges.length, ...kept);
+  }
+  for (const node of nodes.values()) {
+    const columns = new Set([...node.plan.columns, ...node.edges.flatMap(({ referenced }) => referenced)]);
+    node.plan = { ...node.plan, columns: [...columns] };
+  }
+}
+
+/** Rows of the table count somewhere, or are counted in. */
+function feeds({ plan }: CascadeNode): boolean {
+  return plan.counters.length > 0 || plan.kinds.length > 0;
+}

@@ -1,0 +1,98 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { Row } from '../counter/definition';
+import { escapeName, escapePath } from '../sql/escape';
+import type { CascadeEdge, CascadeNode } from './cascade-plan';
+import { keyOf, restrictTo } from './lock-and-read';
+import type { TablePlan } from './plan';
+import { executeReturning, lockRows, type Returned, type RowChange } from './returning';
+import type { WriteBuilder, WriteResult } from './write-builder';
+
+/** What the database itself changed in one table. */
+export interface Cascaded {
+  readonly plan: TablePlan;
+  readonly changes: readonly RowChange[];
+}
+
+/** A row that goes, or loses references, together with a deleted one. */
+interface Affected {
+  readonly plan: TablePlan;
+  readonly row: Row;
+  removed: boolean;
+  readonly nulled: Set<string>;
+}
+
+/**
+ * Captures a DELETE together with the database's own `ON DELETE CASCADE` and `SET NULL`: locks the doomed rows, then, in
+ * later statements, locks and reads what references them, recursively; then deletes exactly those rows. A reference
+ * inserted meanwhile waits for the lock of its foreign-key check, and then finds no row.
+ */
+export async function captureCascade(
+  runner: QueryRunner,
+  builder: WriteBuilder,
+  node: CascadeNode,
+  execute: () => Promise<WriteResult>,
+): Promise<Returned & { readonly cascaded: readonly Cascaded[] }> {
+  return restrictTo(runner, builder, node.plan, async (rows, transactionId) => {
+    const affected = new Map<string, Affected>();
+    // The doomed rows themselves are captured by the DELETE; here they only end cycles.
+    const doomed = new Set(rows.map((row) => nameOf(node.plan, row)));
+    await spread(runner, node, rows, affected, doomed);
+    const returned = await executeReturning(builder, node.plan, 'row', execute);
+    return { ...returned, transactionId: returned.transactionId ?? transactionId, cascaded: byTable(affected) };
+  });
+}
+
+async function spread(
+  runner: QueryRunner,
+  node: CascadeNode,
+  rows: readonly Row[],
+  affected: Map<string, Affected>,
+  doomed: ReadonlySet<string>,
+): Promise<void> {
+  if (rows.length === 0) return;
+  for (const edge of node.edges) {
+    const { plan } = edge.child;
+    const removed: Row[] = [];
+    for (const row of await referencing(runner, edge, rows)) {
+      const name = nameOf(plan, row);
+      if (doomed.has(name)) continue;
+      const known = affected.get(name) ?? { plan, row, removed: false, nulled: new Set() };
+      affected.set(name, known);
+      if (edge.action === 'SET NULL') for (const key of edge.foreignKeys) known.nulled.add(key.name);
+      else if (!known.removed) {
+        known.removed = true;
+        removed.push(row);
+      }
+    }
+    await spread(runner, edge.child, removed, affected, doomed);
+  }
+}
+
+/** The rows that reference deleted ones by one foreign key, locked. */
+async function referencing(runner: QueryRunner, edge: CascadeEdge, rows: readonly Row[]): Promise<readonly Row[]> {
+  const { plan } = edge.child;
+  const arrays = edge.referenced.map((name) => rows.map((row) => textOf(row[name])));
+  const names = arrays.map((_, i) => `k${i}`);
+  const wanted = names.map((name, i) => `w.${name}::${edge.foreignKeys[i]?.sqlType ?? 'text'}`).join(', ');
+  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE (${edge.foreignKeys.map(({ name }) => escapeName(name)).join(', ')})
+    IN (SELECT ${wanted} FROM unnest(${arrays.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${names.join(', ')}))`;
+  return (await lockRows(runner, plan, source, arrays)).rows;
+}
+
+function textOf(value: unknown): string | null {
+  return value === null || value === undefined ? null : String(value as string | number | bigint | boolean);
+}
+
+function nameOf(plan: TablePlan, row: Row): string {
+  return `${plan.metadata.tablePath} ${keyOf(plan, row)}`;
+}
+
+function byTable(affected: ReadonlyMap<string, Affected>): Cascaded[] {
+  const tables = new Map<TablePlan, RowChange[]>();
+  for (const { plan, row, removed, nulled } of affected.values()) {
+    const after = removed ? null : { ...row, ...Object.fromEntries([...nulled].map((name) => [name, null])) };
+    tables.set(plan, [...(tables.get(plan) ?? []), { before: row, after }]);
+  }
+  return [...tables].map(([plan, changes]) => ({ plan, changes }));
+}
