@@ -28,12 +28,18 @@ export function finalize(
   step: Step,
 ): Finalized[] {
   const outcomes = recounts.map((recount) => {
-    const standing = shard.tokenOn(recount.target, step.now) === token;
+    const standing = shard.tokenOn(recount.target, step.now) === token && !hasAppeared(shard, recount, snapshot);
+    if (!standing && shard.tokenOn(recount.target, step.now) === token) shard.endWatch(recount.target);
     const known = standing ? settle(shard, recount, snapshot, options, step) : new Map<string, bigint>();
     return { target: recount.target, standing, known };
   });
   if (!options.dry) shard.version++;
   return outcomes;
+}
+
+/** Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again. */
+function hasAppeared(shard: MemoryShard, { target, missing }: Recount, snapshot: Snapshot): boolean {
+  return missing === null && (shard.logs.get(target) ?? []).some(({ intent }) => !isVisible(intent, snapshot));
 }
 
 function settle(
