@@ -29,9 +29,11 @@ async function main(): Promise<void> {
 async function closeServer(server: Server): Promise<void> {
   const closed = once(server, 'close');
   server.close();
-  server.closeIdleConnections();
+  // A connection that is kept alive becomes idle when its request has been answered.
+  const idle = setInterval(() => server.closeIdleConnections(), 50);
   const deadline = setTimeout(() => server.closeAllConnections(), 5_000);
   await closed;
+  clearInterval(idle);
   clearTimeout(deadline);
 }
 

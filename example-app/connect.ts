@@ -10,7 +10,7 @@ import type { Settings } from './settings';
 export interface Connection {
   readonly dataSource: DataSource;
   readonly counters: Counters;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 /** Every process of the service, API or worker, connects like this. */
@@ -28,8 +28,8 @@ export async function connect({ databaseUrl, redisUrl, prefix }: Settings): Prom
     redisTimeout: 2_000,
   });
   counters
-    .on('error', (error) => console.error('counters:', error))
-    .on('degraded', ({ error }) => console.error('counters: Redis is out of reach', error))
+    .on('error', (error) => console.error(`counters: ${String(error)}`))
+    .on('degraded', ({ error }) => console.error(`counters: Redis is out of reach: ${String(error)}`))
     .on('recovered', () => console.error('counters: Redis answers again'));
   const close = async (): Promise<void> => {
     await counters.close();

@@ -38,13 +38,7 @@ export async function attachTo(dataSource: DataSource, { onMetadata, onInitializ
   };
   attachable.initialize = async () => {
     await initialize();
-    try {
-      await onInitialized();
-    } catch (error) {
-      // As TypeORM does when initialize() fails: no pool stays open behind the error.
-      await attachable.destroy();
-      throw error;
-    }
+    await onInitialized().catch((error: unknown) => destroyAndThrow(attachable, error));
     return attachable;
   };
   const detach = () => {
@@ -65,6 +59,12 @@ export async function attachTo(dataSource: DataSource, { onMetadata, onInitializ
     throw error;
   }
   return detach;
+}
+
+/** As TypeORM does when initialize() fails: no pool stays open behind the error. */
+async function destroyAndThrow(dataSource: DataSource, error: unknown): Promise<never> {
+  await dataSource.destroy();
+  throw error;
 }
 
 /** Adds a subscriber to the array that TypeORM reads; returns a function that takes it out again. */

@@ -40,7 +40,6 @@ export class Counters {
   readonly #handOff: HandOff;
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new Set<CounterWorker>();
-  readonly #reportedTypes = new Set<string>();
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
@@ -52,7 +51,7 @@ export class Counters {
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
-    this.#installer = new Installer(dataSource, options, this.#events);
+    this.#installer = new Installer(dataSource, options, this.#events, (error) => this.#handOff.reportDegraded(error));
     this.#handOff = new HandOff({
       durability: options.durability,
       memoryQueue: options.memoryQueue,
@@ -106,18 +105,19 @@ export class Counters {
 
   /** Reconciles now, due or not, in this process. Does not wait for batches that others have claimed. */
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
+    this.#assertOpen();
     await this.#handOff.settled();
-    return flush((await this.#open()).context, filter);
+    return flush(await this.#context(), filter);
   }
 
   /** Recounts targets from their sources; resolves when the corrections are applied. Exact under live writes (I6). */
   async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
-    return recountRun((await this.#open()).context, filter, false);
+    return recountRun(await this.#context(), filter, false);
   }
 
   /** The same comparison as `recalculate`, changing nothing. */
   async verify(filter: RecountFilter = {}): Promise<RecountReport> {
-    return recountRun((await this.#open()).context, filter, true);
+    return recountRun(await this.#context(), filter, true);
   }
 
   /**
@@ -136,7 +136,7 @@ export class Counters {
     given: string | number | bigint | readonly TargetKey[],
     column: string,
   ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
-    const { context } = await this.#open();
+    const context = await this.#context();
     const counterColumn = columnOf(context, target, column);
     const ids: readonly TargetKey[] = typeof given === 'object' ? given : [given];
     const keys = ids.map((id) => idOf(counterColumn.kind, id));
@@ -156,12 +156,12 @@ export class Counters {
 
   /** Figures over the whole buffer. */
   async status(): Promise<CountersStatus> {
-    return readStatus((await this.#open()).context);
+    return readStatus(await this.#context());
   }
 
   /** Makes failed targets due again; returns how many. */
   async retryFailed(filter: TargetFilter = {}): Promise<number> {
-    return retryFailed((await this.#open()).context, filter);
+    return retryFailed(await this.#context(), filter);
   }
 
   on<Name extends keyof CountersEvents>(event: Name, listener: (...args: CountersEvents[Name]) => void): this {
@@ -226,6 +226,12 @@ export class Counters {
     this.#release = [];
   }
 
+  /** For calls of the user: refused once the counters are closed. */
+  async #context(): Promise<JobContext> {
+    this.#assertOpen();
+    return (await this.#open()).context;
+  }
+
   #open(): Promise<{ installation: Installation; context: JobContext }> {
     const opening = (this.#opening ??= this.#install());
     opening.catch(() => {
@@ -279,18 +285,10 @@ export class Counters {
   }
 
   #reportUnknownType(counter: Counter, type: string): void {
-    const key = `${counter.name} ${type}`;
-    if (this.#reportedTypes.has(key)) return;
-    this.#reportedTypes.add(key);
     const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
-    this.#events.emit(
-      'error',
-      new CounterCacheError(
-        'CONFIGURATION',
-        `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`,
-        { counter: counter.name, type },
-      ),
-    );
+    const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
+    const error = new CounterCacheError('CONFIGURATION', message, { counter: counter.name, type });
+    this.#events.reportOnce(`type ${counter.name} ${type}`, error);
   }
 
   #assertOpen(): void {

@@ -5,7 +5,8 @@ export type ErrorCode =
   | 'TABLES_MISSING'
   | 'BUFFER_UNAVAILABLE'
   | 'CLOSED'
-  | 'STATE_MISMATCH';
+  | 'STATE_MISMATCH'
+  | 'RECOUNT_FAILED';
 
 /**
  * Root of every error this library throws.

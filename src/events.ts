@@ -45,6 +45,7 @@ export interface CountersEvents {
 export class Events {
   readonly #emitter = new EventEmitter();
   readonly #report: (error: unknown) => void;
+  readonly #reported = new Set<string>();
 
   constructor(report: (error: unknown) => void) {
     this.#report = report;
@@ -60,6 +61,13 @@ export class Events {
 
   has(name: keyof CountersEvents): boolean {
     return this.#emitter.listenerCount(name) > 0;
+  }
+
+  /** Reports an error that would repeat itself with every row or batch: once per key. */
+  reportOnce(key: string, error: Error): void {
+    if (this.#reported.has(key)) return;
+    this.#reported.add(key);
+    this.emit('error', error);
   }
 
   /** A listener that throws must not fail the work that it is told about. */

@@ -3,7 +3,7 @@ import { DataSource } from 'typeorm';
 import type { DeltaBuffer } from './buffer/buffer';
 import { closeConnections, evictionPolicy, openConnections, redisOptionsOf } from './buffer/redis/connection';
 import { type RedisConnections, RedisBuffer } from './buffer/redis/redis-buffer';
-import { ConfigurationError } from './errors';
+import { BufferUnavailableError, ConfigurationError } from './errors';
 import type { Events } from './events';
 import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
 import type { Scheduler } from './jobs/scheduler';
@@ -21,18 +21,28 @@ export interface Installation {
   readonly scheduler: Scheduler;
 }
 
+/** The longest that opening waits for the buffer, ms: a write may be waiting for it. */
+const EPOCH_TIMEOUT = 1_000;
+
 /** Opens buffer and scheduler, and closes those of them that it opened. */
 export class Installer {
   readonly #dataSource: DataSource;
   readonly #options: ResolvedCountersOptions;
   readonly #events: Events;
+  readonly #onDegraded: (error: unknown) => void;
   #connections: RedisConnections | null = null;
   #current: Installation | null = null;
 
-  constructor(dataSource: DataSource, options: ResolvedCountersOptions, events: Events) {
+  constructor(
+    dataSource: DataSource,
+    options: ResolvedCountersOptions,
+    events: Events,
+    onDegraded: (error: unknown) => void,
+  ) {
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = events;
+    this.#onDegraded = onDegraded;
   }
 
   /** @throws BufferUnavailableError when Redis does not answer within `attachTimeout` */
@@ -63,11 +73,12 @@ export class Installer {
       const id = await withConnection(side, (runner) => loadInstallation(runner, tables, shards));
       const installation = await this.#installation(id, tables);
       try {
-        const lost = await sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
+        const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
+        const lost = await within(sweep, Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout));
         if (lost.length > 0) onLost(lost);
       } catch (error) {
         // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
-        this.#events.emit('degraded', { error });
+        this.#onDegraded(error);
       }
       return installation;
     });
@@ -138,6 +149,20 @@ async function withSideConnection<T>(dataSource: DataSource, work: (side: DataSo
   try {
     return await work(side);
   } finally {
-    await side.destroy();
+    // Work that was given up may hold the connection until the buffer answers: not waited for.
+    await within(side.destroy(), EPOCH_TIMEOUT).catch(() => undefined);
+  }
+}
+
+async function within<T>(work: Promise<T>, milliseconds: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    const reason = `the buffer did not answer within ${milliseconds} ms`;
+    timer = setTimeout(() => reject(new BufferUnavailableError(reason, { milliseconds })), milliseconds);
+  });
+  try {
+    return await Promise.race([work, expired]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -19,16 +19,41 @@ const counter = <Target extends { id: number }>(
 
 /** Every counter of the service. */
 export const COUNTERS: readonly CheckedCounter[] = [
-  counter(Post, User, 'postsCount', `SELECT "authorId" AS id, COUNT(*) AS n FROM post WHERE "deletedAt" IS NULL GROUP BY 1`),
-  counter(Post, User, 'publishedPostsCount', `SELECT "authorId" AS id, COUNT(*) AS n FROM post WHERE published AND "deletedAt" IS NULL GROUP BY 1`),
+  counter(
+    Post,
+    User,
+    'postsCount',
+    `SELECT "authorId" AS id, COUNT(*) AS n FROM post WHERE "deletedAt" IS NULL GROUP BY 1`,
+  ),
+  counter(
+    Post,
+    User,
+    'publishedPostsCount',
+    `SELECT "authorId" AS id, COUNT(*) AS n FROM post WHERE published AND "deletedAt" IS NULL GROUP BY 1`,
+  ),
   counter(Comment, User, 'commentsCount', `SELECT "authorId" AS id, COUNT(*) AS n FROM comment GROUP BY 1`),
   counter(Comment, Post, 'commentsCount', `SELECT "postId" AS id, COUNT(*) AS n FROM comment GROUP BY 1`),
   counter(Review, Product, 'reviewsCount', `SELECT "productId" AS id, COUNT(*) AS n FROM review GROUP BY 1`),
   counter(Review, Product, 'scoreSum', `SELECT "productId" AS id, SUM(score) AS n FROM review GROUP BY 1`),
-  counter(Review, Product, 'praisesCount', `SELECT "productId" AS id, COUNT(*) AS n FROM review WHERE score >= 4 GROUP BY 1`),
+  counter(
+    Review,
+    Product,
+    'praisesCount',
+    `SELECT "productId" AS id, COUNT(*) AS n FROM review WHERE score >= 4 GROUP BY 1`,
+  ),
   counter(Follow, User, 'followingCount', `SELECT "followerId" AS id, COUNT(*) AS n FROM follow GROUP BY 1`),
-  counter(Follow, User, 'followersCount', `SELECT "followedId" AS id, COUNT(*) AS n FROM follow WHERE "followedType" = 'User' GROUP BY 1`),
-  counter(Follow, Store, 'followersCount', `SELECT "followedId" AS id, COUNT(*) AS n FROM follow WHERE "followedType" = 'Store' GROUP BY 1`),
+  counter(
+    Follow,
+    User,
+    'followersCount',
+    `SELECT "followedId" AS id, COUNT(*) AS n FROM follow WHERE "followedType" = 'User' GROUP BY 1`,
+  ),
+  counter(
+    Follow,
+    Store,
+    'followersCount',
+    `SELECT "followedId" AS id, COUNT(*) AS n FROM follow WHERE "followedType" = 'Store' GROUP BY 1`,
+  ),
   counter(Rating, Movie, 'ratingsCount', `SELECT "movieId" AS id, COUNT(*) AS n FROM rating GROUP BY 1`),
   counter(Rating, Movie, 'ratingsSum', `SELECT "movieId" AS id, SUM(value) AS n FROM rating GROUP BY 1`),
   counter(Rating, User, 'ratingsCount', `SELECT "userId" AS id, COUNT(*) AS n FROM rating GROUP BY 1`),

@@ -35,7 +35,9 @@ export async function drain(
     if (sum < least) deadline = performance.now() + PATIENCE;
     least = Math.min(least, sum);
     if (performance.now() > deadline) {
-      throw new Error(`still pending after ${PATIENCE / 1_000} s without progress: ${JSON.stringify(pending)}. Does the worker run?`);
+      throw new Error(
+        `still pending after ${PATIENCE / 1_000} s without progress: ${JSON.stringify(pending)}. Does the worker run?`,
+      );
     }
     await delay(INTERVAL);
   }
@@ -45,14 +47,20 @@ export async function drain(
 async function pendingOf(apis: readonly string[]): Promise<Pending> {
   let last: CountersStatus | null = null;
   for (const url of apis) {
-    const response = await fetch(`${url}/status`);
+    const response = await fetch(`${url}/status`, { signal: AbortSignal.timeout(PATIENCE) }).catch((error: unknown) => {
+      throw new Error(`${url}/status gives no answer within ${PATIENCE / 1_000} s. Do Redis and PostgreSQL run?`, {
+        cause: error,
+      });
+    });
     if (!response.ok) throw new Error(`${url}/status was answered with ${response.status}: ${await response.text()}`);
     last = (await response.json()) as CountersStatus;
   }
   if (last === null) throw new Error('there is no API to ask');
   const [failed] = last.failed;
   if (failed !== undefined) {
-    throw new Error(`${last.failed.length} targets refuse their counters; ${failed.entity} ${failed.id}: ${failed.reason}`);
+    throw new Error(
+      `${last.failed.length} targets refuse their counters; ${failed.entity} ${failed.id}: ${failed.reason}`,
+    );
   }
   return { dirty: last.dirty, batches: last.batches, intents: last.intents };
 }

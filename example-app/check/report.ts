@@ -31,15 +31,17 @@ export function renderReport(results: readonly CheckResult[], tally: Tally, appl
     style: { head: [], border: [] },
   });
   for (const { counter, rows, wrong, drift } of results) {
+    // A trace feeds only some of them.
+    if (tally.writesOf(counter.source) === 0 && wrong === 0) continue;
     const label = labelOf(counter);
     const found = wrong === 0 ? '0' : `${drift} in ${wrong} rows`;
     table.push([label, format(rows), format(tally.writesOf(counter.source)), format(applied.of(label)), found]);
   }
-  const writes = results.reduce((sum, { counter }) => sum + tally.writesOf(counter.source), 0);
   return [
     table.toString(),
-    `Writes are rows written to the counted table; each feeds up to three counters. An UPDATE of a parent brings all its counters up to date at once:`,
-    `${format(tally.total)} rows written (${format(writes)} if every counter had its own UPDATE) → ${format(applied.rows)} parent rows updated, in ${format(applied.statements)} statements.`,
+    'Writes are rows written to the counted table, and may feed several counters. UPDATEs are parent rows whose column changed:',
+    'one UPDATE brings all counters of a row up to date, so they do not add up.',
+    `In all: ${format(tally.total)} rows written, ${format(applied.rows)} parent rows updated by ${format(applied.statements)} statements.`,
   ].join('\n');
 }
 

@@ -66,7 +66,7 @@ export function optional<Value>(check: Check<Value>): Check<Value | undefined> {
 }
 
 /** A value that a test accepts. */
-export function value<Value>(expected: string, accepts: (value: unknown) => boolean): Check<Value> {
+export function simple<Value>(expected: string, accepts: (value: unknown) => boolean): Check<Value> {
   return (given, path, problems) => {
     if (!accepts(given)) problems.push(`expected ${path} to be ${expected}, got: ${show(given)}`);
     return given as Value;

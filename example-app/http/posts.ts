@@ -13,8 +13,9 @@ const POST = { title: name, authorId: id, published: flag };
 export function postRoutes(dataSource: DataSource): Router {
   const router = Router();
   addReads(router, dataSource.getRepository(Post));
-  addWrites(router, dataSource);
+  // Before the others, to which 'bulk' would be an id.
   addBulkWrites(router, dataSource);
+  addWrites(router, dataSource);
   addDeletes(router, dataSource);
   return router;
 }
@@ -66,7 +67,7 @@ function addDeletes(router: Router, dataSource: DataSource): void {
     mustAffect(await posts.restore({ id: idOf(request) }), 'post');
     response.status(204).end();
   });
-  // Comments first: the database would do it by ON DELETE CASCADE, but then their authors' counters would not know.
+  // Comments first, because they refer to it; both in one transaction.
   router.delete('/:id/forever', async (request, response) => {
     const postId = idOf(request);
     const comments = await dataSource.transaction(async (manager) => {

@@ -1,11 +1,11 @@
 /** Runs `count` clients at once; each does `step` after `step` until it says there is no more. Fails with the first. */
 export async function runClients(count: number, step: (client: number) => Promise<boolean>): Promise<void> {
-  let failed = false;
+  const failure = new AbortController();
   const client = async (number: number): Promise<void> => {
     try {
-      while (!failed && (await step(number)));
+      while (!failure.signal.aborted && (await step(number)));
     } catch (error) {
-      failed = true;
+      failure.abort();
       throw error;
     }
   };

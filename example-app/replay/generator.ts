@@ -2,7 +2,7 @@ import { chooseAction } from './actions';
 import { runClients } from './clients';
 import { Random } from './random';
 import { createNamed, type ReplayOptions } from './replay';
-import { World } from './world';
+import type { World } from './world';
 
 /** How much to write. */
 export interface GeneratorOptions extends ReplayOptions {
@@ -16,14 +16,13 @@ export interface GeneratorOptions extends ReplayOptions {
 /** The parents: few of them get most of the children. */
 const PARENTS = { users: 500, stores: 50, products: 200, movies: 100 } as const;
 
-/** Creates the parents that the clients write about. */
-export async function createWorld(options: ReplayOptions): Promise<World> {
-  const world = new World();
+/** Creates the parents that the clients write about, of every kind of which there are none. */
+export async function completeWorld(world: World, options: ReplayOptions): Promise<void> {
   for (const [path, count] of Object.entries(PARENTS) as [keyof typeof PARENTS, number][]) {
+    if (world[path].size > 0) continue;
     const names = Array.from({ length: count }, (_, i) => `${path} ${i + 1}`);
     world[path].add(...(await createNamed(options, `/${path}`, names)));
   }
-  return world;
 }
 
 /** Many clients at once, each with random actions of its own, most of them about few popular rows. */

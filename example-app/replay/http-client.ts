@@ -38,11 +38,17 @@ export class HttpClient {
     }
   }
 
-  #fetch(method: Method, path: string, body?: object): Promise<Response> {
-    const url = this.#urls[this.#tally.requests % this.#urls.length] ?? '';
-    return fetch(url + path, {
-      method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
-    });
+  async #fetch(method: Method, path: string, body?: object): Promise<Response> {
+    const url = (this.#urls[this.#tally.requests % this.#urls.length] ?? '') + path;
+    try {
+      return await fetch(url, {
+        method,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'Content-Type': 'application/json' } }),
+      });
+    } catch (error) {
+      const { message, cause } = error as Error;
+      const reason = cause instanceof Error ? cause.message : message;
+      throw new Error(`${method} ${url} got no answer: ${reason}`, { cause: error });
+    }
   }
 }

@@ -11,7 +11,11 @@ const hasReviews = ({ reviews }: World): boolean => reviews.size > 20;
 export const OPINION_ACTIONS: readonly Action[] = [
   { weight: 10, run: review },
   { weight: 4, possible: hasReviews, run: (context) => changeReview(context, { score: 1 + context.random.below(5) }) },
-  { weight: 1, possible: hasReviews, run: (context) => changeReview(context, { productId: context.world.products.popular(context.random) }) },
+  {
+    weight: 1,
+    possible: hasReviews,
+    run: (context) => changeReview(context, { productId: context.world.products.popular(context.random) }),
+  },
   { weight: 2, possible: hasReviews, run: deleteReview },
   { weight: 8, run: rate },
   { weight: 12, run: (context) => follow(context, 'PUT') },

@@ -19,8 +19,16 @@ export const POST_ACTIONS: readonly Action[] = [
   { weight: 14, run: create },
   { weight: 2, run: createMany },
   { weight: 4, possible: hasPosts, run: (context) => change(context, { published: context.random.next() < 0.5 }) },
-  { weight: 4, possible: hasPosts, run: (context) => post(context, context.random.next() < 0.6 ? 'publish' : 'unpublish') },
-  { weight: 5, possible: hasPosts, run: (context) => change(context, { authorId: context.world.users.popular(context.random) }) },
+  {
+    weight: 4,
+    possible: hasPosts,
+    run: (context) => post(context, context.random.next() < 0.6 ? 'publish' : 'unpublish'),
+  },
+  {
+    weight: 5,
+    possible: hasPosts,
+    run: (context) => change(context, { authorId: context.world.users.popular(context.random) }),
+  },
   // Touches no column that a counter looks at.
   { weight: 3, possible: hasPosts, run: (context) => change(context, { title: 'A better title' }) },
   { weight: 1, possible: hasPosts, run: publishMany },

@@ -12,13 +12,16 @@ export interface TracedRating {
   readonly time: number;
 }
 
+/** The file cannot be replayed. */
+export class TraceError extends Error {}
+
 const COLUMNS = ['userId', 'movieId', 'rating', 'timestamp'] as const;
 
 /**
  * Reads a ratings file (`userId,movieId,rating,timestamp`, gzipped if it ends in `.gz`), sorted by time: in the file
  * each user's ratings are together, but that is not how they were made.
  *
- * @throws Error that names the file, and the line that is wrong
+ * @throws TraceError that names the file, and the line that is wrong
  */
 export async function readRatings(file: string): Promise<TracedRating[]> {
   try {
@@ -28,13 +31,14 @@ export async function readRatings(file: string): Promise<TracedRating[]> {
     // pipe() leaves an error of the input behind.
     input.on('error', (error: Error) => text.destroy(error));
     const rows = parse({ columns: checkHeader, info: true, bom: true });
-    text.on('error', (error) => rows.destroy(error));
+    text.on('error', (error: Error) => rows.destroy(error));
     const ratings: TracedRating[] = [];
-    for await (const { record, info } of text.pipe(rows) as AsyncIterable<CsvLine>) ratings.push(parseLine(record, info.lines));
+    for await (const { record, info } of text.pipe(rows) as AsyncIterable<CsvLine>)
+      ratings.push(parseLine(record, info.lines));
     if (ratings.length === 0) throw new Error('it has no ratings');
-    return ratings.sort((a, b) => a.time - b.time);
+    return ratings.toSorted((a, b) => a.time - b.time);
   } catch (error) {
-    throw new Error(`cannot replay ${file}: ${(error as Error).message}`, { cause: error });
+    throw new TraceError(`cannot replay ${file}: ${(error as Error).message}`, { cause: error });
   }
 }
 

@@ -19,7 +19,9 @@ const ROWS = 500;
 export async function createNamed({ http }: ReplayOptions, path: string, names: readonly string[]): Promise<number[]> {
   const ids: number[] = [];
   for (let first = 0; first < names.length; first += ROWS) {
-    const answer = await http.send<{ ids: number[] }>('POST', `${path}/bulk`, { names: names.slice(first, first + ROWS) });
+    const answer = await http.send<{ ids: number[] }>('POST', `${path}/bulk`, {
+      names: names.slice(first, first + ROWS),
+    });
     ids.push(...(answer?.ids ?? []));
   }
   return ids;

@@ -1,15 +1,22 @@
 import { runClients } from './clients';
 import type { TracedRating } from './ratings-file';
 import { createNamed, type ReplayOptions } from './replay';
+import type { World } from './world';
 
 /** Ratings per request, so per transaction. */
 const ROWS = 10;
 
 /** Writes the ratings in their order, as far as clients that work at the same time have one. */
-export async function replayTrace(ratings: readonly TracedRating[], options: ReplayOptions): Promise<void> {
+export async function replayTrace(
+  ratings: readonly TracedRating[],
+  world: World,
+  options: ReplayOptions,
+): Promise<void> {
   const { http, tally, clients, signal, onProgress } = options;
   const users = await createParents(options, '/users', ratings, 'user');
   const movies = await createParents(options, '/movies', ratings, 'movie');
+  world.users.add(...users.values());
+  world.movies.add(...movies.values());
   let next = 0;
   await runClients(clients, async () => {
     const batch = takeBatch(ratings, next);

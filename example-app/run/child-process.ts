@@ -10,7 +10,7 @@ export interface ChildOptions {
   readonly name: string;
   readonly file: string;
   readonly env: Readonly<Record<string, string>>;
-  readonly onMessage?: (message: ChildMessage) => void;
+  readonly onMessage: (message: ChildMessage) => void;
   /** It ended, and nobody had asked it to. */
   readonly onFailure: (error: Error) => void;
 }
@@ -18,30 +18,26 @@ export interface ChildOptions {
 /** A process of the service. It ends with this one, however this one ends. */
 export class ServiceProcess {
   readonly #child: ChildProcess;
+  /** Resolves when it says that it is ready, with its URL if it has one. */
+  readonly ready: Promise<string>;
   #stopping = false;
 
-  private constructor(child: ChildProcess) {
-    this.#child = child;
-  }
-
-  /** Resolves when the process says that it is ready, with its URL if it has one. */
-  static async start(options: ChildOptions): Promise<{ readonly process: ServiceProcess; readonly url: string }> {
+  constructor({ name, file, env, onMessage, onFailure }: ChildOptions) {
     // In a process group of its own: Ctrl-C is for us, and we stop the parts in the right order.
-    const child = fork(options.file, [], { env: { ...process.env, ...options.env }, detached: true });
-    const service = new ServiceProcess(child);
-    const url = await new Promise<string>((resolve, reject) => {
+    const child = fork(file, [], { env: { ...process.env, ...env }, detached: true });
+    this.#child = child;
+    this.ready = new Promise((resolve, reject) => {
       child.on('message', (message: ChildMessage) => {
         if (message.kind === 'ready') resolve(message.url ?? '');
-        else options.onMessage?.(message);
+        else onMessage(message);
       });
       child.once('error', reject);
       child.once('exit', (code, signal) => {
-        const error = new Error(`the ${options.name} ended unexpectedly (${signal ?? `exit code ${code}`})`);
+        const error = new Error(`the ${name} ended unexpectedly (${signal ?? `exit code ${code}`})`);
         reject(error);
-        if (!service.#stopping) options.onFailure(error);
+        if (!this.#stopping) onFailure(error);
       });
     });
-    return { process: service, url };
   }
 
   /** Asks it to end, and waits; ends it by force if it does not. */

@@ -9,7 +9,9 @@ export class Resources {
   /** Releases everything; what fails is reported and does not keep the rest. */
   async release(): Promise<void> {
     for (let last = this.#releases.pop(); last !== undefined; last = this.#releases.pop()) {
-      await last.release().catch((error: unknown) => console.error(`could not release ${last?.name}:`, error));
+      await last
+        .release()
+        .catch((error: unknown) => console.error(`could not release ${last?.name}: ${String(error)}`));
     }
   }
 }

@@ -1,14 +1,13 @@
-import { once } from 'node:events';
-
 import { checkDrift } from '../check/drift';
 import { drain } from '../check/drain';
 import { AppliedTotals, renderReport } from '../check/report';
-import { createWorld, generateWrites } from '../replay/generator';
+import { completeWorld, generateWrites } from '../replay/generator';
 import { HttpClient } from '../replay/http-client';
 import { readRatings, type TracedRating } from '../replay/ratings-file';
 import type { ReplayOptions } from '../replay/replay';
 import { Tally } from '../replay/tally';
 import { replayTrace } from '../replay/trace';
+import { World } from '../replay/world';
 import { withClient } from './database';
 import { startProgress } from './progress';
 import type { Resources } from './resources';
@@ -36,17 +35,25 @@ export interface RunContext {
   readonly onFailure: (error: Error) => void;
 }
 
-/** Starts everything, replays the writes, waits, and checks; says whether every counter is right. */
-export async function runExample(options: ExampleOptions, context: RunContext): Promise<boolean> {
+/** How it went. */
+export interface Outcome {
+  /** Every counter is right. */
+  readonly right: boolean;
+  readonly service: Service;
+  readonly world: World;
+}
+
+/** Starts everything, replays the writes, waits until they are applied, and checks. */
+export async function runExample(options: ExampleOptions, context: RunContext): Promise<Outcome> {
   const { signal } = context;
   const ratings = options.trace === undefined ? null : await readRatings(options.trace);
   const applied = new AppliedTotals();
   const service = await startService({ ...context, apis: options.apis, port: options.port, applied });
-  const page = `${service.urls[0]}/`;
-  console.log(`The page with its counters: ${page}`);
+  console.log(`Watch the counters: ${service.urls[0]}/`);
 
   const tally = new Tally();
-  await replay(ratings, options, service, tally, signal);
+  const world = new World();
+  await replay(ratings, world, options, { service, tally, signal });
   signal.throwIfAborted();
   await waitUntilApplied(service, signal);
   signal.throwIfAborted();
@@ -54,20 +61,14 @@ export async function runExample(options: ExampleOptions, context: RunContext): 
   console.log(renderReport(results, tally, applied));
   const wrong = results.filter((result) => result.wrong > 0).length;
   if (wrong > 0) console.error(`${wrong} counters have drifted.`);
-
-  if (options.serve) {
-    console.log(`Serving ${page}; ends with Ctrl-C.`);
-    await keepWriting(options, service, signal);
-  }
-  return wrong === 0;
+  return { right: wrong === 0, service, world };
 }
 
 async function replay(
   ratings: readonly TracedRating[] | null,
+  world: World,
   options: ExampleOptions,
-  service: Service,
-  tally: Tally,
-  signal: AbortSignal,
+  { service, tally, signal }: { readonly service: Service; readonly tally: Tally; readonly signal: AbortSignal },
 ): Promise<void> {
   const progress = startProgress('Rows written');
   const common: ReplayOptions = {
@@ -79,8 +80,11 @@ async function replay(
   };
   const began = performance.now();
   try {
-    if (ratings !== null) await replayTrace(ratings, common);
-    else await generateWrites(await createWorld(common), { ...common, writes: options.writes, seed: options.seed });
+    if (ratings !== null) await replayTrace(ratings, world, common);
+    else {
+      await completeWorld(world, common);
+      await generateWrites(world, { ...common, writes: options.writes, seed: options.seed });
+    }
   } finally {
     progress.stop();
   }
@@ -108,11 +112,15 @@ async function waitUntilApplied({ urls }: Service, signal: AbortSignal): Promise
   console.log(`Nothing is pending ${((performance.now() - began) / 1_000).toFixed(1)} s after the last write`);
 }
 
-/** A few writes a second, so that there is something to watch. */
-async function keepWriting(options: ExampleOptions, service: Service, signal: AbortSignal): Promise<void> {
+/** Keeps the service up until the signal, with a few writes a second, so that there is something to watch. */
+export async function serve(
+  { service: { urls }, world }: Outcome,
+  { seed }: ExampleOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  console.log(`Serving ${urls[0]}/ until Ctrl-C`);
   const tally = new Tally();
-  const common = { http: new HttpClient(service.urls, tally), tally, clients: 4, signal, onProgress: () => undefined };
-  const world = await createWorld(common);
-  await generateWrites(world, { ...common, writes: Infinity, seed: options.seed + 1, pause: 250 });
-  if (!signal.aborted) await once(signal, 'abort');
+  const common = { http: new HttpClient(urls, tally), tally, clients: 4, signal, onProgress: () => undefined };
+  await completeWorld(world, common);
+  await generateWrites(world, { ...common, writes: Infinity, seed: seed + 1, pause: 250 });
 }

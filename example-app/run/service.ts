@@ -41,14 +41,17 @@ export async function startService(options: ServiceOptions): Promise<Service> {
   const database = await createDatabase(servers.databaseUrl, name);
   resources.add('the database', () => database.drop());
   resources.add("Redis' keys", () => removeKeys(servers.redisUrl, name));
-  const settings: Settings = { databaseUrl: database.url, redisUrl: servers.redisUrl, prefix: name, port: options.port };
+  const settings: Settings = {
+    databaseUrl: database.url,
+    redisUrl: servers.redisUrl,
+    prefix: name,
+    port: options.port,
+  };
   await createTables(settings);
-  signal.throwIfAborted();
 
   await start('worker', settings, options);
   const urls: string[] = [];
   for (let i = 0; i < options.apis; i++) {
-    signal.throwIfAborted();
     urls.push(await start('api', { ...settings, port: i === 0 ? options.port : 0 }, options));
   }
   return { databaseUrl: database.url, urls };
@@ -65,16 +68,18 @@ async function createTables(settings: Settings): Promise<void> {
 }
 
 async function start(name: 'api' | 'worker', settings: Settings, options: ServiceOptions): Promise<string> {
-  const { process, url } = await ServiceProcess.start({
+  options.signal.throwIfAborted();
+  const process = new ServiceProcess({
     name,
     file: join(__dirname, `../${name}.js`),
     env: environmentOf(settings),
     onMessage(message) {
       if (message.kind === 'applied') options.applied.add(message);
-      if (message.kind === 'drift') options.onFailure(new Error(`a recalculation found drift: ${message.found.join(', ')}`));
+      if (message.kind === 'drift')
+        options.onFailure(new Error(`a recalculation found drift: ${message.found.join(', ')}`));
     },
     onFailure: options.onFailure,
   });
   options.resources.add(`the ${name}`, () => process.stop());
-  return url;
+  return process.ready;
 }

@@ -193,12 +193,15 @@ export interface DeltaBuffer {
     shard: number,
     limit: number,
   ): Promise<readonly { readonly target: string; readonly heal: boolean }[]>;
-  /** Puts a token on targets; `horizon` is the oldest transaction still open (PostgreSQL: `pg_snapshot_xmin`). */
+  /**
+   * Puts a token on targets; `horizon` is the oldest transaction still open (PostgreSQL: `pg_snapshot_xmin`). `plain`
+   * also refuses targets whose barrier has passed: what asked for it wants every column recounted, not some.
+   */
   watch(
     shard: number,
     token: string,
     targets: readonly string[],
-    options: { readonly ttl: number; readonly horizon: bigint },
+    options: { readonly ttl: number; readonly horizon: bigint; readonly plain?: boolean },
   ): Promise<readonly WatchOutcome[]>;
   /**
    * Sets pending to what is missing where the watch still stands, and ends the watch.

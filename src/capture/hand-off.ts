@@ -20,8 +20,13 @@ export interface HandOffOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Intents of one transaction by shard, between announce and confirm. */
-type Announced = ReadonlyMap<number, Intent>;
+/** Intents of one transaction by shard, between announce and confirm; those whose announcement failed apart. */
+interface Announced {
+  readonly intents: ReadonlyMap<number, Intent>;
+  readonly failed: ReadonlySet<number>;
+}
+
+const NONE: Announced = { intents: new Map(), failed: new Set() };
 
 /**
  * Takes what a transaction captured to the buffer: announces it right before COMMIT, and afterwards confirms, discards,
@@ -41,7 +46,7 @@ export class HandOff {
 
   /**
    * Before COMMIT. In `guarded` it announces one intent per touched shard, concurrently. An announcement that fails or
-   * times out does not fail the transaction: it may have arrived all the same, which the confirm finds out.
+   * times out does not fail the transaction: its targets are recalculated after it.
    *
    * @throws TablesMissingError, and whatever else keeps the buffer from being opened
    */
@@ -52,22 +57,34 @@ export class HandOff {
     const buffer = await this.#options.buffer();
     const groups = byShard(deltas, ({ target }) => target, buffer.shards);
     const intents = new Map([...groups].map(([shard, group]) => [shard, { id, deltas: group }]));
-    this.#announced.set(transaction, intents);
+    const failed = new Set<number>();
+    this.#announced.set(transaction, { intents, failed });
     if (this.#options.durability === 'relaxed') return;
-    const results = await Promise.allSettled([...intents].map(([shard, intent]) => buffer.announce(shard, intent)));
-    const failure = results.find((result) => result.status === 'rejected');
-    this.#setDegraded(failure?.reason ?? null);
+    let failure: unknown = null;
+    const announce = (shard: number, intent: Intent): Promise<void> =>
+      buffer.announce(shard, intent).catch((error: unknown) => {
+        failed.add(shard);
+        failure = error;
+      });
+    await Promise.all([...intents].map(([shard, intent]) => announce(shard, intent)));
+    this.#setDegraded(failure);
   }
 
   /** After a successful COMMIT. */
   confirm(transaction: OpenTransaction): void {
-    for (const [shard, intent] of this.#take(transaction)) this.#run(this.#confirmShard(shard, intent));
+    const { intents, failed } = this.#take(transaction);
+    for (const [shard, intent] of intents) {
+      // It may arrive yet, after a recalculation that has counted the delta already: to confirm it could double it. An
+      // intent that is left is absorbed or swept.
+      if (failed.has(shard)) this.#lost.add(shard, targetsOf(intent));
+      else this.#run(this.#confirmShard(shard, intent));
+    }
   }
 
   /** After a rollback: forgets what was announced. What fails here is swept later, and recalculated needlessly. */
   discard(transaction: OpenTransaction): void {
     if (this.#options.durability === 'relaxed') return;
-    for (const [shard, intent] of this.#take(transaction)) {
+    for (const [shard, intent] of this.#take(transaction).intents) {
       this.#run(
         this.#options
           .buffer()
@@ -75,6 +92,11 @@ export class HandOff {
           .catch(() => undefined),
       );
     }
+  }
+
+  /** The buffer was found out of reach elsewhere. */
+  reportDegraded(error: unknown): void {
+    this.#setDegraded(error);
   }
 
   /** Resolves when everything captured so far has reached the buffer. */
@@ -119,9 +141,9 @@ export class HandOff {
   }
 
   #take(transaction: OpenTransaction): Announced {
-    const intents = this.#announced.get(transaction) ?? new Map<number, Intent>();
+    const announced = this.#announced.get(transaction) ?? NONE;
     this.#announced.delete(transaction);
-    return intents;
+    return announced;
   }
 
   #run(work: Promise<void>): void {

@@ -3,7 +3,7 @@ import type { QueryRunner } from 'typeorm';
 import type { Row } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
 import { escapeName, escapePath } from '../sql/escape';
-import type { TablePlan } from './plan';
+import type { SourcePlan } from './plan';
 import { executeReturning, lockRows, type Returned, type RowChange } from './returning';
 import { dataSourceOf, type WriteBuilder, type WriteResult } from './write-builder';
 
@@ -19,32 +19,21 @@ const SAVEPOINT = 'counter_cache_upsert';
 export async function captureUpdate(
   runner: QueryRunner,
   builder: WriteBuilder,
-  plan: TablePlan,
+  plan: SourcePlan,
   execute: () => Promise<WriteResult>,
 ): Promise<Returned> {
-  return restrictTo(runner, builder, plan, async (rows, transactionId) => {
-    const returned = await executeReturning(builder, plan, 'row', execute);
-    const before = new Map(rows.map((row) => [keyOf(plan, row), row]));
-    const changes = returned.changes.map(({ after }) => ({ before: previous(before, plan, after, rows), after }));
-    return { ...returned, changes, transactionId: returned.transactionId ?? transactionId };
-  });
-}
-
-/** Locks and reads the rows that a builder is about to change, and restricts it to exactly those while `work` runs. */
-export async function restrictTo<T>(
-  runner: QueryRunner,
-  builder: WriteBuilder,
-  plan: TablePlan,
-  work: (rows: readonly Row[], transactionId: string | null) => Promise<T>,
-): Promise<T> {
   const [source, parameters] = matching(builder, plan);
   const { rows, transactionId } = await lockRows(runner, plan, source, parameters);
   const { expressionMap } = builder;
-  const { wheres } = expressionMap;
-  const condition = rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows);
-  expressionMap.wheres = [{ type: 'simple', condition }];
+  const wheres = expressionMap.wheres;
+  expressionMap.wheres = [
+    { type: 'simple', condition: rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows) },
+  ];
   try {
-    return await work(rows, transactionId);
+    const returned = await executeReturning(builder, plan, 'row', execute);
+    const before = new Map(rows.map((row) => [keyOf(plan.primaryKey, row), row]));
+    const changes = returned.changes.map(({ after }) => ({ before: previous(before, plan, after, rows), after }));
+    return { ...returned, changes, transactionId: returned.transactionId ?? transactionId };
   } finally {
     expressionMap.wheres = wheres;
   }
@@ -57,23 +46,28 @@ export async function restrictTo<T>(
 export async function captureUpsert(
   runner: QueryRunner,
   builder: WriteBuilder,
-  plan: TablePlan,
+  plan: SourcePlan,
   execute: () => Promise<WriteResult>,
 ): Promise<Returned> {
-  const existing = new Map<string, Row>();
+  const arbiter = arbiterOf(builder, plan);
+  const wide = { ...plan, columns: [...new Set([...plan.columns, ...arbiter])] };
+  const existing = new ExistingRows(plan.primaryKey, arbiter);
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
-  let missed = await probe(runner, builder, plan);
+  let missed = await probe(runner, builder, wide);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-    if (missed.length > 0) await readExisting(runner, plan, missed, existing);
-    const returned = await executeReturning(builder, plan, 'row', execute);
+    for (const key of arbiter.length > 0 ? [plan.primaryKey, arbiter] : [plan.primaryKey])
+      if (missed.length > 0) existing.add(await lockByKey(runner, wide, key, missed));
+    const returned = await executeReturning(builder, wide, 'row', execute);
+    const updated = (after: Row | null, i: number): after is Row => after !== null && returned.inserted[i] === false;
     missed = returned.changes
-      .filter(({ after }, i) => after !== null && returned.inserted[i] === false && !existing.has(keyOf(plan, after)))
-      .map(({ after }) => after as Row);
+      .map(({ after }) => after)
+      .filter(updated)
+      .filter((after) => existing.find(after) === undefined);
     if (missed.length > 0) continue;
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
     const changes: RowChange[] = returned.changes.map(({ after }, i) => ({
-      before: after === null || returned.inserted[i] === true ? null : (existing.get(keyOf(plan, after)) ?? null),
+      before: updated(after, i) ? (existing.find(after) ?? null) : null,
       after,
     }));
     return { ...returned, changes };
@@ -83,7 +77,7 @@ export async function captureUpsert(
   );
 }
 
-async function probe(runner: QueryRunner, builder: WriteBuilder, plan: TablePlan): Promise<Row[]> {
+async function probe(runner: QueryRunner, builder: WriteBuilder, plan: SourcePlan): Promise<Row[]> {
   const { changes, inserted } = await executeReturning(builder, plan, 'row', async () => {
     const [sql, parameters] = builder.getQueryAndParameters();
     const { records } = await runner.query(sql, parameters, true);
@@ -92,21 +86,67 @@ async function probe(runner: QueryRunner, builder: WriteBuilder, plan: TablePlan
   return changes.filter((_, i) => inserted[i] === false).flatMap(({ after }) => (after === null ? [] : [after]));
 }
 
-async function readExisting(
+/**
+ * Columns of the constraint that tells which row an upsert updates; none when it is named otherwise. TypeORM's upsert
+ * may write a new primary key to the rows it updates (`"id" = EXCLUDED."id"`), so the primary key alone finds no old row.
+ */
+function arbiterOf({ expressionMap }: WriteBuilder, { metadata }: SourcePlan): readonly string[] {
+  const conflict = expressionMap.onUpdate?.conflict;
+  if (!Array.isArray(conflict)) return [];
+  return conflict.every((name) => metadata.findColumnWithDatabaseName(name) !== undefined) ? conflict : [];
+}
+
+/** Rows that an upsert may update, by the columns of its conflict and by primary key. */
+class ExistingRows {
+  readonly #byPrimary = new Map<string, Row>();
+  /** `null`: several, which a partial index allows; then the primary key tells. */
+  readonly #byArbiter = new Map<string, Row | null>();
+  readonly #primary: readonly string[];
+  readonly #arbiter: readonly string[];
+
+  constructor(primary: readonly string[], arbiter: readonly string[]) {
+    this.#primary = primary;
+    this.#arbiter = arbiter;
+  }
+
+  add(rows: readonly Row[]): void {
+    for (const row of rows) {
+      const primary = keyOf(this.#primary, row);
+      if (this.#byPrimary.has(primary)) continue;
+      this.#byPrimary.set(primary, row);
+      if (this.#arbiter.length === 0) continue;
+      const key = keyOf(this.#arbiter, row);
+      this.#byArbiter.set(key, this.#byArbiter.has(key) ? null : row);
+    }
+  }
+
+  /** The old version of an updated row. */
+  find(after: Row): Row | undefined {
+    const byArbiter = this.#arbiter.length === 0 ? null : this.#byArbiter.get(keyOf(this.#arbiter, after));
+    return byArbiter ?? this.#byPrimary.get(keyOf(this.#primary, after));
+  }
+}
+
+/** Locks and reads the rows that have the same values in these columns; the driver binds values as it read them. */
+async function lockByKey(
   runner: QueryRunner,
-  plan: TablePlan,
+  plan: SourcePlan,
+  names: readonly string[],
   keys: readonly Row[],
-  existing: Map<string, Row>,
-): Promise<void> {
-  const condition = plan.primaryKey.map((name, i) => `${escapeName(name)}::text = w.k${i}`).join(' AND ');
-  const arrays = plan.primaryKey.map((name) => keys.map((row) => String(row[name])));
-  const wanted = `EXISTS (SELECT FROM unnest(${arrays.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${arrays.map((_, i) => `k${i}`).join(', ')}) WHERE ${condition})`;
-  const { rows } = await lockRows(runner, plan, `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${wanted}`, arrays);
-  for (const row of rows) existing.set(keyOf(plan, row), row);
+): Promise<readonly Row[]> {
+  const { driver } = runner.manager.dataSource;
+  const types = names.map((name) => {
+    const column = plan.metadata.findColumnWithDatabaseName(name);
+    return column === undefined ? 'text' : sqlTypeOf(column, driver);
+  });
+  const arrays = names.map((name) => keys.map((row) => row[name]));
+  const wanted = `(${names.map(escapeName).join(', ')}) IN (SELECT * FROM unnest(${types.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}))`;
+  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${wanted}`;
+  return (await lockRows(runner, plan, source, arrays)).rows;
 }
 
 /** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters. */
-function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[]] {
+function matching(builder: WriteBuilder, plan: SourcePlan): [string, unknown[]] {
   const source = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
   const sql = builder.replacePropertyNamesForTheWholeQuery(source);
   const driver = dataSourceOf(builder)?.driver;
@@ -115,7 +155,7 @@ function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[]] {
 }
 
 /** A condition that names the locked rows by their primary key. */
-function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row[]): string {
+function keyCondition(builder: WriteBuilder, plan: SourcePlan, rows: readonly Row[]): string {
   const driver = dataSourceOf(builder)?.driver;
   const columns = plan.metadata.primaryColumns;
   columns.forEach(({ databaseName }, i) =>
@@ -132,18 +172,17 @@ function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row
   return `(${columns.map(({ databaseName }) => escapeName(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
 }
 
-/** The primary key of a row, as a string to compare by. */
-export function keyOf(plan: TablePlan, row: Row): string {
-  return JSON.stringify(plan.primaryKey.map((name) => String(row[name])));
+function keyOf(names: readonly string[], row: Row): string {
+  return JSON.stringify(names.map((name) => String(row[name])));
 }
 
 /** The old version of an updated row. An update of the primary key itself can only be paired when it changed one row. */
 function previous(
   before: ReadonlyMap<string, Row>,
-  plan: TablePlan,
+  plan: SourcePlan,
   after: Row | null,
   rows: readonly Row[],
 ): Row | null {
   if (after === null) return null;
-  return before.get(keyOf(plan, after)) ?? (rows.length === 1 ? (rows[0] ?? null) : null);
+  return before.get(keyOf(plan.primaryKey, after)) ?? (rows.length === 1 ? (rows[0] ?? null) : null);
 }

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { Alarm, DeltaBuffer } from '../buffer/buffer';
 
 interface LostTargetsOptions {
@@ -11,6 +13,9 @@ interface LostTargetsOptions {
 /** Milliseconds between attempts to reach the buffer again. */
 const RETRY = 500;
 
+/** How long the last attempt may take, ms: a frozen Redis would hold up the end of the process. */
+const LAST_ATTEMPT = 5_000;
+
 /** Targets per request. */
 const CHUNK = 1_000;
 
@@ -20,7 +25,8 @@ const CHUNK = 1_000;
  */
 export class LostTargets {
   readonly #options: LostTargetsOptions;
-  readonly #targets = new Map<number, Set<string>>();
+  /** Shard → target → how often its delta was lost. */
+  readonly #targets = new Map<number, Map<string, number>>();
   #size = 0;
   #overflowed = false;
   #timer: NodeJS.Timeout | null = null;
@@ -36,16 +42,16 @@ export class LostTargets {
   }
 
   add(shard: number, targets: readonly string[]): void {
-    const kept = this.#targets.get(shard) ?? new Set();
+    const kept = this.#targets.get(shard) ?? new Map<string, number>();
     this.#targets.set(shard, kept);
     for (const target of targets) {
-      if (kept.has(target)) continue;
-      if (this.#size >= this.#options.memoryQueue) {
+      const times = kept.get(target) ?? 0;
+      if (times === 0 && this.#size >= this.#options.memoryQueue) {
         this.#reportOverflow();
         return;
       }
-      kept.add(target);
-      this.#size += 1;
+      kept.set(target, times + 1);
+      if (times === 0) this.#size += 1;
     }
     void this.#start();
   }
@@ -60,15 +66,17 @@ export class LostTargets {
 
   /** One last attempt; returns the targets that are lost. */
   async close(): Promise<readonly string[]> {
-    if (this.#size > 0) await this.#start();
+    if (this.#size > 0) await Promise.race([this.#start(), delay(LAST_ATTEMPT, undefined, { ref: false })]);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    return [...this.#targets.values()].flatMap((targets) => [...targets]);
+    return [...this.#targets.values()].flatMap((targets) => [...targets.keys()]);
   }
 
   #start(): Promise<void> {
     this.#drain ??= this.#request().finally(() => {
       this.#drain = null;
+      // Added when the last look was over.
+      if (this.#size > 0 && this.#timer === null) void this.#start();
     });
     return this.#drain;
   }
@@ -89,13 +97,18 @@ export class LostTargets {
     }
   }
 
-  async #requestChunk(shard: number, targets: Set<string>): Promise<void> {
+  async #requestChunk(shard: number, targets: Map<string, number>): Promise<void> {
     const chunk = [...targets].slice(0, CHUNK);
     const buffer = await this.#options.buffer();
     // No barrier: the transactions that changed these targets are over.
-    const alarms = await buffer.request(shard, chunk, { barrier: 0n, delay: 0 });
-    for (const target of chunk) targets.delete(target);
-    this.#size -= chunk.length;
+    const names = chunk.map(([target]) => target);
+    const alarms = await buffer.request(shard, names, { barrier: 0n, delay: 0 });
+    for (const [target, times] of chunk) {
+      // Lost again while the request was under way: it may have been recalculated too early for that.
+      if (targets.get(target) !== times) continue;
+      targets.delete(target);
+      this.#size -= 1;
+    }
     await this.#options.schedule(alarms);
   }
 

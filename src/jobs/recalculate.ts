@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Finalized, Recount, WatchOutcome } from '../buffer/buffer';
 import { formatDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
+import { CounterCacheError } from '../errors';
 import type { Drift } from '../events';
 import { withConnection } from '../sql/query';
 import { type Counted, type Counts, recount } from '../sql/recount';
@@ -25,11 +26,14 @@ const SETTLE_TIMEOUTS = 2;
 /** Milliseconds after which a refused recalculation is tried again. */
 const REFUSED_DELAY = 500;
 
+/** Milliseconds after which a recount that failed by itself (a `method` that throws, say) is tried again. */
+const FAILED_DELAY = 60_000;
+
 /** How the recalculation of one target ended. */
 export interface Recalculated {
   readonly target: string;
-  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. */
-  readonly outcome: 'done' | 'absent' | 'refused' | 'lost';
+  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. `failed`: it cannot be recounted. */
+  readonly outcome: 'done' | 'absent' | 'refused' | 'lost' | 'failed';
   readonly drifts: readonly Drift[];
 }
 
@@ -40,6 +44,8 @@ export interface RecalculateOptions {
   readonly consume: boolean;
   /** Compare only, change nothing. */
   readonly dry: boolean;
+  /** Leave targets alone that have to be healed meanwhile: those need every column recounted. */
+  readonly plain?: boolean;
 }
 
 /**
@@ -76,7 +82,11 @@ async function recalculateKind(
   const { buffer, dataSource, schedule } = context;
   const token = randomUUID();
   const horizon = await withConnection(dataSource, readHorizon);
-  const outcomes = await buffer.watch(shard, token, targets, { ttl: WATCH_TTL, horizon });
+  const outcomes = await buffer.watch(shard, token, targets, {
+    ttl: WATCH_TTL,
+    horizon,
+    plain: options.plain ?? false,
+  });
   const watched = targets.filter((_, i) => outcomes[i] === 'watching');
   const refused = targets.filter((_, i) => outcomes[i] !== 'watching').map(refusal);
   if (watched.length === 0) return refused;
@@ -155,27 +165,78 @@ function resultOf(
 /** Recalculates what is due in a shard; what is refused now is put off. */
 export async function recalculateDue(context: JobContext, shard: number): Promise<number> {
   let checked = 0;
+  const postponed = new Set<string>();
   for (;;) {
-    const due = await context.buffer.dueRecalculations(shard, TARGETS);
+    const listed = await context.buffer.dueRecalculations(shard, TARGETS);
+    // One round: what was put off here and is due again waits for its alarm, however many there are.
+    const due = listed.filter(({ target }) => !postponed.has(target));
     if (due.length === 0) return checked;
     // Behind a barrier everything may be wrong; otherwise only what is scheduled is counted.
     const heal = due.filter((one) => one.heal).map(({ target }) => target);
     const plain = due.filter((one) => !one.heal).map(({ target }) => target);
     const results = [
-      ...(await recalculateTargets(context, shard, heal, {
+      ...(await recalculateIsolating(context, shard, heal, {
         columns: (kind) => [...kind.columns.values()],
         consume: true,
         dry: false,
       })),
-      ...(await recalculateTargets(context, shard, plain, { columns: scheduledColumns, consume: true, dry: false })),
+      ...(await recalculateIsolating(context, shard, plain, {
+        columns: scheduledColumns,
+        consume: true,
+        dry: false,
+        plain: true,
+      })),
     ];
     checked += announceResults(context, shard, results);
-    const done = new Set(
-      results.filter(({ outcome }) => outcome === 'done' || outcome === 'absent').map(({ target }) => target),
-    );
+    const done = targetsOf(results, ['done', 'absent']);
+    const failed = targetsOf(results, ['failed']);
     const left = due.map(({ target }) => target).filter((target) => !done.has(target));
-    if (left.length > 0) await context.schedule(await context.buffer.postpone(shard, left, REFUSED_DELAY));
+    for (const target of left) postponed.add(target);
+    const refused = left.filter((target) => !failed.has(target));
+    if (refused.length > 0) await context.schedule(await context.buffer.postpone(shard, refused, REFUSED_DELAY));
+    if (failed.size > 0) await context.schedule(await context.buffer.postpone(shard, [...failed], FAILED_DELAY));
   }
+}
+
+function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalculated['outcome'][]): Set<string> {
+  return new Set(results.filter(({ outcome }) => outcomes.includes(outcome)).map(({ target }) => target));
+}
+
+/** Halves the targets until those whose recount fails stand alone: one must not keep a worker from the others (I4). */
+async function recalculateIsolating(
+  context: JobContext,
+  shard: number,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
+  try {
+    return await recalculateTargets(context, shard, targets, options);
+  } catch (error) {
+    // Without SQL or the buffer nothing could be told apart: this throws then, and the job is retried.
+    await Promise.all([withConnection(context.dataSource, readHorizon), context.buffer.epoch(shard)]);
+    const [only] = targets;
+    if (targets.length === 1 && only !== undefined) return [cannotRecount(context, only, error)];
+    const middle = Math.ceil(targets.length / 2);
+    return [
+      ...(await recalculateIsolating(context, shard, targets.slice(0, middle), options)),
+      ...(await recalculateIsolating(context, shard, targets.slice(middle), options)),
+    ];
+  }
+}
+
+function cannotRecount({ events, definitions }: JobContext, target: string, cause: unknown): Recalculated {
+  const { entity, id } = describeTarget(definitions, target);
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  events.emit(
+    'error',
+    new CounterCacheError(
+      'RECOUNT_FAILED',
+      `${entity} ${id} cannot be recounted: ${reason}`,
+      { entity, id },
+      { cause },
+    ),
+  );
+  return { target, outcome: 'failed', drifts: [] };
 }
 
 /** Emits what a recalculation found; returns how many targets were recounted. */

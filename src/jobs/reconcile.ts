@@ -1,4 +1,6 @@
 import type { Batch, ClaimScope } from '../buffer/buffer';
+import { kindIdOf } from '../counter/target';
+import { CounterCacheError } from '../errors';
 import { applyBatch, type Applied } from '../sql/apply';
 import { describeTarget, type JobContext } from './context';
 
@@ -76,6 +78,7 @@ function emitApplied({ events, definitions }: JobContext, batch: Batch, applied:
   for (const row of applied.unapplied) {
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
   }
+  for (const kind of new Set(applied.unknown.map(kindIdOf))) events.reportOnce(`unknown ${kind}`, unknownKind(kind));
   if (!events.has('reconciled')) return;
   const changes = applied.changes.map(({ target, column, before, after }) => ({
     ...describeTarget(definitions, target),
@@ -84,4 +87,10 @@ function emitApplied({ events, definitions }: JobContext, batch: Batch, applied:
     after,
   }));
   events.emit('reconciled', { shard: batch.shard, changes, updates: applied.updates });
+}
+
+function unknownKind(kind: string): CounterCacheError {
+  const advice = 'They are kept for a worker that knows them: run one of the same release as the writers.';
+  const message = `targets of ${kind} have counter columns that this worker does not know. ${advice}`;
+  return new CounterCacheError('STATE_MISMATCH', message, { kind });
 }

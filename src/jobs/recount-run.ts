@@ -155,7 +155,7 @@ async function* steps(
   for (const [i, kind] of kinds.slice(Math.max(first, 0)).entries()) {
     let after = i === 0 && first >= 0 ? (start?.after ?? null) : null;
     if (filter.ids !== undefined) {
-      const targets = filter.ids.map((id) => idOf(kind, id));
+      const targets = [...new Set(filter.ids.map((id) => idOf(kind, id)))];
       yield { targets, cursor: { kind: kind.id, after: [] } };
       continue;
     }

@@ -16,17 +16,24 @@ const LIMIT = 100;
  */
 export async function sweep(context: JobContext, stopped: () => boolean): Promise<void> {
   await rebuild(context, await sweepEpochs(context));
+  const failures: unknown[] = [];
   for (let shard = 0; shard < context.buffer.shards && !stopped(); shard++) {
-    await sweepBatches(context, shard);
-    await sweepIntents(context, shard);
-    await reconcile(context, shard, { select: 'due' });
-    await recalculateDue(context, shard);
+    // What fails in one place must not keep the sweep from all others.
+    for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));
   }
+  if (failures.length > 0) throw failures[0];
   if (stopped()) return;
   await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>
     purgeLedger(runner, context.tables, context.options.ledgerRetention),
   );
 }
+
+const STEPS: readonly ((context: JobContext, shard: number) => Promise<unknown>)[] = [
+  sweepBatches,
+  sweepIntents,
+  (context, shard) => reconcile(context, shard, { select: 'due' }),
+  recalculateDue,
+];
 
 /** Brings the epochs of all shards together; returns the shards that lost their data. */
 export async function sweepEpochs(context: Pick<JobContext, 'buffer' | 'dataSource' | 'tables'>): Promise<number[]> {

@@ -17,10 +17,17 @@ export interface Applied {
   /** UPDATE statements sent to target tables. */
   readonly updates: number;
   readonly fence: 'epoch' | 'floor' | null;
+  /** Targets of a table or column that this process does not know (a rolling deploy); given back. */
+  readonly unknown: readonly string[];
 }
 
-/** Milliseconds after which a row that was locked, or a counter that was unknown here, is tried again. */
-const BACKOFF = 2_000;
+const NOTHING = { unapplied: [], unknown: [], changes: [], updates: 0, fence: null } as const;
+
+/** Milliseconds after which a row that was locked is tried again. */
+const LOCKED_BACKOFF = 500;
+
+/** Milliseconds after which a target that this process does not know is offered to others again. */
+const UNKNOWN_BACKOFF = 2_000;
 
 /** Applies a batch exactly once (I3): the ledger entry and the columns change in one transaction. */
 export async function applyBatch(
@@ -50,22 +57,20 @@ function attempt(
 ): Promise<Applied> {
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const entry = await enterBatch(runner, tables, batch);
-    if (entry.status === 'applied')
-      return { status: 'already', unapplied: entry.unapplied, changes: [], updates: 0, fence: null };
-    if (entry.status === 'fenced')
-      return { status: 'fenced', unapplied: [], changes: [], updates: 0, fence: entry.reason };
+    if (entry.status === 'applied') return { ...NOTHING, status: 'already', unapplied: entry.unapplied };
+    if (entry.status === 'fenced') return { ...NOTHING, status: 'fenced', fence: entry.reason };
     const { known, unknown } = partition(definitions, batch);
-    const unapplied: Unapplied[] = unknown.map((target) => ({ target, backoff: BACKOFF }));
+    const unapplied: Unapplied[] = unknown.map((target) => ({ target, backoff: UNKNOWN_BACKOFF }));
     const changes: Change[] = [];
     let updates = 0;
     for (const [kind, entries] of known) {
       const outcome = await applyKind(runner, kind, entries);
-      unapplied.push(...outcome.failed, ...outcome.locked.map((target) => ({ target, backoff: BACKOFF })));
+      unapplied.push(...outcome.failed, ...outcome.locked.map((target) => ({ target, backoff: LOCKED_BACKOFF })));
       changes.push(...outcome.changes);
       updates += outcome.updates;
     }
     if (unapplied.length > 0) await noteUnapplied(runner, tables, batch.id, unapplied);
-    return { status: 'applied', unapplied, changes, updates, fence: null };
+    return { ...NOTHING, status: 'applied', unapplied, unknown, changes, updates };
   });
 }
 
@@ -79,9 +84,15 @@ function partition(
   for (const entry of batch.entries) {
     const kind = definitions.kinds.get(kindIdOf(entry.target));
     if (kind === undefined || !knows(kind, entry)) unknown.push(entry.target);
-    else known.set(kind, [...(known.get(kind) ?? []), entry]);
+    else groupOf(known, kind).push(entry);
   }
   return { known, unknown };
+}
+
+function groupOf(groups: Map<TargetKind, BatchEntry[]>, kind: TargetKind): BatchEntry[] {
+  const group = groups.get(kind) ?? [];
+  groups.set(kind, group);
+  return group;
 }
 
 function knows(kind: TargetKind, entry: BatchEntry): boolean {
@@ -129,8 +140,11 @@ async function applyIsolating(runner: QueryRunner, kind: TargetKind, entries: re
   }
 }
 
-/** SQLSTATE classes by which the database refuses a value: data exceptions and integrity violations. */
+/**
+ * SQLSTATE classes by which the database refuses a row: data exceptions, integrity violations, a view's check option,
+ * and what a trigger raises.
+ */
 function isRefusal(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' && (code.startsWith('22') || code.startsWith('23'));
+  return typeof code === 'string' && /^(?:22|23|44|P0)/.test(code);
 }

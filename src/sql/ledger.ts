@@ -21,15 +21,19 @@ export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch:
     [batch.shard],
   );
   if (Number(fence?.['epoch']) !== batch.epoch) return { status: 'fenced', reason: 'epoch' };
+  // Below the floor the ledger has forgotten: the batch may have been applied already. Nothing is entered, so that
+  // whoever takes the batch over finds the same. No other can be applying it: that would hold the floor where it was.
+  if (batch.claimedAt < Number(fence?.['floor'])) {
+    const [kept] = await rowsOf(runner, `SELECT "unapplied" FROM ${tables.ledger} WHERE "batch" = $1`, [batch.id]);
+    if (kept === undefined) return { status: 'fenced', reason: 'floor' };
+    return { status: 'applied', unapplied: (kept['unapplied'] ?? []) as readonly Unapplied[] };
+  }
   const entered = await rowsOf(
     runner,
     `INSERT INTO ${tables.ledger} ("batch", "shard") VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING "batch"`,
     [batch.id, batch.shard],
   );
-  if (entered.length > 0) {
-    // Below the floor the ledger has forgotten: the batch may have been applied already.
-    return batch.claimedAt < Number(fence?.['floor']) ? { status: 'fenced', reason: 'floor' } : { status: 'new' };
-  }
+  if (entered.length > 0) return { status: 'new' };
   const [known] = await rowsOf(runner, `SELECT "unapplied" FROM ${tables.ledger} WHERE "batch" = $1`, [batch.id]);
   return { status: 'applied', unapplied: (known?.['unapplied'] ?? []) as readonly Unapplied[] };
 }

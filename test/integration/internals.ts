@@ -50,7 +50,7 @@ export async function openInternals(
     definitions: resolveDefinitions(dataSource),
     buffer: new RedisBuffer({ ...connections, prefix, installation, shards, window }),
     options,
-    events: new Events((error) => Promise.reject(error as Error)),
+    events: new Events((error) => process.emitWarning(String(error))),
     schedule: async () => undefined,
   };
   return {

@@ -1,4 +1,12 @@
-import { Column, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation, UpdateDateColumn, VersionColumn } from 'typeorm';
+import {
+  Column,
+  Entity,
+  ManyToOne,
+  PrimaryGeneratedColumn,
+  type Relation,
+  UpdateDateColumn,
+  VersionColumn,
+} from 'typeorm';
 import { CounterCache } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
@@ -55,7 +63,7 @@ beforeAll(async () => {
   fixture = await setup({ entities: [Shop, Order, Visit, Note] });
 });
 beforeEach(async () => {
-  shop = await fixture.dataSource.manager.save(Shop, {});
+  shop = await fixture.dataSource.manager.save(fixture.dataSource.manager.create(Shop));
 });
 afterEach(async () => {
   await expectAgreement(fixture, TRUTH);
@@ -104,9 +112,9 @@ test('a property is written alone', async () => {
 
 test('a zero of two transactions is touched, a zero of one is not', async () => {
   const { manager } = fixture.dataSource;
-  await fixture.dataSource.transaction(async (inside) => inside.remove(await inside.save(Visit, { shop })));
+  await fixture.dataSource.transaction(async (inside) => inside.remove(Visit, await inside.save(Visit, { shop })));
   expect(await flushed()).toMatchObject({ visited: null });
-  await manager.remove(await manager.save(Visit, { shop }));
+  await manager.remove(Visit, await manager.save(Visit, { shop }));
   const after = await flushed();
   expect(after.visited).not.toBeNull();
   expect(await manager.findOneByOrFail(Shop, { id: shop.id })).toMatchObject({ visitsCount: 0 });
@@ -123,7 +131,7 @@ test('a later time that stands is kept', async () => {
 
 test('a move touches both, a rolled-back write neither', async () => {
   const { manager } = fixture.dataSource;
-  const from = await manager.save(Shop, {});
+  const from = await manager.save(manager.create(Shop));
   const visit = await manager.save(Visit, { shop: from });
   await fixture.counters.flush();
   await manager.update(Shop, { id: from.id }, { visitedAt: null });

@@ -157,15 +157,24 @@ describe('I7: an update by criteria', () => {
     await staleShelf('F');
     await manager().update(Shelf, { code: 'F' }, { label: 'updated', booksCount: 70 });
     expect(await readShelf('F')).toEqual({ code: 'F', label: 'updated', booksCount: 2 });
-    await manager().createQueryBuilder().update(Shelf).set({ label: 'set', booksCount: 71 }).where({ code: 'F' }).execute();
+    await manager()
+      .createQueryBuilder()
+      .update(Shelf)
+      .set({ label: 'set', booksCount: 71 })
+      .where({ code: 'F' })
+      .execute();
     expect(await readShelf('F')).toEqual({ code: 'F', label: 'set', booksCount: 2 });
   });
 
   test('that sets nothing but the counter does not write it', async () => {
     await staleShelf('G');
     // TypeORM's own answer to an update of no column.
-    await expect(manager().update(Shelf, { code: 'G' }, { booksCount: 70 })).rejects.toThrow('update values are not defined');
-    await expect(manager().increment(Shelf, { code: 'G' }, 'booksCount', 1)).rejects.toThrow('update values are not defined');
+    await expect(manager().update(Shelf, { code: 'G' }, { booksCount: 70 })).rejects.toThrow(
+      'update values are not defined',
+    );
+    await expect(manager().increment(Shelf, { code: 'G' }, 'booksCount', 1)).rejects.toThrow(
+      'update values are not defined',
+    );
     expect(await readShelf('G')).toEqual({ code: 'G', label: 'old', booksCount: 2 });
   });
 });

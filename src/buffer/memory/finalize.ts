@@ -28,12 +28,18 @@ export function finalize(
   step: Step,
 ): Finalized[] {
   const outcomes = recounts.map((recount) => {
-    const standing = shard.tokenOn(recount.target, step.now) === token;
-    const known = standing ? settle(shard, recount, snapshot, options, step) : null;
-    return { target: recount.target, standing: known !== null, known: known ?? new Map<string, bigint>() };
+    const standing = shard.tokenOn(recount.target, step.now) === token && !hasAppeared(shard, recount, snapshot);
+    if (!standing && shard.tokenOn(recount.target, step.now) === token) shard.endWatch(recount.target);
+    const known = standing ? settle(shard, recount, snapshot, options, step) : new Map<string, bigint>();
+    return { target: recount.target, standing, known };
   });
   if (!options.dry) shard.version++;
   return outcomes;
+}
+
+/** Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again. */
+function hasAppeared(shard: MemoryShard, { target, missing }: Recount, snapshot: Snapshot): boolean {
+  return missing === null && (shard.logs.get(target) ?? []).some(({ intent }) => !isVisible(intent, snapshot));
 }
 
 function settle(
@@ -42,7 +48,7 @@ function settle(
   snapshot: Snapshot,
   { consume, dry }: FinalizeOptions,
   step: Step,
-): Map<string, bigint> | null {
+): Map<string, bigint> {
   const { target, missing } = recount;
   const unseen = (shard.logs.get(target) ?? []).filter(({ intent }) => !isVisible(intent, snapshot));
   const before = shard.pending.get(target)?.amounts;
@@ -52,8 +58,6 @@ function settle(
     known.set(column, (before?.get(column) ?? 0n) - sumOf(unseen, column) + absorbed);
   }
   shard.endWatch(target);
-  // Absent to the snapshot, and changed by a transaction that it has not seen: the row may be appearing just now.
-  if (missing === null && unseen.length > 0) return null;
   if (dry) return known;
   if (missing === null) forget(shard, target);
   if (consume) fulfil(shard, recount, unseen.length > 0, step);

@@ -8,6 +8,8 @@ export interface WatchOptions {
   readonly ttl: number;
   /** The oldest transaction still open. */
   readonly horizon: bigint;
+  /** Refuses targets whose barrier has passed as well. */
+  readonly plain?: boolean;
 }
 
 /** Puts a token on a target, or says why not. */
@@ -22,7 +24,7 @@ export function watch(
   const barrier = shard.barriers.get(target);
   if (shard.claimed.has(target)) return 'claimed';
   if (standing !== null && standing !== token) return 'watched';
-  if (barrier !== undefined && barrier >= options.horizon) return 'barred';
+  if (barrier !== undefined && (options.plain === true || barrier >= options.horizon)) return 'barred';
   shard.beginWatch(target, { token, expires: now + options.ttl });
   return 'watching';
 }

@@ -8,7 +8,7 @@ import { defineScripts } from './scripts';
 export type RedisSource = Redis | RedisOptions | string;
 
 /** Milliseconds a worker's call may take: it moves thousands of targets. */
-const WORKER_TIMEOUT = 30_000;
+const WORKER_TIMEOUT = 10_000;
 
 /** The connection options behind what the user gave. */
 export function redisOptionsOf(source: RedisSource): RedisOptions {
@@ -101,12 +101,24 @@ export async function evictionPolicy(redis: Redis): Promise<string | null> {
   }
 }
 
+/** How long a farewell to a Redis that may be frozen takes, ms. */
+const QUIT_TIMEOUT = 1_000;
+
 /** Ends both connections: politely while they work, at once otherwise. */
 export async function closeConnections({ writer, worker }: RedisConnections): Promise<void> {
   await Promise.all(
     [writer, worker].map(async (redis) => {
       if (redis.status !== 'ready') redis.disconnect();
-      else await redis.quit().catch(() => redis.disconnect());
+      else await quit(redis);
     }),
   );
+}
+
+async function quit(redis: Redis): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer to QUIT')), QUIT_TIMEOUT);
+  });
+  await Promise.race([redis.quit(), expired]).catch(() => redis.disconnect());
+  clearTimeout(timer);
 }

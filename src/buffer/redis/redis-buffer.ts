@@ -163,7 +163,7 @@ export class RedisBuffer implements DeltaBuffer {
     shard: number,
     token: string,
     targets: readonly string[],
-    options: { readonly ttl: number; readonly horizon: bigint },
+    options: { readonly ttl: number; readonly horizon: bigint; readonly plain?: boolean },
   ): Promise<readonly WatchOutcome[]> {
     return (await this.#work(
       shard,
@@ -171,6 +171,7 @@ export class RedisBuffer implements DeltaBuffer {
       token,
       options.ttl,
       options.horizon.toString(),
+      options.plain === true ? 1 : 0,
       ...targets,
     )) as readonly WatchOutcome[];
   }

@@ -38,7 +38,7 @@ export function createWorkspace(name: string, owner?: SystemUser): Workspace {
     folder,
     guard: (pid) => void watchdog.stdin?.write(`${pid ?? ''}\n`),
     async remove() {
-      if (watchdog.exitCode !== null) return;
+      if (watchdog.exitCode !== null || watchdog.signalCode !== null) return;
       watchdog.ref();
       const gone = once(watchdog, 'exit');
       watchdog.stdin?.end();

@@ -216,12 +216,23 @@ describe('a polymorphic row', () => {
     return single([...entities, Rating, Shop]);
   }
 
-  it('finds its target by type, with the key normalised', async () => {
+  it('finds its target by type', async () => {
     const counter = await rating();
+    const uuid = 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11';
     expect(contributionOf(counter, { type: 'user', key: '5' })?.target).toBe('user:id:5');
-    expect(contributionOf(counter, { type: 'shop', key: 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11' })?.target).toBe(
-      'shop:key:a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
-    );
+    expect(contributionOf(counter, { type: 'shop', key: uuid })?.target).toBe(`shop:key:${uuid}`);
+  });
+
+  it.each([
+    ['user', null],
+    ['user', ''],
+    ['user', '05'],
+    ['user', 'five'],
+    ['user', '2147483648'],
+    ['shop', '5'],
+    ['shop', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'],
+  ])('of type %s has no target when its id is %p, which equals no key', async (type, key) => {
+    expect(contributionOf(await rating(), { type, key })).toBeNull();
   });
 
   it('of an unknown type counts nowhere, and is reported unless ignored', async () => {

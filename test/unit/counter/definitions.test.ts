@@ -1,20 +1,8 @@
-import {
-  ChildEntity,
-  Column,
-  Entity,
-  EntitySchema,
-  ManyToOne,
-  OneToMany,
-  PrimaryColumn,
-  type Relation,
-  TableInheritance,
-} from 'typeorm';
+import { Column, Entity, EntitySchema, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 
 import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
 import type { Counter, Definitions } from '../../../src/counter/definition';
-import { protectCounterColumns } from '../../../src/counter/protect';
-import { resolveDefinitions } from '../../../src/counter/registry';
-import { blog, definitionsOf, metadataOnly, problemsOf } from './blog';
+import { blog, definitionsOf, problemsOf } from './blog';
 
 const counted = { relation: 'author', column: 'postsCount' };
 
@@ -207,7 +195,7 @@ describe('declarations', () => {
     class Rating {
       @PrimaryColumn() id!: number;
       @Column() type!: string;
-      @Column({ type: 'bigint' }) rateableId!: string;
+      @Column({ type: 'text' }) rateableId!: string;
     }
     @Entity()
     class Shop {

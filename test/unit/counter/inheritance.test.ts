@@ -1,20 +1,9 @@
-import {
-  ChildEntity,
-  Column,
-  Entity,
-  EntitySchema,
-  ManyToOne,
-  OneToMany,
-  PrimaryColumn,
-  type Relation,
-  TableInheritance,
-} from 'typeorm';
+import { ChildEntity, Column, Entity, ManyToOne, OneToMany, PrimaryColumn, TableInheritance } from 'typeorm';
 
-import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
-import type { Counter, Definitions } from '../../../src/counter/definition';
+import { defineCounterCache } from '../../../src/counter/decorator';
 import { protectCounterColumns } from '../../../src/counter/protect';
 import { resolveDefinitions } from '../../../src/counter/registry';
-import { blog, definitionsOf, metadataOnly, problemsOf } from './blog';
+import { definitionsOf, metadataOnly } from './blog';
 
 function hierarchy() {
   @Entity()

@@ -29,7 +29,8 @@ describe('a class that is no entity is refused', () => {
     class Other extends Elsewhere {
       @Column({ primary: true }) key!: number;
     }
-    for (const declared of [Plain, Base, Meta, Elsewhere, Other]) defineCounterCache(declared, counted as never);
+    for (const declared of [Plain, Base, Meta, Elsewhere, Other])
+      defineCounterCache(declared as typeof Plain, counted as never);
     expect(await problemsOf([Concrete])).toEqual([
       'Plain: expected @CounterCache on an entity, got: a class without @Entity. Add @Entity, or remove the counter',
       'Base: expected @CounterCache on an entity, got: a class that entities extend. Counters are not inherited: decorate Concrete',

@@ -66,6 +66,25 @@ describe('a polymorphic declaration is refused', () => {
     ],
   ];
 
+  it('whose id cannot hold the keys', async () => {
+    @Entity()
+    class Shop {
+      @Column({ type: 'uuid', primary: true }) key!: string;
+      @Column({ default: 0 }) count!: number;
+    }
+    @Entity()
+    class Rating {
+      @Column({ primary: true }) id!: number;
+      @Column() kind!: string;
+      @Column() ownerId!: number;
+    }
+    const polymorphic = { id: 'ownerId', type: 'kind', targets: () => ({ Shop }) } as const;
+    defineCounterCache(Rating, { polymorphic, column: 'count' });
+    expect(await problemsOf([Shop, Rating])).toEqual([
+      "Rating.ownerId → Shop.count: expected 'polymorphic.id' to hold keys of Shop (uuid), got: 'ownerId', which is integer. Use text when the targets' keys differ in type",
+    ]);
+  });
+
   it.each(cases)('%s', async (_name, polymorphic, problem) => {
     @Entity()
     class Comment {

@@ -91,8 +91,8 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     local unseen, any_unseen = unseen_of(redis.call('HGET', K.logs, target) or '')
     redis.call('HDEL', K.watches, target)
     redis.call('HDEL', K.logs, target)
-    -- Absent to the snapshot, and changed by a transaction that it has not seen: the row may be appearing just now.
-    local appearing = present == 0 and any_unseen
+    -- Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again.
+    local standing = (present == 1 or not any_unseen) and 1 or 0
     local known, fits = {}, true
     for i = 1, #missing, 2 do
       local column = missing[i]
@@ -100,7 +100,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
       table.insert(known, { before, unseen[column] or {}, absorb(target, column) })
       if not dry then fits = set_pending(target, column, missing[i + 1], unseen[column] or {}) and fits end
     end
-    if not dry and not appearing then
+    if not dry and standing == 1 then
       by_kind = field_cache(K)
       if present == 0 then drop(target) else settle(target) end
       if consume then
@@ -115,7 +115,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
       -- After the request was consumed, so that it stands; and later, since the next recount finds the same.
       if not fits then request_recalculation(K, target, window_end(now + 60 * window, window), '0', alarms) end
     end
-    table.insert(outcomes, { appearing and 0 or 1, known })
+    table.insert(outcomes, { standing, known })
   end
 end
 

@@ -1,17 +1,17 @@
 -- Puts a token on targets. Refused while a target stands in an unacknowledged batch, is watched by somebody else, or
--- has a barrier that has not passed.
--- KEYS: claimed, watches, barriers, logs   ARGV: token, ttl (ms), oldest open transaction, target, ...
+-- has a barrier that has not passed (plain: has a barrier).
+-- KEYS: claimed, watches, barriers, logs   ARGV: token, ttl (ms), oldest open transaction, plain 0|1, target, ...
 -- Returns: {'watching' | 'claimed' | 'watched' | 'barred', ...}
 local K = { claimed = KEYS[1], watches = KEYS[2], barriers = KEYS[3], logs = KEYS[4] }
 local now, horizon, outcomes = clock(), tonumber(ARGV[3]), {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local target = ARGV[i]
   local token, barrier = standing_token(K, target, now), redis.call('HGET', K.barriers, target)
   if redis.call('HEXISTS', K.claimed, target) == 1 then
     table.insert(outcomes, 'claimed')
   elseif token and token ~= ARGV[1] then
     table.insert(outcomes, 'watched')
-  elseif barrier and tonumber(barrier) >= horizon then
+  elseif barrier and (ARGV[4] == '1' or tonumber(barrier) >= horizon) then
     table.insert(outcomes, 'barred')
   else
     redis.call('HSET', K.watches, target, ARGV[1] .. ' ' .. text(now + tonumber(ARGV[2])))
