@@ -9,6 +9,7 @@ module.exports = {
   // One PostgreSQL and one Redis for the run; every test file creates its own database.
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  setupFilesAfterEnv: ['<rootDir>/test/support/leaks.ts'],
   maxWorkers: 2,
   testTimeout: 60_000,
   watchman: false,

@@ -25,6 +25,9 @@ import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
 
+/** How long `close()` waits for transactions that have captured something, ms. */
+const DRAIN_LIMIT = 5_000;
+
 /**
  * The counter caches of one DataSource.
  *
@@ -42,6 +45,7 @@ export class Counters {
   readonly #workers = new Set<CounterWorker>();
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
+  #transactions: Transactions | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
   #release: (() => void)[] = [];
   #detach: () => void = () => undefined;
@@ -181,6 +185,7 @@ export class Counters {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
+    await this.#transactions?.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
     if (lost.length > 0) {
       this.#events.emit(
@@ -211,6 +216,7 @@ export class Counters {
       onError: (error) => this.#events.emit('error', error),
     });
     this.#definitions = definitions;
+    this.#transactions = transactions;
     this.#opening = null;
     this.#release = [
       protectCounterColumns(definitions),

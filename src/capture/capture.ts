@@ -1,15 +1,16 @@
-import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
+import type { DataSource, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
 
 import { contributionOf, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Definitions, Row, TargetKind } from '../counter/definition';
 import { keyText, targetId } from '../counter/target';
-import { captureUpdate, captureUpsert } from './lock-and-read';
-import type { OpenTransaction } from './open-transaction';
-import { captureCascade, type Cascaded } from './cascade';
+import { cascadingDelete } from './cascade';
 import { type CascadeNode, planCascades } from './cascade-plan';
+import { exclusively } from './exclusive';
+import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
+import type { OpenTransaction } from './open-transaction';
 import { isRelevant, keyedKinds, planTables, protectOverwrite, type TablePlan } from './plan';
-import { executeReturning, type Returned, type RowChange } from './returning';
-import { RunnerLock } from './runner-lock';
+import { Returning, type RowChange, type Versions } from './returning';
+import { sendOnce, type Statement, type Strategy } from './statement';
 import type { Transactions } from './transactions';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
@@ -22,8 +23,14 @@ export interface CaptureOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** What is done with a write once it is known in which transaction it runs. */
-type Work = (runner: QueryRunner, transaction: OpenTransaction) => Promise<WriteResult>;
+/** How one write is captured. */
+interface Way {
+  readonly plan: TablePlan;
+  readonly versions: Versions;
+  readonly strategy: Strategy;
+  /** The strategy sends one statement only, and minds no other between. */
+  readonly alone: boolean;
+}
 
 /** PostgreSQL 18 returns old rows itself; before, updates lock and read them first. */
 const RETURNS_OLD = 18;
@@ -33,7 +40,7 @@ export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
   readonly #options: CaptureOptions;
-  readonly #lock = new RunnerLock();
+  readonly #executing = new WeakMap<WriteBuilder, Promise<unknown>>();
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
@@ -57,92 +64,86 @@ export class Capture {
     const cascade = expressionMap.queryType === 'delete' ? this.#cascades.get(metadata.tablePath) : undefined;
     const plan = cascade?.plan ?? this.#plans.get(metadata);
     if (plan === undefined || !isRelevant(plan, builder)) return null;
-    return this.#onRunner(builder, (runner, transaction) =>
-      this.#capture(builder, plan, runner, transaction, async () => {
-        if (cascade !== undefined) return captureCascade(runner, builder, cascade, execute);
-        return { ...(await this.#execute(builder, plan, runner, execute)), cascaded: [] };
-      }),
+    const work = () => this.#capture(builder, this.#way(builder, plan, cascade), execute);
+    // Our changes of a builder last as long as it executes: a second run of the same one waits for the first.
+    const result = (this.#executing.get(builder) ?? Promise.resolve()).then(work);
+    this.#executing.set(
+      builder,
+      result.catch(() => undefined),
     );
-  }
-
-  async #onRunner(builder: WriteBuilder, work: Work): Promise<WriteResult> {
-    const given = builder.queryRunner;
-    if (given !== undefined) return this.#lock.run(given, () => this.#inTransaction(given, work));
-    const runner = this.#dataSource.createQueryRunner();
-    builder.queryRunner = runner;
-    try {
-      return await this.#inTransaction(runner, work);
-    } finally {
-      builder.queryRunner = undefined;
-      await runner.release();
-    }
-  }
-
-  /** A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. */
-  async #inTransaction(runner: QueryRunner, work: Work): Promise<WriteResult> {
-    const open = this.#transactions.current(runner);
-    if (open !== undefined) return work(runner, open);
-    await runner.startTransaction();
-    try {
-      const result = await work(runner, this.#begun(runner));
-      await runner.commitTransaction();
-      return result;
-    } catch (error) {
-      // As TypeORM does: the first error counts, whatever becomes of the ROLLBACK.
-      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
-      throw error;
-    }
-  }
-
-  #begun(runner: QueryRunner): OpenTransaction {
-    const begun = this.#transactions.current(runner);
-    if (begun === undefined)
-      throw new Error(
-        'typeorm-counter-cache: its subscriber did not see the start of a transaction; is `dataSource.subscribers` replaced after attach?',
-      );
-    return begun;
-  }
-
-  async #capture(
-    builder: WriteBuilder,
-    plan: TablePlan,
-    runner: QueryRunner,
-    transaction: OpenTransaction,
-    execute: () => Promise<Returned & { readonly cascaded: readonly Cascaded[] }>,
-  ): Promise<WriteResult> {
-    const keyed = builder.expressionMap.queryType === 'insert' ? keyedKinds(plan, builder) : plan.kinds;
-    const { result, changes, transactionId, cascaded } = await execute();
-    transaction.id ??= transactionId;
-    try {
-      this.#recordAll(transaction, plan, keyed, changes);
-      for (const table of cascaded) this.#recordAll(transaction, table.plan, table.plan.kinds, table.changes);
-    } catch (error) {
-      transaction.refuse(error as Error);
-      throw error;
-    }
     return result;
   }
 
-  #execute(
-    builder: WriteBuilder,
-    plan: TablePlan,
-    runner: QueryRunner,
-    execute: () => Promise<WriteResult>,
-  ): Promise<Returned> {
+  /** How a write is captured, by what the database can return. */
+  #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
-    const upsert = queryType === 'insert' && onUpdate !== undefined;
-    if (queryType === 'delete' || (queryType === 'insert' && !upsert))
-      return executeReturning(builder, plan, 'row', execute);
-    if (this.#returnsOld()) return executeReturning(builder, plan, 'old-and-new', execute);
-    return upsert ? captureUpsert(runner, builder, plan, execute) : captureUpdate(runner, builder, plan, execute);
-  }
-
-  #returnsOld(): boolean {
+    if (cascade !== undefined) return { plan, versions: 'row', strategy: cascadingDelete(cascade), alone: false };
+    if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
+      return { plan, versions: 'row', strategy: sendOnce, alone: true };
     const { version } = this.#dataSource.driver as { version?: string };
-    return Number.parseInt(version ?? '', 10) >= RETURNS_OLD;
+    if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD)
+      return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
+    if (queryType === 'insert')
+      return { plan: planUpsert(builder, plan), versions: 'row', strategy: probedUpsert, alone: false };
+    return { plan, versions: 'row', strategy: lockedUpdate, alone: false };
   }
 
-  #recordAll(
+  /**
+   * Executes a builder with our RETURNING columns, through a query runner that hands its one statement to the strategy.
+   * Listeners and subscribers run where they always did: around the statement, outside a transaction of ours.
+   */
+  async #capture(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> {
+    const given = builder.queryRunner;
+    const runner = given ?? this.#dataSource.createQueryRunner();
+    const keyed = builder.expressionMap.queryType === 'insert' ? keyedKinds(way.plan, builder) : way.plan.kinds;
+    const returning = Returning.addTo(builder, way.plan, way.versions);
+    const record: Statement['record'] = (id, tables) =>
+      this.#transactions.record(runner, id, (transaction) => {
+        for (const { plan, changes } of tables)
+          this.#recordTable(transaction, plan, plan === way.plan ? keyed : plan.kinds, changes);
+      });
+    builder.queryRunner = withQuery(runner, (sql, parameters = []) =>
+      this.#send({ runner, builder, plan: way.plan, returning, sql, parameters, record }, way, given !== undefined),
+    );
+    try {
+      return await execute();
+    } finally {
+      returning.removeFrom(builder);
+      builder.queryRunner = given;
+      if (given === undefined) await runner.release();
+    }
+  }
+
+  #send(statement: Statement, { strategy, alone }: Way, shared: boolean): Promise<QueryResult> {
+    const { runner } = statement;
+    const open = this.#transactions.current(runner);
+    if (open !== undefined && alone && !open.isSingle) return open.during(() => strategy(statement));
+    const work = () => this.#inTransaction(statement, strategy);
+    return shared ? exclusively(runner, work) : work();
+  }
+
+  /** A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. */
+  async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult> {
+    const { runner } = statement;
+    const known = this.#transactions.current(runner);
+    const open = known ?? (runner.isTransactionActive ? this.#transactions.adopt(runner) : undefined);
+    if (open !== undefined) return open.during(() => strategy(statement));
+    const own = this.#transactions.adopt(runner, true);
+    await runner.query('START TRANSACTION');
+    try {
+      const answer = await strategy(statement);
+      await runner.query('COMMIT');
+      if (own.outcome === 'rolled back')
+        throw new Error(`the database rolled back a write of ${statement.plan.metadata.name}`);
+      return answer;
+    } catch (error) {
+      // The first error counts, whatever becomes of the ROLLBACK.
+      if (own.outcome === null) await runner.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+
+  #recordTable(
     transaction: OpenTransaction,
     plan: TablePlan,
     keyed: readonly TargetKind[],
@@ -185,6 +186,21 @@ export class Capture {
       recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
     });
   }
+}
+
+/** A query runner with another `query()`; all else is the runner's own. */
+function withQuery(
+  runner: QueryRunner,
+  query: (sql: string, parameters?: unknown[]) => Promise<QueryResult>,
+): QueryRunner {
+  return new Proxy(runner, {
+    get(target, key): unknown {
+      if (key === 'query') return query;
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+    set: (target, key, value) => Reflect.set(target, key, value, target),
+  });
 }
 
 /** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */

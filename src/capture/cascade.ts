@@ -1,18 +1,13 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
+import { keyText } from '../counter/target';
 import { escapeName, escapePath } from '../sql/escape';
 import type { CascadeEdge, CascadeNode } from './cascade-plan';
-import { keyOf, restrictTo } from './lock-and-read';
+import { keyOf, restrict } from './lock-and-read';
 import type { TablePlan } from './plan';
-import { executeReturning, lockRows, type Returned, type RowChange } from './returning';
-import type { WriteBuilder, WriteResult } from './write-builder';
-
-/** What the database itself changed in one table. */
-export interface Cascaded {
-  readonly plan: TablePlan;
-  readonly changes: readonly RowChange[];
-}
+import { lockRows, type RowChange } from './returning';
+import { send, type Strategy, type TableChanges } from './statement';
 
 /** A row that goes, or loses references, together with a deleted one. */
 interface Affected {
@@ -27,20 +22,17 @@ interface Affected {
  * later statements, locks and reads what references them, recursively; then deletes exactly those rows. A reference
  * inserted meanwhile waits for the lock of its foreign-key check, and then finds no row.
  */
-export async function captureCascade(
-  runner: QueryRunner,
-  builder: WriteBuilder,
-  node: CascadeNode,
-  execute: () => Promise<WriteResult>,
-): Promise<Returned & { readonly cascaded: readonly Cascaded[] }> {
-  return restrictTo(runner, builder, node.plan, async (rows, transactionId) => {
+export function cascadingDelete(node: CascadeNode): Strategy {
+  return async (statement) => {
+    const { rows, restricted } = await restrict(statement);
     const affected = new Map<string, Affected>();
     // The doomed rows themselves are captured by the DELETE; here they only end cycles.
     const doomed = new Set(rows.map((row) => nameOf(node.plan, row)));
-    await spread(runner, node, rows, affected, doomed);
-    const returned = await executeReturning(builder, node.plan, 'row', execute);
-    return { ...returned, transactionId: returned.transactionId ?? transactionId, cascaded: byTable(affected) };
-  });
+    await spread(statement.runner, node, rows, affected, doomed);
+    return send(statement, ...restricted, ({ changes, transactionId }) =>
+      statement.record(transactionId, [{ plan: node.plan, changes }, ...byTable(affected)]),
+    );
+  };
 }
 
 async function spread(
@@ -72,7 +64,7 @@ async function spread(
 /** The rows that reference deleted ones by one foreign key, locked. */
 async function referencing(runner: QueryRunner, edge: CascadeEdge, rows: readonly Row[]): Promise<readonly Row[]> {
   const { plan } = edge.child;
-  const arrays = edge.referenced.map((name) => rows.map((row) => textOf(row[name])));
+  const arrays = edge.referenced.map((name) => rows.map((row) => keyText(row[name])));
   const names = arrays.map((_, i) => `k${i}`);
   const wanted = names.map((name, i) => `w.${name}::${edge.foreignKeys[i]?.sqlType ?? 'text'}`).join(', ');
   const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE (${edge.foreignKeys.map(({ name }) => escapeName(name)).join(', ')})
@@ -80,15 +72,11 @@ async function referencing(runner: QueryRunner, edge: CascadeEdge, rows: readonl
   return (await lockRows(runner, plan, source, arrays)).rows;
 }
 
-function textOf(value: unknown): string | null {
-  return value === null || value === undefined ? null : String(value as string | number | bigint | boolean);
-}
-
 function nameOf(plan: TablePlan, row: Row): string {
-  return `${plan.metadata.tablePath} ${keyOf(plan, row)}`;
+  return `${plan.metadata.tablePath} ${keyOf(plan.primaryKey, row)}`;
 }
 
-function byTable(affected: ReadonlyMap<string, Affected>): Cascaded[] {
+function byTable(affected: ReadonlyMap<string, Affected>): TableChanges[] {
   const tables = new Map<TablePlan, RowChange[]>();
   for (const { plan, row, removed, nulled } of affected.values()) {
     const after = removed ? null : { ...row, ...Object.fromEntries([...nulled].map((name) => [name, null])) };

@@ -1,5 +1,5 @@
 import { byShard } from '../buffer/shard';
-import type { Alarm, DeltaBuffer, Intent } from '../buffer/buffer';
+import type { Alarm, DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
 import type { Durability } from '../options';
 import { LostTargets } from './lost-targets';
 import type { OpenTransaction } from './open-transaction';
@@ -92,6 +92,21 @@ export class HandOff {
           .catch(() => undefined),
       );
     }
+  }
+
+  /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */
+  recalculate(deltas: readonly TargetDelta[]): void {
+    if (deltas.length === 0) return;
+    const request = async (): Promise<void> => {
+      const { shards } = await this.#options.buffer();
+      const groups = byShard(deltas, ({ target }) => target, shards);
+      for (const [shard, group] of groups)
+        this.#lost.add(
+          shard,
+          group.map(({ target }) => target),
+        );
+    };
+    this.#run(request());
   }
 
   /** The buffer was found out of reach elsewhere. */

@@ -3,9 +3,10 @@ import type { QueryRunner } from 'typeorm';
 import type { Row } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
 import { escapeName, escapePath } from '../sql/escape';
-import type { SourcePlan } from './plan';
-import { executeReturning, lockRows, type Returned, type RowChange } from './returning';
-import { dataSourceOf, type WriteBuilder, type WriteResult } from './write-builder';
+import type { TablePlan } from './plan';
+import { lockRows, type Returned, type RowChange } from './returning';
+import { send, type Statement, type Strategy } from './statement';
+import { dataSourceOf, type WriteBuilder } from './write-builder';
 
 /** How often an upsert is tried again because a row that it updated appeared after the probe. */
 const ATTEMPTS = 10;
@@ -16,24 +17,28 @@ const SAVEPOINT = 'counter_cache_upsert';
  * Captures an update where the database cannot return old rows: locks and reads the rows that match, then updates
  * exactly those. A row that begins to match in between is left to whoever changed it, as if the update had run earlier.
  */
-export async function captureUpdate(
-  runner: QueryRunner,
-  builder: WriteBuilder,
-  plan: SourcePlan,
-  execute: () => Promise<WriteResult>,
-): Promise<Returned> {
-  const [source, parameters] = matching(builder, plan);
-  const { rows, transactionId } = await lockRows(runner, plan, source, parameters);
+export const lockedUpdate: Strategy = async (statement) => {
+  const { plan } = statement;
+  const { rows, restricted } = await restrict(statement);
+  const before = new Map(rows.map((row) => [keyOf(plan.primaryKey, row), row]));
+  return send(statement, ...restricted, ({ changes, transactionId }) => {
+    const paired = changes.map(({ after }) => ({ before: previous(before, plan, after, rows), after }));
+    statement.record(transactionId, [{ plan, changes: paired }]);
+  });
+};
+
+/** Locks and reads the rows that a statement is about to change, and makes SQL that changes exactly those. */
+export async function restrict({ runner, builder, plan }: Statement): Promise<{
+  readonly rows: readonly Row[];
+  readonly restricted: [string, unknown[]];
+}> {
+  const { rows } = await lockRows(runner, plan, ...matching(builder, plan));
   const { expressionMap } = builder;
-  const wheres = expressionMap.wheres;
-  expressionMap.wheres = [
-    { type: 'simple', condition: rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows) },
-  ];
+  const { wheres } = expressionMap;
+  const condition = rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows);
+  expressionMap.wheres = [{ type: 'simple', condition }];
   try {
-    const returned = await executeReturning(builder, plan, 'row', execute);
-    const before = new Map(rows.map((row) => [keyOf(plan.primaryKey, row), row]));
-    const changes = returned.changes.map(({ after }) => ({ before: previous(before, plan, after, rows), after }));
-    return { ...returned, changes, transactionId: returned.transactionId ?? transactionId };
+    return { rows, restricted: builder.getQueryAndParameters() };
   } finally {
     expressionMap.wheres = wheres;
   }
@@ -43,57 +48,54 @@ export async function captureUpdate(
  * Captures an upsert where the database cannot return old rows: a probe, rolled back, tells which rows exist; they are
  * locked and read; then the upsert runs. A row that appeared after the probe makes it start again.
  */
-export async function captureUpsert(
-  runner: QueryRunner,
-  builder: WriteBuilder,
-  plan: SourcePlan,
-  execute: () => Promise<WriteResult>,
-): Promise<Returned> {
-  const arbiter = arbiterOf(builder, plan);
-  const wide = { ...plan, columns: [...new Set([...plan.columns, ...arbiter])] };
-  const existing = new ExistingRows(plan.primaryKey, arbiter);
+export const probedUpsert: Strategy = async (statement) => {
+  const { runner, plan, sql, parameters } = statement;
+  const keys = [plan.primaryKey, arbiterOf(statement.builder, plan)].filter((key) => key.length > 0);
+  const existing = new ExistingRows(plan.primaryKey, keys[1] ?? []);
+  let missed: readonly Row[] = [];
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
-  let missed = await probe(runner, builder, wide);
+  await send(statement, sql, [...parameters], (returned) => (missed = updatedRows(returned)));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-    for (const key of arbiter.length > 0 ? [plan.primaryKey, arbiter] : [plan.primaryKey])
-      if (missed.length > 0) existing.add(await lockByKey(runner, wide, key, missed));
-    const returned = await executeReturning(builder, wide, 'row', execute);
-    const updated = (after: Row | null, i: number): after is Row => after !== null && returned.inserted[i] === false;
-    missed = returned.changes
-      .map(({ after }) => after)
-      .filter(updated)
-      .filter((after) => existing.find(after) === undefined);
+    for (const key of missed.length > 0 ? keys : []) existing.add(await lockByKey(runner, plan, key, missed));
+    const answer = await send(statement, sql, [...parameters], (returned) => {
+      missed = updatedRows(returned).filter((after) => existing.find(after) === undefined);
+      if (missed.length === 0)
+        statement.record(returned.transactionId, [{ plan, changes: pairUpserted(returned, existing) }]);
+    });
     if (missed.length > 0) continue;
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
-    const changes: RowChange[] = returned.changes.map(({ after }, i) => ({
-      before: updated(after, i) ? (existing.find(after) ?? null) : null,
-      after,
-    }));
-    return { ...returned, changes };
+    return answer;
   }
   throw new Error(
     `an upsert of ${plan.metadata.name} met new conflicting rows ${ATTEMPTS} times in a row; it was not executed`,
   );
+};
+
+function updatedRows({ changes, inserted }: Returned): Row[] {
+  return changes.flatMap(({ after }, i) => (after === null || inserted[i] === true ? [] : [after]));
 }
 
-async function probe(runner: QueryRunner, builder: WriteBuilder, plan: SourcePlan): Promise<Row[]> {
-  const { changes, inserted } = await executeReturning(builder, plan, 'row', async () => {
-    const [sql, parameters] = builder.getQueryAndParameters();
-    const { records } = await runner.query(sql, parameters, true);
-    return { raw: records as unknown };
-  });
-  return changes.filter((_, i) => inserted[i] === false).flatMap(({ after }) => (after === null ? [] : [after]));
+function pairUpserted({ changes, inserted }: Returned, existing: ExistingRows): RowChange[] {
+  return changes.map(({ after }, i) => ({
+    before: after === null || inserted[i] === true ? null : (existing.find(after) ?? null),
+    after,
+  }));
 }
 
 /**
  * Columns of the constraint that tells which row an upsert updates; none when it is named otherwise. TypeORM's upsert
  * may write a new primary key to the rows it updates (`"id" = EXCLUDED."id"`), so the primary key alone finds no old row.
  */
-function arbiterOf({ expressionMap }: WriteBuilder, { metadata }: SourcePlan): readonly string[] {
+function arbiterOf({ expressionMap }: WriteBuilder, { metadata }: TablePlan): readonly string[] {
   const conflict = expressionMap.onUpdate?.conflict;
   if (!Array.isArray(conflict)) return [];
   return conflict.every((name) => metadata.findColumnWithDatabaseName(name) !== undefined) ? conflict : [];
+}
+
+/** A plan that also reads the columns of an upsert's conflict. */
+export function planUpsert(builder: WriteBuilder, plan: TablePlan): TablePlan {
+  return { ...plan, columns: [...new Set([...plan.columns, ...arbiterOf(builder, plan)])] };
 }
 
 /** Rows that an upsert may update, by the columns of its conflict and by primary key. */
@@ -130,7 +132,7 @@ class ExistingRows {
 /** Locks and reads the rows that have the same values in these columns; the driver binds values as it read them. */
 async function lockByKey(
   runner: QueryRunner,
-  plan: SourcePlan,
+  plan: TablePlan,
   names: readonly string[],
   keys: readonly Row[],
 ): Promise<readonly Row[]> {
@@ -146,7 +148,7 @@ async function lockByKey(
 }
 
 /** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters. */
-function matching(builder: WriteBuilder, plan: SourcePlan): [string, unknown[]] {
+function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[]] {
   const source = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
   const sql = builder.replacePropertyNamesForTheWholeQuery(source);
   const driver = dataSourceOf(builder)?.driver;
@@ -155,7 +157,7 @@ function matching(builder: WriteBuilder, plan: SourcePlan): [string, unknown[]] 
 }
 
 /** A condition that names the locked rows by their primary key. */
-function keyCondition(builder: WriteBuilder, plan: SourcePlan, rows: readonly Row[]): string {
+function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row[]): string {
   const driver = dataSourceOf(builder)?.driver;
   const columns = plan.metadata.primaryColumns;
   columns.forEach(({ databaseName }, i) =>
@@ -172,14 +174,15 @@ function keyCondition(builder: WriteBuilder, plan: SourcePlan, rows: readonly Ro
   return `(${columns.map(({ databaseName }) => escapeName(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
 }
 
-function keyOf(names: readonly string[], row: Row): string {
+/** Some columns of a row, as a string to compare by. */
+export function keyOf(names: readonly string[], row: Row): string {
   return JSON.stringify(names.map((name) => String(row[name])));
 }
 
 /** The old version of an updated row. An update of the primary key itself can only be paired when it changed one row. */
 function previous(
   before: ReadonlyMap<string, Row>,
-  plan: SourcePlan,
+  plan: TablePlan,
   after: Row | null,
   rows: readonly Row[],
 ): Row | null {

@@ -23,22 +23,82 @@ interface Frame {
 
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
+  /** Made by the library around one statement: no other statement is part of it. */
+  readonly isSingle: boolean;
+  /** How it ended, once it is over. */
+  outcome: 'committed' | 'rolled back' | 'unknown' | null = null;
+  #id: string | null = null;
+  #frames: Frame[] = [newFrame(null)];
+  #version = 0;
+  #running = 0;
+  readonly #idle: (() => void)[] = [];
+
+  constructor(isSingle = false) {
+    this.isSingle = isSingle;
+  }
+
   /** The database's id of this transaction; known once something was captured. */
-  id: string | null = null;
-  readonly #frames: Frame[] = [{ savepoint: null, deltas: [], resets: new Set(), refusal: null }];
+  get id(): string | null {
+    return this.#id;
+  }
+
+  /** Changes with everything that is recorded. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A captured statement is under way. */
+  get isRunning(): boolean {
+    return this.#running > 0;
+  }
+
+  /** Nothing is captured, refused or under way. */
+  get isIdle(): boolean {
+    return this.#version === 0 && this.#running === 0;
+  }
+
+  /**
+   * Tells the transaction its id. When it is another than before, what was captured so far belongs to a transaction
+   * whose end was not seen; returns that, and starts anew.
+   */
+  identify(id: string): TargetDelta[] | null {
+    const forgotten = this.#id === null || this.#id === id ? null : this.deltas();
+    if (forgotten !== null) this.#frames = [newFrame(null)];
+    this.#id = id;
+    return forgotten;
+  }
+
+  /** Runs a captured statement of this transaction; its COMMIT waits for it. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#running += 1;
+    try {
+      return await work();
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+    }
+  }
+
+  /** Resolves when no captured statement is under way. */
+  async idle(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+  }
 
   record(delta: CapturedDelta): void {
     this.#top().deltas.push(delta);
+    this.#version += 1;
   }
 
   /** Asks for a recalculation of a target from what is there after the transaction. */
   reset(target: string): void {
     this.#top().resets.add(target);
+    this.#version += 1;
   }
 
   /** Keeps COMMIT from succeeding, unless a savepoint before the refused write is rolled back to. */
   refuse(error: Error): void {
     this.#top().refusal ??= error;
+    this.#version += 1;
   }
 
   get refusal(): Error | null {
@@ -46,7 +106,7 @@ export class OpenTransaction {
   }
 
   savepoint(name: string): void {
-    this.#frames.push({ savepoint: name, deltas: [], resets: new Set(), refusal: null });
+    this.#frames.push(newFrame(name));
   }
 
   /** A released savepoint's changes, and those of the savepoints after it, belong to the frame below. */
@@ -88,6 +148,10 @@ export class OpenTransaction {
   #find(name: string): number {
     return this.#frames.findLastIndex((frame) => frame.savepoint === name);
   }
+}
+
+function newFrame(savepoint: string | null): Frame {
+  return { savepoint, deltas: [], resets: new Set(), refusal: null };
 }
 
 type Sum = TargetDelta & {

@@ -2,8 +2,9 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
 import { escapeName } from '../sql/escape';
+import type { RawResult } from './observed';
 import type { TablePlan } from './plan';
-import type { WriteBuilder, WriteResult } from './write-builder';
+import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** What a write did to one row; `null` where the row did not exist before, or does not any more. */
 export interface RowChange {
@@ -13,7 +14,6 @@ export interface RowChange {
 
 /** What a statement returned about the rows it changed. */
 export interface Returned {
-  readonly result: WriteResult;
   readonly changes: readonly RowChange[];
   /** Per change of an insert that returned `row`: whether the row was inserted, or an upsert updated it. */
   readonly inserted: readonly boolean[];
@@ -30,66 +30,83 @@ const OLD = `${PREFIX}o`;
 const XID = `${PREFIX}x`;
 const INSERTED = `${PREFIX}i`;
 
-/**
- * Executes a write with our columns added to its RETURNING clause, and takes them out of the result again. Every added
- * column has an alias of ours, so that TypeORM's own mapping of returned columns is not disturbed.
- */
-export async function executeReturning(
-  builder: WriteBuilder,
-  plan: TablePlan,
-  versions: Versions,
-  execute: () => Promise<WriteResult>,
-): Promise<Returned> {
-  const { queryType, returning } = builder.expressionMap;
-  let others = false;
-  builder.createReturningExpression = function (type): string {
-    const base = (Object.getPrototypeOf(this) as WriteBuilder).createReturningExpression.call(this, type);
-    others = base !== '';
-    return `${versions === 'old-and-new' ? `WITH (OLD AS ${OLD}, NEW AS ${NEW}) ` : ''}${[base, ...addedColumns(plan, versions, queryType)].filter(Boolean).join(', ')}`;
-  };
-  let result: WriteResult;
-  try {
-    result = await execute();
-  } finally {
-    delete (builder as Partial<WriteBuilder>).createReturningExpression;
+/** Our columns in the RETURNING clause of one builder. */
+export class Returning {
+  readonly #plan: TablePlan;
+  readonly #versions: Versions;
+  readonly #queryType: ExpressionMap['queryType'];
+  /** The caller, or TypeORM, returns columns as well. */
+  #others = false;
+
+  private constructor(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']) {
+    this.#plan = plan;
+    this.#versions = versions;
+    this.#queryType = queryType;
   }
-  const rows = Array.isArray(result.raw) ? (result.raw as Record<string, unknown>[]) : [];
-  const changes = rows.map((row) => changeOf(row, plan, versions, queryType));
-  const inserted = rows.map((row) => row[INSERTED] === true);
-  const transactionId = rows[0] === undefined ? null : String(rows[0][XID]);
-  for (const row of rows) for (const name of Object.keys(row)) if (name.startsWith(PREFIX)) delete row[name];
-  // Without a RETURNING clause of the caller's there were no rows.
-  if (!others && !returning) result.raw = [];
-  return { result, changes, inserted, transactionId };
-}
 
-function addedColumns(plan: TablePlan, versions: Versions, queryType: string): string[] {
-  const column = (version: string) => (name: string, i: number) =>
-    `${versions === 'old-and-new' ? `${version}.` : ''}${escapeName(name)} AS ${escapeName(`${version}${i}`)}`;
-  return [
-    ...plan.columns.map(column(NEW)),
-    ...(versions === 'old-and-new' ? plan.columns.map(column(OLD)) : []),
-    ...(queryType === 'insert' && versions === 'row' ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
-    // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
-    `CAST(pg_current_xact_id() AS text) AS ${escapeName(XID)}`,
-  ];
-}
+  /**
+   * Adds our columns to the RETURNING clause of whatever SQL the builder makes. Every added column has an alias of ours,
+   * so that TypeORM's own mapping of returned columns is not disturbed.
+   */
+  static addTo(builder: WriteBuilder, plan: TablePlan, versions: Versions): Returning {
+    const returning = new Returning(plan, versions, builder.expressionMap.queryType);
+    builder.createReturningExpression = function (type): string {
+      const base = (Object.getPrototypeOf(this) as WriteBuilder).createReturningExpression.call(this, type);
+      returning.#others = base !== '';
+      const both = versions === 'old-and-new' ? `WITH (OLD AS ${OLD}, NEW AS ${NEW}) ` : '';
+      return `${both}${[base, ...returning.#columns()].filter(Boolean).join(', ')}`;
+    };
+    return returning;
+  }
 
-function changeOf(row: Record<string, unknown>, plan: TablePlan, versions: Versions, queryType: string): RowChange {
-  const version = (prefix: string): Row | null => {
+  removeFrom(builder: Partial<WriteBuilder>): void {
+    delete builder.createReturningExpression;
+  }
+
+  /** Reads our columns, and takes them out of the result again before TypeORM looks at it. */
+  take(result: RawResult): Returned {
+    const { rows } = result;
+    const returned = {
+      changes: rows.map((row) => this.#changeOf(row)),
+      inserted: rows.map((row) => row[INSERTED] === true),
+      transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
+    };
+    for (const row of rows) for (const name of Object.keys(row)) if (name.startsWith(PREFIX)) delete row[name];
+    // Without a RETURNING clause of the caller's there were no rows.
+    if (!this.#others) result.rows = [];
+    return returned;
+  }
+
+  #columns(): string[] {
+    const both = this.#versions === 'old-and-new';
+    const column = (version: string) => (name: string, i: number) =>
+      `${both ? `${version}.` : ''}${escapeName(name)} AS ${escapeName(`${version}${i}`)}`;
+    return [
+      ...this.#plan.columns.map(column(NEW)),
+      ...(both ? this.#plan.columns.map(column(OLD)) : []),
+      ...(this.#queryType === 'insert' && !both ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
+      // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
+      `CAST(pg_current_xact_id() AS text) AS ${escapeName(XID)}`,
+    ];
+  }
+
+  #changeOf(row: Record<string, unknown>): RowChange {
+    const after = this.#version(row, NEW);
+    if (this.#versions === 'old-and-new') return { before: this.#version(row, OLD), after };
+    return this.#queryType === 'delete' ? { before: after, after: null } : { before: null, after };
+  }
+
+  #version(row: Record<string, unknown>, prefix: string): Row | null {
     // All columns of a version that does not exist are NULL, and a primary key never is.
-    const values: Row = Object.fromEntries(plan.columns.map((name, i) => [name, row[`${prefix}${i}`]]));
-    return plan.primaryKey.every((name) => values[name] === null) ? null : values;
-  };
-  if (versions === 'old-and-new') return { before: version(OLD), after: version(NEW) };
-  const after = version(NEW);
-  return queryType === 'delete' ? { before: after, after: null } : { before: null, after };
+    const values: Row = Object.fromEntries(this.#plan.columns.map((name, i) => [name, row[`${prefix}${i}`]]));
+    return this.#plan.primaryKey.every((name) => values[name] === null) ? null : values;
+  }
 }
 
 /** The rows a statement is about to change, locked, with the id of the transaction. */
 export async function lockRows(
   runner: QueryRunner,
-  plan: TablePlan,
+  plan: Pick<TablePlan, 'columns'>,
   source: string,
   parameters: readonly unknown[],
 ): Promise<{ readonly rows: readonly Row[]; readonly transactionId: string | null }> {

@@ -1,13 +1,16 @@
 /** A statement that begins, divides or ends a transaction. */
 export type TransactionCommand =
-  | { readonly kind: 'begin' | 'commit' | 'rollback' }
+  | { readonly kind: 'begin' }
+  /** `chain`: a new transaction begins at once. */
+  | { readonly kind: 'commit' | 'rollback'; readonly chain: boolean }
   | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string };
 
 /** How every transaction command begins; all other statements are passed over at once. */
 const BEGINNINGS = new Set(['beg', 'sta', 'sav', 'rel', 'rol', 'com', 'end', 'abo']);
 
 const NAME = String.raw`("(?:[^"]|"")*"|[\w$]+)`;
-const PATTERNS: readonly (readonly [RegExp, (name: string) => TransactionCommand])[] = [
+const CHAIN = /\bAND\s+CHAIN\b/i;
+const PATTERNS: readonly (readonly [RegExp, (name: string, sql: string) => TransactionCommand])[] = [
   [
     new RegExp(`^ROLLBACK(?:\\s+(?:WORK|TRANSACTION))?\\s+TO(?:\\s+SAVEPOINT)?\\s+${NAME}`, 'i'),
     (name) => ({ kind: 'rollback-to', name }),
@@ -15,8 +18,8 @@ const PATTERNS: readonly (readonly [RegExp, (name: string) => TransactionCommand
   [new RegExp(`^RELEASE(?:\\s+SAVEPOINT)?\\s+${NAME}`, 'i'), (name) => ({ kind: 'release', name })],
   [new RegExp(`^SAVEPOINT\\s+${NAME}`, 'i'), (name) => ({ kind: 'savepoint', name })],
   [/^(?:BEGIN|START\s+TRANSACTION)\b/i, () => ({ kind: 'begin' })],
-  [/^(?:COMMIT|END)\b(?!\s+PREPARED)/i, () => ({ kind: 'commit' })],
-  [/^(?:ROLLBACK|ABORT)\b(?!\s+PREPARED)/i, () => ({ kind: 'rollback' })],
+  [/^(?:COMMIT|END)\b(?!\s+PREPARED)/i, (_, sql) => ({ kind: 'commit', chain: CHAIN.test(sql) })],
+  [/^(?:ROLLBACK|ABORT)\b(?!\s+PREPARED)/i, (_, sql) => ({ kind: 'rollback', chain: CHAIN.test(sql) })],
 ];
 
 /**
@@ -28,7 +31,7 @@ export function transactionCommand(sql: string): TransactionCommand | null {
   if (!BEGINNINGS.has(text.slice(0, 3).toLowerCase())) return null;
   for (const [pattern, command] of PATTERNS) {
     const match = pattern.exec(text);
-    if (match !== null) return command(foldName(match[1] ?? ''));
+    if (match !== null) return command(foldName(match[1] ?? ''), text);
   }
   return null;
 }

@@ -1,6 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
 import type { HandOff } from './hand-off';
+import { notifyObserver } from './observed';
 import { OpenTransaction } from './open-transaction';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 
@@ -15,6 +18,8 @@ type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']
 export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #open = new WeakMap<QueryRunner, OpenTransaction>();
+  /** Those that have captured something and are not over. */
+  readonly #unsettled = new Set<OpenTransaction>();
 
   constructor(handOff: HandOff) {
     this.#handOff = handOff;
@@ -25,29 +30,77 @@ export class Transactions implements EntitySubscriberInterface {
     return this.#open.get(runner);
   }
 
+  /**
+   * Follows a transaction from now on: one that is about to begin around a single statement of ours, or one that began
+   * before counters were attached.
+   */
+  adopt(runner: QueryRunner, single = false): OpenTransaction {
+    const adopted = new OpenTransaction(single);
+    this.#open.set(runner, adopted);
+    return adopted;
+  }
+
+  /**
+   * Records changes in the transaction they were made in; `id` is the database's. Changes that belong to none that is
+   * known (a write that was not awaited, and came after COMMIT) are committed already: their targets are recalculated.
+   *
+   * @throws what `fill` throws; the transaction cannot be committed then
+   */
+  record(runner: QueryRunner, id: string | null, fill: (transaction: OpenTransaction) => void): void {
+    const known = this.#open.get(runner);
+    const transaction = known ?? new OpenTransaction();
+    // Another id: the end of the transaction we knew was not seen, nor how it ended.
+    const forgotten = id === null ? null : transaction.identify(id);
+    if (forgotten !== null) this.#handOff.recalculate(forgotten);
+    try {
+      fill(transaction);
+    } catch (error) {
+      transaction.refuse(error as Error);
+      throw error;
+    }
+    if (known === undefined) this.#handOff.recalculate(transaction.deltas());
+    else this.#unsettled.add(known);
+  }
+
   beforeQuery(event: BeforeQuery): Promise<void> | void {
     const command = transactionCommand(event.query);
+    if (command?.kind === 'begin' && !this.#open.has(event.queryRunner)) this.adopt(event.queryRunner);
     if (command?.kind !== 'commit') return;
     const transaction = this.#open.get(event.queryRunner);
-    if (transaction === undefined) return;
-    if (transaction.refusal !== null) return Promise.reject(transaction.refusal);
-    return this.#handOff.announce(transaction);
+    if (transaction !== undefined && !transaction.isIdle) return this.#prepare(transaction);
   }
 
   afterQuery(event: AfterQuery): void {
+    if (event.success) notifyObserver(event.parameters, event.rawResults);
     const command = transactionCommand(event.query);
     if (command === null) return;
-    if (command.kind === 'commit') this.#committed(event);
+    if (command.kind === 'commit') this.#committed(event, command.chain);
     else if (event.success) this.#follow(event.queryRunner, command);
+    else if (command.kind === 'begin') this.#open.delete(event.queryRunner);
+  }
+
+  /** Resolves when every transaction that has captured something is over, or announced after `limit` ms. */
+  async drain(limit: number): Promise<void> {
+    const end = performance.now() + limit;
+    while (this.#unsettled.size > 0 && performance.now() < end) await delay(5);
+    // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
+    for (const transaction of this.#unsettled) await this.#handOff.announce(transaction);
+  }
+
+  /** Announces all that is captured when COMMIT is sent: statements under way are part of the transaction. */
+  async #prepare(transaction: OpenTransaction): Promise<void> {
+    let announced: number;
+    do {
+      await transaction.idle();
+      if (transaction.refusal !== null) throw transaction.refusal;
+      announced = transaction.version;
+      await this.#handOff.announce(transaction);
+    } while (transaction.version !== announced || transaction.isRunning);
   }
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {
     const transaction = this.#open.get(runner);
     switch (command.kind) {
-      case 'begin':
-        // A BEGIN inside a transaction is a warning and changes nothing; one that we still know of was never ended.
-        this.#open.set(runner, new OpenTransaction());
-        break;
       case 'savepoint':
         transaction?.savepoint(command.name);
         break;
@@ -57,29 +110,37 @@ export class Transactions implements EntitySubscriberInterface {
       case 'rollback-to':
         transaction?.rollbackTo(command.name);
         break;
-      case 'commit':
       case 'rollback':
-        this.#open.delete(runner);
-        if (transaction !== undefined) this.#handOff.discard(transaction);
+        if (transaction !== undefined) this.#settle(runner, transaction, 'rolled back', command.chain);
+        break;
+      case 'begin':
+      case 'commit':
     }
   }
 
-  #committed(event: AfterQuery): void {
+  #committed(event: AfterQuery, chain: boolean): void {
     const transaction = this.#open.get(event.queryRunner);
-    if (transaction === undefined) return;
-    const outcome = commitOutcome(event);
     // After an SQL error the caller still sends ROLLBACK, yet nothing can be captured in between.
-    this.#open.delete(event.queryRunner);
+    if (transaction !== undefined) this.#settle(event.queryRunner, transaction, commitOutcome(event), chain);
+  }
+
+  #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {
+    this.#open.delete(runner);
+    if (chain) this.adopt(runner);
+    this.#unsettled.delete(transaction);
+    transaction.outcome = outcome;
     if (outcome === 'committed') this.#handOff.confirm(transaction);
     if (outcome === 'rolled back') this.#handOff.discard(transaction);
   }
 }
 
+type Outcome = 'committed' | 'rolled back' | 'unknown';
+
 /**
  * PostgreSQL answers COMMIT with ROLLBACK when a statement of the transaction had failed. A lost connection, a time-out
  * or a FATAL error leaves the outcome unknown: the intent stays, and the sweep heals its targets.
  */
-function commitOutcome(event: AfterQuery): 'committed' | 'rolled back' | 'unknown' {
+function commitOutcome(event: AfterQuery): Outcome {
   if (event.success)
     return (event.rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
   const { severity, code } = (event.error ?? {}) as { severity?: string; code?: string };

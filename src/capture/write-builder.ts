@@ -7,6 +7,7 @@ export interface ExpressionMap {
   readonly queryType: 'insert' | 'update' | 'delete' | 'soft-delete' | 'restore';
   readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata };
   readonly valuesSet?: unknown;
+  readonly insertFromSelect?: unknown;
   readonly onUpdate?: { overwrite?: string[]; columns?: string[]; conflict?: string | string[] } | undefined;
   readonly returning: unknown;
   wheres: { type: 'simple' | 'and' | 'or'; condition: string }[];

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
 import { reconcile } from './reconcile';
@@ -13,6 +15,9 @@ export interface WorkerOptions {
    */
   readonly concurrency?: number;
 }
+
+/** The longest that `close()` waits for work under way, ms. */
+const CLOSE_LIMIT = 15_000;
 
 /** Applies deltas in this process: rings with the scheduler's alarms, and sweeps on a timer of its own (I4). */
 export class CounterWorker {
@@ -38,14 +43,16 @@ export class CounterWorker {
     return worker;
   }
 
-  /** Stops taking alarms, and finishes what is claimed. Idempotent. */
+  /** Stops taking alarms, and finishes what is claimed, for 15 s at most. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
     if (this.#timer !== null) clearTimeout(this.#timer);
-    await Promise.all([this.#running?.close(), this.#sweep]);
+    const finished = Promise.all([this.#running?.close(), this.#sweep]).then(() => true);
+    // A database or a Redis that answers no more must not keep the process: what is claimed is taken over by others.
+    if (!(await Promise.race([finished, delay(CLOSE_LIMIT, false, { ref: false })]))) await this.#running?.close(true);
   }
 
   async #handle(kind: 'reconcile' | 'recalculate', shard: number, at: number): Promise<void> {

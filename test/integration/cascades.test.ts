@@ -28,7 +28,6 @@ async function seed(): Promise<{ shelf: Shelf; writer: Writer; member: Member; b
     const before = i % 2 === 1 ? books[i - 1] : undefined;
     if (before !== undefined) book.sequelOf = before;
     books.push(await manager.save(book));
-
   }
   const loans = await manager.save(
     books.flatMap((book) => [true, false].map((open) => manager.create(Loan, { book, member, open }))),

@@ -61,7 +61,7 @@ describe('a parent that is deleted before its flush', () => {
     const [gone = 0, kept = 0] = await newAuthors(2);
     const place = internals.place(Author, gone);
     await write(gone, gone, kept);
-    await dataSource.manager.delete(Author, { id: gone });
+    await dataSource.query('DELETE FROM author WHERE id = $1', [gone]);
     expect(await internals.mentions(place)).toEqual(['due', 'pending', 'recalc']);
     expect(await fixture.counters.flush()).toEqual({ batches: 1, targets: 2, unapplied: 0, updates: 1 });
     expect(await counts([kept])).toEqual([1]);
@@ -70,6 +70,18 @@ describe('a parent that is deleted before its flush', () => {
     await fixture.counters.startWorker();
     await until(async () => (await fixture.counters.status()).recalculations === 0);
     expect(await internals.mentions(place)).toEqual([]);
+    expect(await fixture.counters.status()).toMatchObject(QUIET);
+  });
+
+  test('through TypeORM has its pending delta dropped at once, and its key recounted', async () => {
+    const [gone = 0] = await newAuthors(1);
+    const place = internals.place(Author, gone);
+    await write(gone);
+    await dataSource.manager.delete(Author, { id: gone });
+    await fixture.counters.settled();
+    expect(await internals.mentions(place)).toEqual(['barriers', 'recalc']);
+    await fixture.counters.startWorker();
+    await until(async () => (await internals.mentions(place)).length === 0);
     expect(await fixture.counters.status()).toMatchObject(QUIET);
   });
 
@@ -87,7 +99,7 @@ describe('a parent that is deleted before its flush', () => {
     const [gone = 0] = await newAuthors(1);
     await write(gone);
     const batch = await claimAll();
-    await dataSource.manager.delete(Author, { id: gone });
+    await dataSource.query('DELETE FROM author WHERE id = $1', [gone]);
     expect(await settleBatch(internals.context, batch)).toMatchObject({ batches: 1, unapplied: 0 });
     expect(await internals.mentions(internals.place(Author, gone))).toEqual(['recalc']);
   });

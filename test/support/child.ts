@@ -9,8 +9,20 @@ export interface Child extends ChildProcess {
 
 /** Runs a TypeScript file in a process of its own, to be killed at will. Its stderr is ours; it may `process.send`. */
 export function startChild(file: string, env: NodeJS.ProcessEnv = {}): Child {
-  return spawn(process.execPath, ['--enable-source-maps', '-r', join(__dirname, 'register.js'), file], {
+  const child = spawn(process.execPath, ['--enable-source-maps', '-r', join(__dirname, 'register.js'), file], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   }) as Child;
+  children.add(child);
+  child.once('exit', () => children.delete(child));
+  return child;
+}
+
+const children = new Set<Child>();
+
+/** Ends processes that a test left behind, and tells how many there were. */
+export function killChildren(): number {
+  const left = children.size;
+  for (const child of children) child.kill('SIGKILL');
+  return left;
 }

@@ -46,7 +46,9 @@ export async function openConnections(
     defineScripts(redis);
   }
   try {
-    await within(Promise.all([writer, worker].map(connected)), timeouts.attachTimeout, base);
+    // A server may accept connections and answer nothing; the writer's time limit is too short to ask it here.
+    const answering = Promise.all([writer, worker].map(connected)).then(() => worker.ping());
+    await within(answering, timeouts.attachTimeout, base);
     return { writer, worker };
   } catch (error) {
     writer.disconnect();
@@ -60,7 +62,6 @@ async function connected(redis: Redis): Promise<void> {
   const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
   redis.connect().catch(() => undefined);
   await ready;
-  await redis.ping();
 }
 
 async function within(

@@ -1,0 +1,62 @@
+import type { QueryResult, QueryRunner } from 'typeorm';
+
+import { observe, type RawResult } from './observed';
+import type { TablePlan } from './plan';
+import { type Returned, type Returning, type RowChange } from './returning';
+import type { WriteBuilder } from './write-builder';
+
+/** What one statement changed in one table. */
+export interface TableChanges {
+  readonly plan: TablePlan;
+  readonly changes: readonly RowChange[];
+}
+
+/** One write of one builder, on its way to the database. */
+export interface Statement {
+  readonly runner: QueryRunner;
+  readonly builder: WriteBuilder;
+  readonly plan: TablePlan;
+  readonly returning: Returning;
+  /** As TypeORM made them, with our RETURNING columns. */
+  readonly sql: string;
+  readonly parameters: unknown[];
+  /** Records changes in the transaction that the answer belongs to; called in the order of the server's answers. */
+  readonly record: (transactionId: string | null, tables: readonly TableChanges[]) => void;
+}
+
+/** Sends a captured statement, with as many others as it takes, and returns the answer that TypeORM is to see. */
+export type Strategy = (statement: Statement) => Promise<QueryResult>;
+
+/**
+ * Sends one write and lets `taken` see what it returned, inside `afterQuery`. What `taken` throws rejects the write once
+ * TypeORM is done with the answer.
+ */
+export async function send(
+  { runner, returning }: Statement,
+  sql: string,
+  parameters: unknown[],
+  taken: (returned: Returned) => void,
+): Promise<QueryResult> {
+  let outcome: { readonly error: unknown } | 'taken' | null = null;
+  observe(parameters, (result: RawResult) => {
+    try {
+      taken(returning.take(result));
+      outcome = 'taken';
+    } catch (error) {
+      outcome = { error };
+    }
+  });
+  const answer = await runner.query(sql, parameters, true);
+  if (outcome === null)
+    throw new Error(
+      'typeorm-counter-cache: its subscriber did not see a statement; is `dataSource.subscribers` replaced after attach?',
+    );
+  if (outcome !== 'taken') throw (outcome as { readonly error: unknown }).error;
+  return answer;
+}
+
+/** The database returns all that is needed: one statement. */
+export const sendOnce: Strategy = (statement) =>
+  send(statement, statement.sql, statement.parameters, ({ changes, transactionId }) =>
+    statement.record(transactionId, [{ plan: statement.plan, changes }]),
+  );
