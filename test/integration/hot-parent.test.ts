@@ -32,7 +32,7 @@ test('1,000 creates under one parent by 32 clients: one reconcile job, one UPDAT
   const connection = new Redis(redisUrl(), { maxRetriesPerRequest: null });
   const queue = new Queue(`cc-${installation}`, { connection });
   const delayed = await queue.getDelayed();
-  expect(delayed.map(({ name }) => name).sort()).toEqual(['recalculate', 'reconcile']);
+  expect(delayed.map(({ name }) => name).toSorted()).toEqual(['recalculate', 'reconcile']);
 
   const updates: number[] = [];
   counters.on('reconciled', (event) => updates.push(event.updates));

@@ -121,7 +121,7 @@ describe('I3: a job that runs twice applies once', () => {
     await write(...ids);
     const batch = await claimAll();
     const reports = await Promise.all(Array.from({ length: 5 }, () => settleBatch(internals.context, batch)));
-    expect(reports.map(({ batches }) => batches).toSorted()).toEqual([0, 0, 0, 0, 1]);
+    expect(reports.filter(({ batches }) => batches === 1)).toHaveLength(1);
     expect(await counts(ids)).toEqual([1, 1, 1]);
   });
 

@@ -45,7 +45,7 @@ export class Meter {
   #wrapPostgres(): void {
     const prototype = Client.prototype as unknown as { query(...args: unknown[]): unknown };
     const sent = this.#sql;
-    const { query } = prototype;
+    const query = Reflect.get(prototype, 'query') as (...args: unknown[]) => unknown;
     prototype.query = function (this: unknown, ...args: unknown[]): unknown {
       const [first] = args as [string | { text?: string }];
       sent.push(shorten(typeof first === 'string' ? first : (first.text ?? '')));
@@ -57,7 +57,7 @@ export class Meter {
   #wrapRedis(): void {
     type Command = { name: string; args: unknown[]; promise: Promise<unknown> };
     const prototype = Redis.prototype as unknown as { sendCommand(command: Command, ...rest: unknown[]): unknown };
-    const { sendCommand } = prototype;
+    const sendCommand = Reflect.get(prototype, 'sendCommand') as (...args: unknown[]) => unknown;
     const note = (command: Command): void => this.#note(command);
     prototype.sendCommand = function (this: unknown, command, ...rest): unknown {
       note(command);

@@ -59,14 +59,14 @@ function readShelf(code: string): Promise<Shelf> {
 describe('I7: a flush changes the counter, and nothing else of the parent', () => {
   test('neither @VersionColumn nor @UpdateDateColumn moves', async () => {
     const before = await staleAuthor();
-    expect(await readAuthor(before.id)).toEqual({ ...before, postsCount: 3 });
+    expect(await readAuthor(before.id)).toEqual(Object.assign(before, { postsCount: 3 }));
   });
 
   test('nor by a recalculation', async () => {
     const before = await staleAuthor();
     await fixture.dataSource.query('UPDATE author SET "postsCount" = 50 WHERE id = $1', [before.id]);
     expect(await fixture.counters.recalculate({ target: Author, ids: [before.id] })).toMatchObject({ fixedCount: 1 });
-    expect(await readAuthor(before.id)).toEqual({ ...before, postsCount: 3 });
+    expect(await readAuthor(before.id)).toEqual(Object.assign(before, { postsCount: 3 }));
   });
 });
 

@@ -67,10 +67,10 @@ describe('I6: recalculation', () => {
     for (let round = 0; round < 20; round++) {
       const id = await newAuthor();
       await spoil(id, 1_000);
-      let writing = true;
+      const writing = new AbortController();
       const writers = Array.from({ length: 8 }, async () => {
         let written = 0;
-        while (writing || written < 10) {
+        while (!writing.signal.aborted || written < 10) {
           await fixture.dataSource.manager.insert(Post, { authorId: id });
           written += 1;
         }
@@ -83,7 +83,7 @@ describe('I6: recalculation', () => {
           fixture.counters.recalculate({ target: Author, ids: [id] }),
         ])),
       ];
-      writing = false;
+      writing.abort();
       const total = (await Promise.all(writers)).reduce((sum, written) => sum + written, 0);
       await fixture.counters.flush();
       await fixture.counters.recalculate({ target: Author, ids: [id] });
