@@ -45,7 +45,7 @@ export class Meter {
   #wrapPostgres(): void {
     const prototype = Client.prototype as unknown as { query(...args: unknown[]): unknown };
     const sent = this.#sql;
-    const query = Reflect.get(prototype, 'query') as (...args: unknown[]) => unknown;
+    const query = Reflect.get(prototype, 'query');
     prototype.query = function (this: unknown, ...args: unknown[]): unknown {
       const [first] = args as [string | { text?: string }];
       sent.push(shorten(typeof first === 'string' ? first : (first.text ?? '')));
