@@ -1,6 +1,6 @@
 import { adoptEpoch, readEpochs } from '../sql/epoch';
 import { purgeLedger } from '../sql/ledger';
-import { withConnection, withTransaction } from '../sql/query';
+import { withConnection } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
@@ -23,7 +23,7 @@ export async function sweep(context: JobContext, stopped: () => boolean): Promis
   }
   if (failures.length > 0) throw failures[0];
   if (stopped()) return;
-  await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>
+  await withConnection(context.dataSource, (runner) =>
     purgeLedger(runner, context.tables, context.options.ledgerRetention),
   );
 }

@@ -51,18 +51,34 @@ export async function noteUnapplied(
   ]);
 }
 
-/** Forgets batches applied longer ago than `retention` ms, raising the floor first; returns how many. */
+/** Batches forgotten per statement. */
+const PURGED = 5_000;
+
+/**
+ * Forgets batches applied longer ago than `retention` ms, raising the floor first, in a transaction of its own: applies
+ * wait for that row only a moment. Returns how many.
+ */
 export async function purgeLedger(runner: QueryRunner, tables: TablePaths, retention: number): Promise<number> {
-  const before = `CURRENT_TIMESTAMP - $1 * interval '1 millisecond'`;
-  // The floor lies above everything purged: a batch is claimed before it is applied.
-  await runner.query(
-    `UPDATE ${tables.state} SET "value" = GREATEST("value"::numeric, floor(extract(epoch FROM ${before}) * 1000))::text WHERE "id" = 'ledger_floor'`,
-    [retention],
-  );
-  const purged = await rowsOf(runner, `DELETE FROM ${tables.ledger} WHERE "applied_at" < ${before} RETURNING "batch"`, [
+  const old = `SELECT l."batch" FROM ${tables.ledger} l WHERE l."applied_at" < $1::timestamptz`;
+  const [cutoff] = await rowsOf(runner, `SELECT (CURRENT_TIMESTAMP - $1 * interval '1 millisecond')::text AS "at"`, [
     retention,
   ]);
-  return purged.length;
+  const [any] = await rowsOf(runner, `${old} LIMIT 1`, [cutoff?.['at']]);
+  if (any === undefined) return 0;
+  // The floor lies above everything purged: a batch is claimed before it is applied.
+  await runner.query(
+    `UPDATE ${tables.state} SET "value" = GREATEST("value"::numeric, floor(extract(epoch FROM $1::timestamptz) * 1000))::text WHERE "id" = 'ledger_floor'`,
+    [cutoff?.['at']],
+  );
+  for (let purged = 0; ;) {
+    const rows = await rowsOf(
+      runner,
+      `DELETE FROM ${tables.ledger} WHERE "batch" IN (${old} ORDER BY l."applied_at" LIMIT ${PURGED}) RETURNING "batch"`,
+      [cutoff?.['at']],
+    );
+    purged += rows.length;
+    if (rows.length < PURGED) return purged;
+  }
 }
 
 /** Which of these batches are applied. */

@@ -1,6 +1,6 @@
 import { type DataSource, EntitySchema } from 'typeorm';
 
-import { escapePath } from './escape';
+import { escapeName, escapePath } from './escape';
 
 /** Installation id, number of shards, format, floor of the ledger. */
 export const StateEntity = new EntitySchema<{ id: string; value: string }>({
@@ -26,6 +26,7 @@ export const LedgerEntity = new EntitySchema<{ batch: string; shard: number; app
     applied_at: { type: 'timestamp with time zone', default: () => 'CURRENT_TIMESTAMP' },
     unapplied: { type: 'jsonb', nullable: true },
   },
+  indices: [{ columns: ['applied_at'] }],
 });
 
 /** The library's own tables, to be listed among a DataSource's entities when counters are attached after `initialize()`. */
@@ -40,19 +41,28 @@ export interface TablePaths {
   readonly state: string;
   readonly shard: string;
   readonly ledger: string;
+  /** Name of the index by which the ledger is purged. */
+  readonly ledgerIndex: string;
 }
 
 /** Where the library's tables are: as the DataSource's metadata say, else by its schema and prefix. */
 export function tablePaths(dataSource: DataSource): TablePaths {
   const { schema, entityPrefix = '' } = dataSource.options as { schema?: string; entityPrefix?: string };
-  const path = (entity: EntitySchema<never>, name: string) => {
-    if (dataSource.hasMetadata(entity)) return escapePath(dataSource.getMetadata(entity).tablePath);
-    return escapePath(dataSource.driver.buildTableName(entityPrefix + name, schema));
+  const path = ({ options }: EntitySchema<never>): string => {
+    const name = entityPrefix + (options.tableName ?? options.name);
+    const metadata = dataSource.entityMetadatas.find((candidate) => candidate.name === options.name);
+    return escapePath(metadata?.tablePath ?? dataSource.driver.buildTableName(name, schema));
   };
+  const ledger = path(LedgerEntity as unknown as EntitySchema<never>);
+  // As `synchronize` and `migration:generate` name it.
+  const index = dataSource.namingStrategy.indexName(entityPrefix + (LedgerEntity.options.tableName ?? ''), [
+    'applied_at',
+  ]);
   return {
-    state: path(StateEntity as unknown as EntitySchema<never>, 'counter_cache_state'),
-    shard: path(ShardEntity as unknown as EntitySchema<never>, 'counter_cache_shard'),
-    ledger: path(LedgerEntity as unknown as EntitySchema<never>, 'counter_cache_ledger'),
+    state: path(StateEntity as unknown as EntitySchema<never>),
+    shard: path(ShardEntity as unknown as EntitySchema<never>),
+    ledger,
+    ledgerIndex: escapeName(index),
   };
 }
 
@@ -62,5 +72,6 @@ export function createTablesSql(paths: TablePaths): string {
     `CREATE TABLE ${paths.state} ("id" text PRIMARY KEY, "value" text NOT NULL);`,
     `CREATE TABLE ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL);`,
     `CREATE TABLE ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT now(), "unapplied" jsonb);`,
+    `CREATE INDEX ${paths.ledgerIndex} ON ${paths.ledger} ("applied_at");`,
   ].join('\n');
 }
