@@ -1,4 +1,4 @@
-import type { DataSource, EntitySubscriberInterface } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 import { CounterCacheError } from './errors';
 import { counterCacheEntities } from './sql/tables';
@@ -65,15 +65,6 @@ export async function attachTo(dataSource: DataSource, { onMetadata, onInitializ
 async function destroyAndThrow(dataSource: DataSource, error: unknown): Promise<never> {
   await dataSource.destroy();
   throw error;
-}
-
-/** Adds a subscriber to the array that TypeORM reads; returns a function that takes it out again. */
-export function subscribe(dataSource: DataSource, subscriber: EntitySubscriberInterface): () => void {
-  dataSource.subscribers.push(subscriber);
-  return () => {
-    const at = dataSource.subscribers.indexOf(subscriber);
-    if (at >= 0) dataSource.subscribers.splice(at, 1);
-  };
 }
 
 /** Our own tables join the DataSource, so that `synchronize` and `migration:generate` see them. */

@@ -2,14 +2,11 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
 
-import { attachTo, subscribe } from './attachment';
+import { attachTo } from './attachment';
 import type { Alarm, DeltaBuffer } from './buffer/buffer';
-import { Capture } from './capture/capture';
 import { HandOff } from './capture/hand-off';
-import { hookWrites } from './capture/hook';
-import { Transactions } from './capture/transactions';
+import { type RunningCapture, startCapture } from './capture/start-capture';
 import type { Counter, Definitions } from './counter/definition';
-import { protectCounterColumns } from './counter/protect';
 import { resolveDefinitions } from './counter/registry';
 import { CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
@@ -45,9 +42,8 @@ export class Counters {
   readonly #workers = new Set<CounterWorker>();
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
-  #transactions: Transactions | null = null;
+  #capture: RunningCapture | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
-  #release: (() => void)[] = [];
   #detach: () => void = () => undefined;
   #closing: Promise<void> | null = null;
 
@@ -185,7 +181,7 @@ export class Counters {
 
   async #close(): Promise<void> {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
-    await this.#transactions?.drain(DRAIN_LIMIT);
+    await this.#capture?.transactions.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
     if (lost.length > 0) {
       this.#events.emit(
@@ -198,7 +194,7 @@ export class Counters {
       );
     }
     this.#detach();
-    this.#releaseMetadata();
+    this.#capture?.stop();
     await this.#opening?.catch(() => undefined);
     await Promise.all(this.#background);
     await this.#installer.close();
@@ -206,30 +202,17 @@ export class Counters {
 
   /** Runs whenever the DataSource has built its metadata: everything that refers to them starts anew. */
   #useMetadata(): void {
-    this.#releaseMetadata();
+    this.#capture?.stop();
     const definitions = resolveDefinitions(this.#dataSource);
-    const transactions = new Transactions(this.#handOff);
-    const capture = new Capture(this.#dataSource, definitions, transactions, {
+    this.#definitions = definitions;
+    this.#opening = null;
+    this.#capture = startCapture(this.#dataSource, definitions, this.#handOff, {
       wait: this.#options.wait,
       recalculationDelay: this.#options.recalculationDelay,
+      isSkipped: () => this.#skipping.getStore() === true,
       onUnknownType: (counter, type) => this.#reportUnknownType(counter, type),
       onError: (error) => this.#events.emit('error', error),
     });
-    this.#definitions = definitions;
-    this.#transactions = transactions;
-    this.#opening = null;
-    this.#release = [
-      protectCounterColumns(definitions),
-      subscribe(this.#dataSource, transactions),
-      hookWrites(this.#dataSource, (builder, execute) =>
-        this.#skipping.getStore() === true ? null : capture.hook(builder, execute),
-      ),
-    ];
-  }
-
-  #releaseMetadata(): void {
-    for (const release of this.#release) release();
-    this.#release = [];
   }
 
   /** For calls of the user: refused once the counters are closed. */
