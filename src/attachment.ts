@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import { CounterCacheError } from './errors';
+import { ConfigurationError } from './errors';
 import { counterCacheEntities } from './sql/tables';
 
 /** Marks a DataSource that has counters; a symbol that two copies of this package share. */
@@ -24,10 +24,9 @@ export interface Lifecycle {
 export async function attachTo(dataSource: DataSource, { onMetadata, onInitialized }: Lifecycle): Promise<() => void> {
   const attachable = dataSource as Attachable;
   if (attachable[ATTACHED] === true) {
-    throw new CounterCacheError(
-      'CONFIGURATION',
+    throw new ConfigurationError([
       'this DataSource has counters already: attach once, and close() before attaching again',
-    );
+    ]);
   }
   // TypeORM calls this inside initialize(), each time: after it `subscribers` is a new array, and metadata are new.
   const buildMetadatas = attachable.buildMetadatas.bind(attachable);

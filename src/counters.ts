@@ -8,14 +8,15 @@ import { HandOff } from './capture/hand-off';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
-import { CounterCacheError } from './errors';
+import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
-import type { JobContext } from './jobs/context';
+import { describeTarget, type JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
 import { rebuild } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
-import { type RecountFilter, type RecountReport, recountRun } from './jobs/recount-run';
+import type { RecountFilter } from './jobs/recount-filter';
+import { type RecountReport, recountRun } from './jobs/recount-run';
 import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type CounterValue, readCounters } from './live/read';
@@ -67,7 +68,9 @@ export class Counters {
    * Attaches counters to a DataSource, before or after `initialize()`.
    *
    * @throws ConfigurationError with every mistake in options and declarations (declarations are checked by
-   * `initialize()` if that comes later); BufferUnavailableError when Redis does not answer within `attachTimeout`
+   * `initialize()` if that comes later), or when the DataSource has counters already; BufferUnavailableError when Redis
+   * does not answer within `attachTimeout`; CounterCacheError `STATE_MISMATCH` when `shards` differ from those of other
+   * processes
    */
   static async attach(dataSource: DataSource, options: CountersOptions): Promise<Counters> {
     const counters = new Counters(dataSource, resolveOptions(options));
@@ -183,16 +186,7 @@ export class Counters {
     await Promise.all([...this.#workers].map((worker) => worker.close()));
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
-    if (lost.length > 0) {
-      this.#events.emit(
-        'error',
-        new CounterCacheError(
-          'BUFFER_UNAVAILABLE',
-          `closed while ${lost.length} targets wait for a recalculation: run counters.recalculate() for them`,
-          { targets: lost },
-        ),
-      );
-    }
+    if (lost.length > 0) this.#reportLost(lost);
     this.#detach();
     this.#capture?.stop();
     await this.#opening?.catch(() => undefined);
@@ -232,7 +226,10 @@ export class Counters {
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
     const definitions = this.#definitions;
     if (definitions === null)
-      throw new CounterCacheError('CLOSED', 'the DataSource is not initialized: call dataSource.initialize() first');
+      throw new CounterCacheError(
+        'NOT_INITIALIZED',
+        'the DataSource is not initialized: call dataSource.initialize() first',
+      );
     const installation = await this.#installer.open((lost) => this.#rebuild(lost));
     const context: JobContext = {
       dataSource: this.#dataSource,
@@ -273,11 +270,17 @@ export class Counters {
     }
   }
 
+  #reportLost(lost: readonly string[]): void {
+    const definitions = this.#definitions;
+    const targets = definitions === null ? [] : lost.map((target) => describeTarget(definitions, target));
+    const reason = `closed while ${lost.length} targets wait for a recalculation. Run counters.recalculate() for them`;
+    this.#events.emit('error', new BufferUnavailableError(reason, { targets }));
+  }
+
   #reportUnknownType(counter: Counter, type: string): void {
     const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
     const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
-    const error = new CounterCacheError('CONFIGURATION', message, { counter: counter.name, type });
-    this.#events.reportOnce(`type ${counter.name} ${type}`, error);
+    this.#events.reportOnce(`type ${counter.name} ${type}`, new ConfigurationError([message]));
   }
 
   #assertOpen(): void {

@@ -1,11 +1,24 @@
 /** Stable identifiers of the errors this library throws. */
 export type ErrorCode =
+  /** Options, declarations or arguments are wrong. */
   | 'CONFIGURATION'
+  /** A counted row yields an amount that its column cannot hold; the write is rejected. */
   | 'BAD_AMOUNT'
+  /** The library's own tables do not exist. */
   | 'TABLES_MISSING'
+  /** The buffer (Redis) does not answer, or could not be handed something. */
   | 'BUFFER_UNAVAILABLE'
+  /** Shards of the buffer lost their data; their targets are recounted. */
+  | 'BUFFER_LOST'
+  /** Used after `close()`. */
   | 'CLOSED'
+  /** The DataSource is not initialized yet. */
+  | 'NOT_INITIALIZED'
+  /** This process and the installation, or this worker and the writers, do not fit together. */
   | 'STATE_MISMATCH'
+  /** A write could not be captured and was not made. */
+  | 'WRITE_FAILED'
+  /** A target cannot be recounted, e.g. because its `method` throws. */
   | 'RECOUNT_FAILED';
 
 /**

@@ -17,7 +17,7 @@ export interface Drift {
   readonly entity: string;
   readonly id: string;
   readonly column: string;
-  /** Labels of the counters that feed the column. */
+  /** Names of the counters that feed the column; `recalculate({ counter })` takes them. */
   readonly counters: readonly string[];
   readonly wrong: string;
   readonly right: string;
@@ -27,15 +27,15 @@ export interface Drift {
 export interface CountersEvents {
   /** A batch was applied. `updates` counts the UPDATE statements on target tables. */
   reconciled: [{ readonly shard: number; readonly changes: readonly ColumnChange[]; readonly updates: number }];
-  /** Targets were recounted; corrections, if any, are pending. */
+  /** Targets were recounted (`checked`); corrections of columns (`fixed`), if any, are pending. */
   recalculated: [{ readonly shard: number; readonly checked: number; readonly fixed: number }];
   /** A recalculation found columns that were wrong. */
   drift: [{ readonly drifts: readonly Drift[] }];
   /** The database refused to change a target; its delta is parked until `retryFailed` or a recalculation. */
   failed: [{ readonly entity: string; readonly id: string; readonly reason: string }];
-  /** The buffer is out of reach; writes go on, their targets will be recalculated. */
+  /** This process cannot reach the buffer; writes go on, their targets will be recalculated. */
   degraded: [{ readonly error: unknown }];
-  /** The buffer answers again. */
+  /** The buffer answers again, and what was written meanwhile is to be recalculated. */
   recovered: [];
   /** Something went wrong in the background; nothing is lost unless the error says so. */
   error: [unknown];

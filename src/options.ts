@@ -44,7 +44,7 @@ export interface CountersOptions {
   redis?: Redis | RedisOptions | string | undefined;
   /** First part of every key and queue name. @defaultValue 'cc' */
   prefix?: string | undefined;
-  /** Slices of the buffer; the same for every process. @defaultValue 16 */
+  /** Slices of the buffer; the same for every process. A `buffer` of your own has its own. @defaultValue 16 */
   shards?: number | undefined;
   /** How long a delta may wait. @defaultValue 10_000 */
   wait?: number | undefined;
@@ -52,11 +52,11 @@ export interface CountersOptions {
   recalculationDelay?: number | undefined;
   /** @defaultValue 'guarded' */
   durability?: Durability | undefined;
-  /** Due times are rounded up to multiples of it. @defaultValue 1_000 */
+  /** Due times are rounded up to multiples of it. A `buffer` of your own has its own. @defaultValue 1_000 */
   window?: number | undefined;
   /** How often a worker looks for what no job announced. @defaultValue 30_000 */
   sweepInterval?: number | undefined;
-  /** Targets per statement. @defaultValue 1_000 */
+  /** Targets claimed at a time, and so per UPDATE. @defaultValue 1_000 */
   batch?: number | undefined;
   /** The longest a write waits for Redis. @defaultValue 50 */
   redisTimeout?: number | undefined;

@@ -143,7 +143,7 @@ export interface ShardStatus {
  * or arrive late without counting twice (I3): a confirm moves an intent or finds it gone, an acknowledge deletes a
  * batch or finds it gone, a finalize needs its own watch.
  *
- * Terms: DESIGN vocabulary; protocol: `docs/protocol.md`.
+ * Words, invariants and protocol: `docs/protocol.md`.
  */
 export interface DeltaBuffer {
   /** Number of shards. */

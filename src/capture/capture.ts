@@ -3,6 +3,7 @@ import type { DataSource, EntityMetadata, QueryResult, QueryRunner } from 'typeo
 import { contributionOf, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Definitions, Row, TargetKind } from '../counter/definition';
 import { keyText, targetId } from '../counter/target';
+import { CounterCacheError } from '../errors';
 import { cascadingDelete } from './cascade';
 import { type CascadeNode, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
@@ -133,8 +134,7 @@ export class Capture {
     try {
       const answer = await strategy(statement);
       await runner.query('COMMIT');
-      if (own.outcome === 'rolled back')
-        throw new Error(`the database rolled back a write of ${statement.plan.metadata.name}`);
+      if (own.outcome === 'rolled back') throw rolledBack(statement);
       return answer;
     } catch (error) {
       // The first error counts, whatever becomes of the ROLLBACK.
@@ -186,6 +186,15 @@ export class Capture {
       recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
     });
   }
+}
+
+function rolledBack({ plan }: Statement): CounterCacheError {
+  const { name } = plan.metadata;
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    `the database rolled back a write of ${name}; nothing was written. Try it again`,
+    { entity: name },
+  );
 }
 
 /** A query runner with another `query()`; all else is the runner's own. */

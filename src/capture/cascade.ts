@@ -69,7 +69,7 @@ async function referencing(runner: QueryRunner, edge: CascadeEdge, rows: readonl
   const wanted = names.map((name, i) => `w.${name}::${edge.foreignKeys[i]?.sqlType ?? 'text'}`).join(', ');
   const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE (${edge.foreignKeys.map(({ name }) => escapeName(name)).join(', ')})
     IN (SELECT ${wanted} FROM unnest(${arrays.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${names.join(', ')}))`;
-  return (await lockRows(runner, plan, source, arrays)).rows;
+  return lockRows(runner, plan, source, arrays);
 }
 
 function nameOf(plan: TablePlan, row: Row): string {

@@ -1,7 +1,6 @@
-import type { QueryRunner } from 'typeorm';
-
 import type { Row } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
+import { CounterCacheError } from '../errors';
 import { escapeName, escapePath } from '../sql/escape';
 import type { TablePlan } from './plan';
 import { lockRows, type Returned, type RowChange } from './returning';
@@ -32,7 +31,7 @@ export async function restrict({ runner, builder, plan }: Statement): Promise<{
   readonly rows: readonly Row[];
   readonly restricted: [string, unknown[]];
 }> {
-  const { rows } = await lockRows(runner, plan, ...matching(builder, plan));
+  const rows = await lockRows(runner, plan, ...matching(builder, plan));
   const { expressionMap } = builder;
   const { wheres } = expressionMap;
   const condition = rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows);
@@ -57,7 +56,7 @@ export const probedUpsert: Strategy = async (statement) => {
   await send(statement, sql, [...parameters], (returned) => (missed = updatedRows(returned)));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-    for (const key of missed.length > 0 ? keys : []) existing.add(await lockByKey(runner, plan, key, missed));
+    for (const key of missed.length > 0 ? keys : []) existing.add(await lockByKey(statement, key, missed));
     const answer = await send(statement, sql, [...parameters], (returned) => {
       missed = updatedRows(returned).filter((after) => existing.find(after) === undefined);
       if (missed.length === 0)
@@ -67,9 +66,9 @@ export const probedUpsert: Strategy = async (statement) => {
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
     return answer;
   }
-  throw new Error(
-    `an upsert of ${plan.metadata.name} met new conflicting rows ${ATTEMPTS} times in a row; it was not executed`,
-  );
+  const { name } = plan.metadata;
+  const reason = `an upsert of ${name} met new conflicting rows ${ATTEMPTS} times in a row; nothing was written. Try it again`;
+  throw new CounterCacheError('WRITE_FAILED', reason, { entity: name });
 };
 
 function updatedRows({ changes, inserted }: Returned): Row[] {
@@ -131,12 +130,11 @@ class ExistingRows {
 
 /** Locks and reads the rows that have the same values in these columns; the driver binds values as it read them. */
 async function lockByKey(
-  runner: QueryRunner,
-  plan: TablePlan,
+  { runner, builder, plan }: Statement,
   names: readonly string[],
   keys: readonly Row[],
 ): Promise<readonly Row[]> {
-  const { driver } = runner.manager.dataSource;
+  const { driver } = dataSourceOf(builder);
   const types = names.map((name) => {
     const column = plan.metadata.findColumnWithDatabaseName(name);
     return column === undefined ? 'text' : sqlTypeOf(column, driver);
@@ -144,21 +142,19 @@ async function lockByKey(
   const arrays = names.map((name) => keys.map((row) => row[name]));
   const wanted = `(${names.map(escapeName).join(', ')}) IN (SELECT * FROM unnest(${types.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}))`;
   const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${wanted}`;
-  return (await lockRows(runner, plan, source, arrays)).rows;
+  return lockRows(runner, plan, source, arrays);
 }
 
 /** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters. */
 function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[]] {
   const source = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
   const sql = builder.replacePropertyNamesForTheWholeQuery(source);
-  const driver = dataSourceOf(builder)?.driver;
-  const bound = driver?.escapeQueryWithParameters(sql, builder.getParameters());
-  return [bound?.[0] ?? sql, bound?.[1] ?? []];
+  return dataSourceOf(builder).driver.escapeQueryWithParameters(sql, builder.getParameters());
 }
 
 /** A condition that names the locked rows by their primary key. */
 function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row[]): string {
-  const driver = dataSourceOf(builder)?.driver;
+  const { driver } = dataSourceOf(builder);
   const columns = plan.metadata.primaryColumns;
   columns.forEach(({ databaseName }, i) =>
     builder.setParameter(
@@ -167,9 +163,7 @@ function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row
     ),
   );
   // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
-  const typed = columns
-    .map((column, i) => `CAST(w.k${i} AS ${driver === undefined ? 'text' : sqlTypeOf(column, driver)})`)
-    .join(', ');
+  const typed = columns.map((column, i) => `CAST(w.k${i} AS ${sqlTypeOf(column, driver)})`).join(', ');
   const arrays = columns.map((_, i) => `CAST(:__cc_k${i} AS text[])`).join(', ');
   return `(${columns.map(({ databaseName }) => escapeName(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
 }

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Alarm, DeltaBuffer } from '../buffer/buffer';
+import { BufferUnavailableError } from '../errors';
 
 interface LostTargetsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
@@ -115,10 +116,9 @@ export class LostTargets {
   #reportOverflow(): void {
     if (this.#overflowed) return;
     this.#overflowed = true;
-    this.#options.onError(
-      new Error(
-        `more than ${this.#options.memoryQueue} targets wait for a recalculation (option memoryQueue); further ones are forgotten: run counters.recalculate() once Redis answers again`,
-      ),
-    );
+    const { memoryQueue } = this.#options;
+    const advice = 'Run counters.recalculate() once Redis answers again, or raise `memoryQueue`';
+    const reason = `more than ${memoryQueue} targets wait for a recalculation; further ones are forgotten. ${advice}`;
+    this.#options.onError(new BufferUnavailableError(reason, { memoryQueue }));
   }
 }

@@ -103,18 +103,15 @@ export class Returning {
   }
 }
 
-/** The rows a statement is about to change, locked, with the id of the transaction. */
+/** The rows a statement is about to change, locked. */
 export async function lockRows(
   runner: QueryRunner,
   plan: Pick<TablePlan, 'columns'>,
   source: string,
   parameters: readonly unknown[],
-): Promise<{ readonly rows: readonly Row[]; readonly transactionId: string | null }> {
-  const columns = plan.columns.map((name, i) => `${escapeName(name)} AS ${escapeName(`${NEW}${i}`)}`);
-  const sql = `SELECT ${[...columns, `pg_current_xact_id()::text AS ${escapeName(XID)}`].join(', ')} ${source} FOR UPDATE`;
-  const records = (await runner.query(sql, [...parameters], true)).records as readonly Record<string, unknown>[];
-  return {
-    rows: records.map((record) => Object.fromEntries(plan.columns.map((name, i) => [name, record[`${NEW}${i}`]]))),
-    transactionId: records[0] === undefined ? null : String(records[0][XID]),
-  };
+): Promise<readonly Row[]> {
+  const columns = plan.columns.map((name, i) => `${escapeName(name)} AS ${escapeName(`${NEW}${i}`)}`).join(', ');
+  const answer = await runner.query(`SELECT ${columns} ${source} FOR UPDATE`, [...parameters], true);
+  const records = answer.records as readonly Record<string, unknown>[];
+  return records.map((record) => Object.fromEntries(plan.columns.map((name, i) => [name, record[`${NEW}${i}`]])));
 }

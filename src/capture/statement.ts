@@ -1,5 +1,6 @@
 import type { QueryResult, QueryRunner } from 'typeorm';
 
+import { CounterCacheError } from '../errors';
 import { observe, type RawResult } from './observed';
 import type { TablePlan } from './plan';
 import { type Returned, type Returning, type RowChange } from './returning';
@@ -37,22 +38,28 @@ export async function send(
   parameters: unknown[],
   taken: (returned: Returned) => void,
 ): Promise<QueryResult> {
-  let outcome: { readonly error: unknown } | 'taken' | null = null;
+  let seen = false;
+  let failure: { readonly error: unknown } | null = null;
   observe(parameters, (result: RawResult) => {
+    seen = true;
     try {
       taken(returning.take(result));
-      outcome = 'taken';
     } catch (error) {
-      outcome = { error };
+      failure = { error };
     }
   });
   const answer = await runner.query(sql, parameters, true);
-  if (outcome === null)
-    throw new Error(
-      'typeorm-counter-cache: its subscriber did not see a statement; is `dataSource.subscribers` replaced after attach?',
-    );
-  if (outcome !== 'taken') throw (outcome as { readonly error: unknown }).error;
+  if (!seen) throw unseen();
+  if (failure !== null) throw (failure as { readonly error: unknown }).error;
   return answer;
+}
+
+function unseen(): CounterCacheError {
+  const advice = 'Keep the array `dataSource.subscribers` that TypeORM made: add to it, do not replace it.';
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    `a counted statement was not seen by the library's subscriber. ${advice}`,
+  );
 }
 
 /** The database returns all that is needed: one statement. */

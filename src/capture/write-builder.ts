@@ -9,7 +9,6 @@ export interface ExpressionMap {
   readonly valuesSet?: unknown;
   readonly insertFromSelect?: unknown;
   readonly onUpdate?: { overwrite?: string[]; columns?: string[]; conflict?: string | string[] } | undefined;
-  readonly returning: unknown;
   wheres: { type: 'simple' | 'and' | 'or'; condition: string }[];
 }
 
@@ -33,10 +32,8 @@ export interface WriteBuilder {
   setParameter(name: string, value: unknown): unknown;
 }
 
-/** The common part of InsertResult, UpdateResult and DeleteResult. */
-export interface WriteResult {
-  raw: unknown;
-}
+/** InsertResult, UpdateResult or DeleteResult: passed on as it is. */
+export type WriteResult = object;
 
 const MEMBERS = [
   'execute',
@@ -48,8 +45,8 @@ const MEMBERS = [
 ] as const;
 
 /** The DataSource of a builder, under whichever name this release of TypeORM keeps it. */
-export function dataSourceOf(builder: Pick<WriteBuilder, 'dataSource' | 'connection'>): DataSource | undefined {
-  return builder.dataSource ?? builder.connection;
+export function dataSourceOf({ dataSource, connection }: Pick<WriteBuilder, 'dataSource' | 'connection'>): DataSource {
+  return (dataSource ?? connection) as DataSource;
 }
 
 /**

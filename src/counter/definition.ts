@@ -112,8 +112,6 @@ export interface Counter {
   readonly sql: boolean;
   /** Builds what user functions see. */
   readonly hydrate: (row: Row) => SourceEntity;
-  /** Digest of the declaration; changes when the meaning of the counter changes. */
-  readonly hash: string;
 }
 
 /** What one source row adds to one column of one target, in units of 10^-scale of that column. */

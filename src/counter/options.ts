@@ -119,7 +119,7 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    */
   batchSize?: number | undefined;
   /**
-   * Stable id, when a rename must not lose pending deltas.
+   * Stable name, for `recalculate({ counter })` and messages.
    *
    * @defaultValue derived: `Post.author>User.postsCount`
    */

@@ -1,5 +1,4 @@
 import type { Amount, Counter } from './definition';
-import { hashOf } from './hash';
 import { hydrator } from './hydrate';
 import { identityOf } from './label';
 import { columnsOfInterest, type Looks } from './relevant-columns';
@@ -93,7 +92,6 @@ function draft(parts: Parts, method: Counter['method'], context: ResolveContext)
     needs,
     sql: method === null && !hasCountingFunction(parts, context),
     hydrate: hydrator(metadata, needs, dataSource.driver),
-    hash: hashOf(parts, context),
     named: namedColumns(parts),
     identity,
   };

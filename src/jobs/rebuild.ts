@@ -1,4 +1,5 @@
 import { byShard } from '../buffer/shard';
+import { CounterCacheError } from '../errors';
 import { listTargets } from '../sql/list-targets';
 import { withConnection } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
@@ -11,9 +12,8 @@ const PAGE = 5_000;
 export async function rebuild(context: JobContext, lost: readonly number[]): Promise<void> {
   if (lost.length === 0) return;
   const { buffer, dataSource, definitions, schedule, events } = context;
-  events.emit('degraded', {
-    error: new Error(`shards ${lost.join(', ')} of the buffer lost their data; their targets are recalculated`),
-  });
+  const reason = `shards ${lost.join(', ')} of the buffer lost their data; their targets are recalculated`;
+  events.emit('error', new CounterCacheError('BUFFER_LOST', reason, { shards: lost }));
   const barrier = await withConnection(dataSource, allocateBarrier);
   for (const kind of definitions.kinds.values()) {
     let after: readonly string[] | null = null;
@@ -30,5 +30,4 @@ export async function rebuild(context: JobContext, lost: readonly number[]): Pro
       after = rows.at(-1)?.key ?? null;
     }
   }
-  events.emit('recovered');
 }

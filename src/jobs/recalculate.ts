@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { Finalized, Recount, WatchOutcome } from '../buffer/buffer';
+import type { Finalized, Recount } from '../buffer/buffer';
 import { formatDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
 import { CounterCacheError } from '../errors';
@@ -49,7 +49,7 @@ export interface RecalculateOptions {
 }
 
 /**
- * Watch, read, finalize (DESIGN §6): recounts targets of one shard and sets their pending delta to what is missing.
+ * Watch, read, finalize (docs/protocol.md): recounts targets of one shard and sets their pending delta to what is missing.
  * A crash anywhere leaves either nothing done or an ordinary pending delta (I6).
  */
 export async function recalculateTargets(
@@ -153,7 +153,7 @@ function resultOf(
       {
         ...describeTarget(definitions, target),
         column: column.property,
-        counters: column.counters.map(({ label }) => label),
+        counters: column.counters.map(({ name }) => name),
         wrong: formatDecimal(worth, column.scale),
         right: formatDecimal(truth, column.scale),
       },
@@ -246,13 +246,4 @@ export function announceResults({ events }: JobContext, shard: number, results: 
   if (drifts.length > 0) events.emit('drift', { drifts });
   if (checked > 0) events.emit('recalculated', { shard, checked, fixed: drifts.length });
   return checked;
-}
-
-/** For messages: why a watch was refused. */
-export function refusalReason(outcome: Exclude<WatchOutcome, 'watching'>): string {
-  return {
-    claimed: 'its batch is being applied',
-    watched: 'another recalculation is under way',
-    barred: 'a long transaction is still open',
-  }[outcome];
 }

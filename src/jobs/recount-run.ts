@@ -1,45 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
-
 import { byShard } from '../buffer/shard';
 import type { CounterColumn, TargetKind } from '../counter/definition';
-import { ConfigurationError } from '../errors';
 import type { Drift } from '../events';
 import { listTargets } from '../sql/list-targets';
 import { withConnection } from '../sql/query';
-import type { JobContext } from './context';
+import { describeTarget, type JobContext } from './context';
 import { announceResults, type Recalculated, recalculateTargets } from './recalculate';
 import { reconcile } from './reconcile';
-import { idOf, type TargetKey } from './targets';
-
-/** Which targets and columns to recount; everything when empty. */
-export interface RecountFilter {
-  /** Names of counters (`counters.definitions[i].name`). */
-  readonly counter?: string | readonly string[];
-  /** The target entity. */
-  readonly target?: EntityTarget<ObjectLiteral>;
-  /** Keys by which sources refer to the targets (usually the primary key). Needs `target` or `counter`. */
-  readonly ids?: readonly TargetKey[];
-  /** Conditions on the target rows. Needs `target`. */
-  readonly where?: FindOptionsWhere<ObjectLiteral>;
-  /** First key, inclusive. */
-  readonly from?: string | number | bigint;
-  /** Last key, inclusive. */
-  readonly to?: string | number | bigint;
-  /** Where an earlier run left off: its report's `cursor`. */
-  readonly cursor?: string;
-  /** Targets per step; 1,000. */
-  readonly batch?: number;
-  /** Stops after the current step; the report's cursor continues. */
-  readonly signal?: AbortSignal;
-  /** Called after every step. */
-  readonly onProgress?: (progress: {
-    readonly checked: number;
-    readonly fixedCount: number;
-    readonly cursor: string | null;
-  }) => void;
-}
+import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
+import { idOf } from './targets';
 
 /** What a recount found. */
 export interface RecountReport {
@@ -49,22 +19,20 @@ export interface RecountReport {
   readonly fixed: readonly Drift[];
   /** All wrong columns found. */
   readonly fixedCount: number;
-  /** Targets that never held still: locked, claimed or behind a long transaction until time ran out. */
-  readonly unsettled: readonly string[];
+  /** Targets that never held still: claimed, or behind a long transaction, until time ran out. */
+  readonly unsettled: readonly { readonly entity: string; readonly id: string }[];
   /** Continues this run; `null` when it is complete. */
   readonly cursor: string | null;
 }
+
+/** Targets per step, where the filter does not say. */
+const STEP = 1_000;
 
 /** Drifts listed in a report. */
 const LISTED = 1_000;
 
 /** Milliseconds for which a refused target is tried again. */
 const PATIENCE = 30_000;
-
-interface Cursor {
-  readonly kind: string;
-  readonly after: readonly string[];
-}
 
 /** Recounts many targets in steps, in key order per target table; with `dry` it only compares. */
 export async function recountRun(context: JobContext, filter: RecountFilter, dry: boolean): Promise<RecountReport> {
@@ -74,9 +42,9 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
     [...kind.columns.values()].filter(
       (column) => names === null || column.counters.some(({ name }) => names.has(name)),
     );
-  const cursor = filter.cursor === undefined ? null : decodeCursor(filter.cursor);
+  const cursor = filter.cursor === undefined ? null : decodeCursor(filter.cursor, kinds);
   const fixed: Drift[] = [];
-  const unsettled: string[] = [];
+  const unsettled: { entity: string; id: string }[] = [];
   let checked = 0;
   let fixedCount = 0;
   let position: string | null = filter.cursor ?? null;
@@ -85,7 +53,9 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
     const drifts = results.flatMap((result) => result.drifts);
     checked += results.filter(({ outcome }) => outcome === 'done').length;
     unsettled.push(
-      ...results.filter(({ outcome }) => outcome === 'refused' || outcome === 'lost').map(({ target }) => target),
+      ...results
+        .filter(({ outcome }) => outcome === 'refused' || outcome === 'lost')
+        .map(({ target }) => describeTarget(context.definitions, target)),
     );
     fixedCount += drifts.length;
     fixed.push(...drifts.slice(0, LISTED - fixed.length));
@@ -152,16 +122,22 @@ async function* steps(
   start: Cursor | null,
 ): AsyncGenerator<{ readonly targets: readonly string[]; readonly cursor: Cursor }> {
   const first = start === null ? 0 : kinds.findIndex(({ id }) => id === start.kind);
-  for (const [i, kind] of kinds.slice(Math.max(first, 0)).entries()) {
-    let after = i === 0 && first >= 0 ? (start?.after ?? null) : null;
+  for (const [i, kind] of kinds.slice(first).entries()) {
+    let after = i === 0 ? (start?.after ?? null) : null;
     if (filter.ids !== undefined) {
       const targets = [...new Set(filter.ids.map((id) => idOf(kind, id)))];
       yield { targets, cursor: { kind: kind.id, after: [] } };
       continue;
     }
-    const limit = filter.batch ?? 1_000;
+    const limit = filter.batch ?? STEP;
     for (;;) {
-      const page = { where: filter.where ?? null, from: textOf(filter.from), to: textOf(filter.to), after, limit };
+      const page = {
+        where: filter.where ?? null,
+        from: filter.from === undefined ? null : String(filter.from),
+        to: filter.to === undefined ? null : String(filter.to),
+        after,
+        limit,
+      };
       const rows = await withConnection(context.dataSource, (runner) => listTargets(runner, kind, page));
       const last = rows.at(-1);
       if (last === undefined) break;
@@ -169,47 +145,5 @@ async function* steps(
       if (rows.length < limit) break;
       after = last.key;
     }
-  }
-}
-
-function textOf(value: string | number | bigint | undefined): string | null {
-  return value === undefined ? null : String(value);
-}
-
-function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
-  const kinds = new Set<TargetKind>();
-  const names = filter.counter === undefined ? null : [filter.counter].flat();
-  for (const name of names ?? []) {
-    if (definitions.counters.some((counter) => counter.name === name)) continue;
-    throw new ConfigurationError([
-      `unknown counter '${name}'. Known: ${definitions.counters.map((counter) => counter.name).join(', ')}`,
-    ]);
-  }
-  const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);
-  for (const counter of definitions.counters.filter(({ name }) => names === null || names.includes(name))) {
-    for (const { kind } of counter.targets) if (metadata === null || kind.metadata === metadata) kinds.add(kind);
-  }
-  if (
-    kinds.size > 1 &&
-    (filter.ids !== undefined || filter.where !== undefined || filter.from !== undefined || filter.to !== undefined)
-  ) {
-    throw new ConfigurationError([
-      '`ids`, `where`, `from` and `to` need one target table: name it with `target`, or with a `counter` that has one',
-    ]);
-  }
-  return [...kinds].toSorted((left, right) => (left.id < right.id ? -1 : 1));
-}
-
-function encodeCursor(cursor: Cursor): string {
-  return Buffer.from(JSON.stringify(cursor)).toString('base64url');
-}
-
-function decodeCursor(text: string): Cursor {
-  try {
-    return JSON.parse(Buffer.from(text, 'base64url').toString()) as Cursor;
-  } catch (cause) {
-    throw new ConfigurationError([
-      `expected cursor to be one that an earlier report returned, got: ${text} (${(cause as Error).message})`,
-    ]);
   }
 }

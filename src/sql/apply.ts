@@ -16,12 +16,11 @@ export interface Applied {
   readonly changes: readonly Change[];
   /** UPDATE statements sent to target tables. */
   readonly updates: number;
-  readonly fence: 'epoch' | 'floor' | null;
   /** Targets of a table or column that this process does not know (a rolling deploy); given back. */
   readonly unknown: readonly string[];
 }
 
-const NOTHING = { unapplied: [], unknown: [], changes: [], updates: 0, fence: null } as const;
+const NOTHING = { unapplied: [], unknown: [], changes: [], updates: 0 } as const;
 
 /** Milliseconds after which a row that was locked is tried again. */
 const LOCKED_BACKOFF = 500;
@@ -58,7 +57,7 @@ function attempt(
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const entry = await enterBatch(runner, tables, batch);
     if (entry.status === 'applied') return { ...NOTHING, status: 'already', unapplied: entry.unapplied };
-    if (entry.status === 'fenced') return { ...NOTHING, status: 'fenced', fence: entry.reason };
+    if (entry.status === 'fenced') return { ...NOTHING, status: 'fenced' };
     const { known, unknown } = partition(definitions, batch);
     const unapplied: Unapplied[] = unknown.map((target) => ({ target, backoff: UNKNOWN_BACKOFF }));
     const changes: Change[] = [];

@@ -8,7 +8,7 @@ import type { TablePaths } from './tables';
 export type Entry =
   | { readonly status: 'new' }
   | { readonly status: 'applied'; readonly unapplied: readonly Unapplied[] }
-  | { readonly status: 'fenced'; readonly reason: 'epoch' | 'floor' };
+  | { readonly status: 'fenced' };
 
 /**
  * Enters a batch into the ledger, inside the transaction that applies it (I3). The shard's epoch is locked against a
@@ -20,12 +20,12 @@ export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch:
     `SELECT s."epoch", f."value" AS "floor" FROM ${tables.shard} s, ${tables.state} f WHERE s."shard" = $1 AND f."id" = 'ledger_floor' FOR SHARE`,
     [batch.shard],
   );
-  if (Number(fence?.['epoch']) !== batch.epoch) return { status: 'fenced', reason: 'epoch' };
+  if (Number(fence?.['epoch']) !== batch.epoch) return { status: 'fenced' };
   // Below the floor the ledger has forgotten: the batch may have been applied already. Nothing is entered, so that
   // whoever takes the batch over finds the same. No other can be applying it: that would hold the floor where it was.
   if (batch.claimedAt < Number(fence?.['floor'])) {
     const [kept] = await rowsOf(runner, `SELECT "unapplied" FROM ${tables.ledger} WHERE "batch" = $1`, [batch.id]);
-    if (kept === undefined) return { status: 'fenced', reason: 'floor' };
+    if (kept === undefined) return { status: 'fenced' };
     return { status: 'applied', unapplied: (kept['unapplied'] ?? []) as readonly Unapplied[] };
   }
   const entered = await rowsOf(

@@ -2,6 +2,7 @@ import type { EntityManager, ObjectLiteral } from 'typeorm';
 
 import { parseDecimal } from '../counter/amount';
 import type { Counter, CounterColumn, TargetKind } from '../counter/definition';
+import { describe } from '../describe';
 import { keyValuesOf } from '../counter/target';
 import { CounterCacheError } from '../errors';
 
@@ -41,7 +42,7 @@ function amountOf(counted: unknown, counter: Counter, column: CounterColumn, tar
   if (typeof counted !== 'number' && typeof counted !== 'bigint' && typeof counted !== 'string') {
     throw new CounterCacheError(
       'BAD_AMOUNT',
-      `${counter.label}: expected its recount method to return a number, got: ${typeof counted} (target ${target})`,
+      `${counter.label}: expected its recount method to return a number, got: ${describe(counted)} (target ${target}). Return a number, a bigint, or decimal text`,
       {
         counter: counter.name,
         target,

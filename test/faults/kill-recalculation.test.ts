@@ -3,7 +3,7 @@ import { until } from '../support/until';
 import { Author, Post } from '../integration/blog';
 import { ended, type KillPoint, startWorkerProgram } from './programs';
 
-/** A watch whose recalculation died ends by itself after 30 s. */
+/** A watch whose recalculation died ends by itself after 10 s. */
 const PATIENCE = 50_000;
 
 /** Kills a worker at a point of a scheduled recalculation of a wrong column, and lets another one take over. */

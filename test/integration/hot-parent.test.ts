@@ -5,6 +5,7 @@ import { redisUrl } from '../support/redis';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post } from './blog';
+import { installationOf } from './internals';
 
 let fixture: Fixture;
 
@@ -26,11 +27,8 @@ test('1,000 creates under one parent by 32 clients: one reconcile job, one UPDAT
     }),
   );
   await counters.settled();
-  const [{ value: installation } = { value: '' }]: { value: string }[] = await dataSource.query(
-    `SELECT "value" FROM "counter_cache_state" WHERE "id" = 'installation'`,
-  );
   const connection = new Redis(redisUrl(), { maxRetriesPerRequest: null });
-  const queue = new Queue(`cc-${installation}`, { connection });
+  const queue = new Queue(`cc-${await installationOf(dataSource)}`, { connection });
   const delayed = await queue.getDelayed();
   expect(delayed.map(({ name }) => name).toSorted()).toEqual(['recalculate', 'reconcile']);
 

@@ -22,6 +22,16 @@ class PostListener {
   }
 }
 
+/** Keeps the listener of the next write inside until the test lets it leave. */
+function holdListener(): { readonly entered: Promise<void>; readonly leave: () => void } {
+  let enter = (): void => undefined;
+  let leave = (): void => undefined;
+  const entered = new Promise<void>((resolve) => (enter = resolve));
+  const left = new Promise<void>((resolve) => (leave = resolve));
+  listener = () => (enter(), left);
+  return { entered, leave };
+}
+
 let fixture: Fixture;
 let id: number;
 
@@ -50,8 +60,14 @@ async function onRunner(work: (runner: QueryRunner) => Promise<void>): Promise<v
 }
 
 describe.each(['18', '17.0'])('with what PostgreSQL %s returns', (version) => {
+  let real: string | undefined;
+  const driver = () => fixture.dataSource.driver as { version?: string | undefined };
   beforeAll(() => {
-    (fixture.dataSource.driver as { version?: string }).version = version;
+    real = driver().version;
+    driver().version = version;
+  });
+  afterAll(() => {
+    driver().version = real;
   });
 
   test('a listener that swallows a failing query takes nothing of an autocommitted write', async () => {
@@ -103,27 +119,29 @@ describe.each(['18', '17.0'])('with what PostgreSQL %s returns', (version) => {
   });
 
   test('a savepoint that is rolled back while a listener of its write still runs', async () => {
-    listener = () => delay(20);
+    const { entered, leave } = holdListener();
     await fixture.dataSource.transaction(async (outer) => {
       let write: Promise<unknown> = Promise.resolve();
       const inner = outer.transaction(async (manager) => {
         write = manager.insert(Post, { authorId: id });
-        const failure = manager.query('SELECT 1').then(() => Promise.reject(new Error('no')));
-        await Promise.all([write, failure]);
+        await entered;
+        throw new Error('no');
       });
       await expect(inner).rejects.toThrow('no');
+      leave();
       await write.catch(() => undefined);
     });
     await expectExact(0);
   });
 
   test('a write beside a savepoint that is set during its listener, and rolled back', async () => {
-    listener = () => delay(20);
+    const { entered, leave } = holdListener();
     await fixture.dataSource.transaction(async (manager) => {
       const write = manager.insert(Post, { authorId: id });
-      await until(async () => (await manager.countBy(Post, { authorId: id })) === 1);
+      await entered;
       const nested = manager.transaction(() => Promise.reject(new Error('no')));
       await expect(nested).rejects.toThrow('no');
+      leave();
       await write;
     });
     await expectExact(1);

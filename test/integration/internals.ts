@@ -11,7 +11,7 @@ import { Events } from '../../src/events';
 import type { JobContext } from '../../src/jobs/context';
 import { resolveOptions } from '../../src/options';
 import { tablePaths } from '../../src/sql/tables';
-import { redisUrl } from '../support/redis';
+import { keysOf, redisUrl } from '../support/redis';
 import { TEST_OPTIONS } from '../support/setup';
 
 /** One target row, as buffer and jobs name it. */
@@ -86,18 +86,6 @@ async function mentions(redis: Redis, pattern: string, target: string): Promise<
   const found: string[] = [];
   for (const key of await keysOf(redis, pattern)) if (mentioned.test(await contents(redis, key))) found.push(key);
   return found.map((key) => key.slice(key.lastIndexOf(':') + 1)).toSorted();
-}
-
-/** All keys that match a pattern. */
-export async function keysOf(redis: Redis, pattern: string): Promise<string[]> {
-  const keys: string[] = [];
-  let cursor = '0';
-  do {
-    const [next, page] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', 1_000);
-    keys.push(...page);
-    cursor = next;
-  } while (cursor !== '0');
-  return keys;
 }
 
 async function contents(redis: Redis, key: string): Promise<string> {

@@ -107,7 +107,7 @@ test('recalculationDelay: the worker recalculates by itself and fixes a spoiled 
   await until(async () => (await fixture.counters.status()).recalculations === 0);
   expect(checked).toBeGreaterThan(0);
   const drift = { entity: 'Thread', id: String(thread.id), column: 'score', wrong: '-0.70', right: '0.30' };
-  expect(drifts).toContainEqual({ ...drift, counters: ['Line.thread → Thread.score'] });
+  expect(drifts).toContainEqual({ ...drift, counters: ['Line.thread>Thread.score'] });
   await expectAgreement(fixture, TRUTH);
 });
 

@@ -8,11 +8,11 @@ import { BufferUnavailableError, Counters, type CountersOptions } from 'typeorm-
 import { ended } from '../faults/programs';
 import { startChild } from '../support/child';
 import { createDatabase, type TestDatabase } from '../support/database';
+import { keysOf } from '../support/redis';
 import { type RedisServer, startRedis } from '../support/services';
 import { newDataSource, TEST_OPTIONS } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post } from './blog';
-import { keysOf } from './internals';
 
 let server: RedisServer;
 let database: TestDatabase;

@@ -1,11 +1,11 @@
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 
-import { redisUrl } from '../support/redis';
+import { keysOf, redisUrl } from '../support/redis';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post } from './blog';
-import { installationOf, keysOf } from './internals';
+import { installationOf } from './internals';
 
 const TIMES = { wait: 300, window: 50, sweepInterval: 100 } as const;
 

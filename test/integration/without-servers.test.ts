@@ -104,5 +104,6 @@ describe('without Redis: MemoryBuffer and InProcessScheduler', () => {
     const second = await start();
     await second.counters.startWorker();
     await until(async () => (await second.manager.findOneByOrFail(Author, { id })).postsCount === 1, 5_000);
+    expect(errors.splice(0)).toEqual([expect.objectContaining({ code: 'BUFFER_LOST' })]);
   });
 });

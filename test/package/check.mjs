@@ -5,7 +5,20 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const EXPORTS = ['Counters', 'CounterCache', 'defineCounterCache'];
+/** Everything that the package exports to JavaScript. */
+const EXPORTS = [
+  'AmountError',
+  'BufferUnavailableError',
+  'ConfigurationError',
+  'CounterCache',
+  'CounterCacheError',
+  'Counters',
+  'InProcessScheduler',
+  'MemoryBuffer',
+  'TablesMissingError',
+  'counterCacheEntities',
+  'defineCounterCache',
+];
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
@@ -62,10 +75,14 @@ function importEverywhere(app, entry) {
     return;
   }
   const names = entry === '.' ? EXPORTS : [];
+  // ES modules see names only as far as Node finds them in the text of the CommonJS file.
   const check = `for (const [name, value] of Object.entries({ ${names.join(', ')} }))
-    if (typeof value !== 'function') throw new Error(name + ' is ' + typeof value);`;
-  execute(app, 'entry.cjs', `const { ${names.join(', ')} } = require('${name}');\n${check}`);
-  execute(app, 'entry.mjs', `import { ${names.join(', ')} } from '${name}';\n${check}`);
+    if (value === undefined) throw new Error(name + ' is missing');
+  const exported = Object.keys(all).filter((name) => name !== 'default' && name !== 'module.exports').sort();
+  if (exported.join() !== '${names.join()}') throw new Error('exported: ' + exported.join());`;
+  execute(app, 'entry.cjs', `const all = require('${name}');\nconst { ${names.join(', ')} } = all;\n${check}`);
+  const star = `import * as all from '${name}';`;
+  execute(app, 'entry.mjs', `${star}\nimport { ${names.join(', ')} } from '${name}';\n${check}`);
 }
 
 function execute(app, file, code) {

@@ -4,6 +4,10 @@ import { Client } from 'pg';
 /** A database of one test file. */
 export interface TestDatabase {
   readonly url: string;
+  /** Who is connected to it. */
+  connections(): Promise<Record<string, unknown>[]>;
+  /** The id in our keys in Redis; `null` while our tables are missing. */
+  installation(): Promise<string | null>;
   /** Drops the database, with every connection that is still open. */
   drop(): Promise<void>;
 }
@@ -11,17 +15,33 @@ export interface TestDatabase {
 /** Creates an empty database on the server of this run. Our keys in Redis carry an id stored in it, so it isolates both. */
 export async function createDatabase(): Promise<TestDatabase> {
   const name = `cc_test_${randomBytes(6).toString('hex')}`;
-  await execute(`CREATE DATABASE ${name}`);
+  await execute(serverUrl(), `CREATE DATABASE ${name}`);
   const url = new URL(serverUrl());
   url.pathname = `/${name}`;
-  return { url: url.href, drop: () => execute(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return {
+    url: url.href,
+    connections: () => execute(serverUrl(), CONNECTIONS, [name]),
+    async installation() {
+      const [found] = await execute(url.href, `SELECT to_regclass('counter_cache_state') IS NOT NULL AS exists`);
+      if (found?.['exists'] !== true) return null;
+      const [row] = await execute(url.href, `SELECT "value" FROM "counter_cache_state" WHERE "id" = 'installation'`);
+      return row === undefined ? null : String(row['value']);
+    },
+    async drop() {
+      await execute(serverUrl(), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    },
+  };
 }
 
-async function execute(sql: string): Promise<void> {
-  const client = new Client({ connectionString: serverUrl() });
+/** Without the server's own workers. */
+const CONNECTIONS = `SELECT pid, application_name, state, query FROM pg_stat_activity
+  WHERE datname = $1 AND backend_type = 'client backend'`;
+
+async function execute(url: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query(sql);
+    return (await client.query<Record<string, unknown>>(sql, values)).rows;
   } finally {
     await client.end();
   }

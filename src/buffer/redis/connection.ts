@@ -92,7 +92,7 @@ async function within(
   }
 }
 
-/** Warns of an eviction policy under which Redis may drop pending deltas. */
+/** The policy under which Redis may drop pending deltas; `null` where it may not be asked. */
 export async function evictionPolicy(redis: Redis): Promise<string | null> {
   try {
     const [, policy] = (await redis.config('GET', 'maxmemory-policy')) as [string, string];

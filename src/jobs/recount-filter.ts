@@ -1,0 +1,116 @@
+import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+
+import type { Counter, TargetKind } from '../counter/definition';
+import { describe } from '../describe';
+import { ConfigurationError } from '../errors';
+import { didYouMean } from '../suggest';
+import type { JobContext } from './context';
+import type { TargetKey } from './targets';
+
+/** Which targets and columns to recount; everything when empty. */
+export interface RecountFilter {
+  /** Names of counters (`counters.definitions[i].name`). */
+  readonly counter?: string | readonly string[];
+  /** The target entity; of an inheritance hierarchy in one table, the one that the counters name. */
+  readonly target?: EntityTarget<ObjectLiteral>;
+  /** Keys by which sources refer to the targets (usually the primary key). Needs `target` or `counter`. */
+  readonly ids?: readonly TargetKey[];
+  /** Conditions on the target rows. Needs `target`, or a `counter` that has one. */
+  readonly where?: FindOptionsWhere<ObjectLiteral>;
+  /** First key, inclusive; for keys of one column. */
+  readonly from?: string | number | bigint;
+  /** Last key, inclusive; for keys of one column. */
+  readonly to?: string | number | bigint;
+  /** Where an earlier run left off: its report's `cursor`. */
+  readonly cursor?: string;
+  /**
+   * Targets per step.
+   *
+   * @defaultValue 1,000
+   */
+  readonly batch?: number;
+  /** Stops after the current step; the report's cursor continues. */
+  readonly signal?: AbortSignal;
+  /** Called after every step. */
+  readonly onProgress?: (progress: {
+    readonly checked: number;
+    readonly fixedCount: number;
+    readonly cursor: string | null;
+  }) => void;
+}
+
+/** Where a run stands: the last key of one kind. */
+export interface Cursor {
+  readonly kind: string;
+  readonly after: readonly string[];
+}
+
+/**
+ * The kinds that a filter names, in the order in which they are recounted.
+ *
+ * @throws ConfigurationError when it names nothing, or needs one target table and has several
+ */
+export function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
+  checkStep(filter.batch);
+  const counters = namedCounters(definitions.counters, filter);
+  const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);
+  const targeted = counters.flatMap(({ targets }) => targets.map(({ kind }) => kind));
+  const kinds = [...new Set(targeted)].filter((kind) => metadata === null || kind.metadata === metadata);
+  if (kinds.length === 0 && metadata !== null) {
+    const known = [...new Set(targeted.map((kind) => kind.metadata.name))].join(', ');
+    throw new ConfigurationError([`no counter of this filter targets ${metadata.name}. Name one of: ${known}`]);
+  }
+  checkRows(filter, kinds);
+  return kinds.toSorted((left, right) => (left.id < right.id ? -1 : 1));
+}
+
+function namedCounters(counters: readonly Counter[], { counter }: RecountFilter): readonly Counter[] {
+  if (counter === undefined) return counters;
+  const known = counters.map(({ name }) => name);
+  const wanted = [counter].flat();
+  const unknown = wanted.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return counters.filter(({ name }) => wanted.includes(name));
+  throw new ConfigurationError(
+    unknown.map((name) => `unknown counter '${name}'${didYouMean(name, known)}. Known: ${known.join(', ')}`),
+  );
+}
+
+function checkStep(batch: number | undefined): void {
+  if (batch === undefined || (Number.isSafeInteger(batch) && batch > 0)) return;
+  throw new ConfigurationError([`expected batch to be a positive integer, got: ${describe(batch)}`]);
+}
+
+function checkRows({ ids, where, from, to }: RecountFilter, kinds: readonly TargetKind[]): void {
+  if (kinds.length > 1 && [ids, where, from, to].some((option) => option !== undefined)) {
+    const advice = 'name it with `target`, or with a `counter` that has one';
+    throw new ConfigurationError([`\`ids\`, \`where\`, \`from\` and \`to\` need one target table: ${advice}`]);
+  }
+  if ((from !== undefined || to !== undefined) && kinds.some(({ keys }) => keys.length > 1)) {
+    throw new ConfigurationError([
+      '`from` and `to` need a key of one column: use `where` or `ids` for a key of several',
+    ]);
+  }
+}
+
+export function encodeCursor(cursor: Cursor): string {
+  return Buffer.from(JSON.stringify(cursor)).toString('base64url');
+}
+
+/** @throws ConfigurationError when it is no cursor, or one of another filter's run */
+export function decodeCursor(text: string, kinds: readonly TargetKind[]): Cursor {
+  const cursor = parseCursor(text);
+  if (cursor === null) {
+    throw new ConfigurationError([`expected cursor to be one that an earlier report returned, got: ${describe(text)}`]);
+  }
+  if (kinds.some(({ id }) => id === cursor.kind)) return cursor;
+  throw new ConfigurationError(['the cursor belongs to a run with another filter: give the same filter as then']);
+}
+
+function parseCursor(text: string): Cursor | null {
+  try {
+    const { kind, after } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Partial<Cursor>;
+    return typeof kind === 'string' && Array.isArray(after) ? { kind, after: after.map(String) } : null;
+  } catch {
+    return null;
+  }
+}
