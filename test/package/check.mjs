@@ -75,10 +75,11 @@ function importEverywhere(app, entry) {
     return;
   }
   const names = entry === '.' ? EXPORTS : [];
-  // ES modules see names only as far as Node finds them in the text of the CommonJS file.
+  // An ES module sees the names that Node finds in the text of the CommonJS file, and some of Node's own.
+  const foreign = JSON.stringify(['__esModule', 'default', 'module.exports']);
   const check = `for (const [name, value] of Object.entries({ ${names.join(', ')} }))
     if (value === undefined) throw new Error(name + ' is missing');
-  const exported = Object.keys(all).filter((name) => name !== 'default' && name !== 'module.exports').sort();
+  const exported = Object.keys(all).filter((name) => !${foreign}.includes(name)).sort();
   if (exported.join() !== '${names.join()}') throw new Error('exported: ' + exported.join());`;
   execute(app, 'entry.cjs', `const all = require('${name}');\nconst { ${names.join(', ')} } = all;\n${check}`);
   const star = `import * as all from '${name}';`;

@@ -51,7 +51,7 @@ describe('the options', () => {
     CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', if: async () => true });
     // @ts-expect-error -- not available yet
     CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', partitions: 4 });
-    expect(true).toBe(true);
+    expectTypeOf<Of<'relation'>>().toEqualTypeOf<(keyof Item & string) | undefined>();
   });
 
   it('need no type arguments', () => {
