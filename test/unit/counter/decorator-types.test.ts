@@ -1,6 +1,8 @@
+import { expectTypeOf } from 'expect-type';
 import { EntitySchema, In, IsNull, Not } from 'typeorm';
 
 import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
+import type { CounterCacheOptions } from '../../../src/counter/options';
 
 interface Owner {
   postsCount: number;
@@ -51,7 +53,14 @@ describe('the options', () => {
     CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', if: async () => true });
     // @ts-expect-error -- not available yet
     CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', partitions: 4 });
-    expectTypeOf<Of<'relation'>>().toEqualTypeOf<(keyof Item & string) | undefined>();
+    type Options = CounterCacheOptions<Item, Owner>;
+    expectTypeOf(CounterCache<Item, Owner>).parameter(0).toEqualTypeOf<Options>();
+    expectTypeOf<Options['if']>().toEqualTypeOf<((source: Item) => boolean) | undefined>();
+    expectTypeOf<'stats.total'>().toExtend<Options['column']>();
+    expectTypeOf<'postCount'>().not.toExtend<Options['column']>();
+    expectTypeOf<'weight'>().toExtend<Options['incrementBy']>();
+    expectTypeOf<(source: Item) => string>().not.toExtend<Options['incrementBy']>();
+    expectTypeOf<(source: Item) => Promise<boolean>>().not.toExtend<Options['if']>();
   });
 
   it('need no type arguments', () => {
@@ -68,7 +77,7 @@ describe('the options', () => {
       },
       column: 'postsCount',
     });
-    expect(true).toBe(true);
+    expectTypeOf(defineCounterCache).returns.toBeVoid();
   });
 
   it('take their source from the class or schema that they are defined for', () => {
