@@ -96,7 +96,7 @@ export class Counters {
   /**
    * Applies deltas in this process until the worker is closed.
    *
-   * @throws TablesMissingError with the SQL that creates the library's tables
+   * @throws TablesMissingError with the SQL that creates the library's tables; ConfigurationError for wrong options
    */
   async startWorker(options: WorkerOptions = {}): Promise<CounterWorker> {
     this.#assertOpen();

@@ -1,5 +1,6 @@
 import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
+import { checkKeys } from '../check-keys';
 import type { Counter, TargetKind } from '../counter/definition';
 import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
@@ -10,34 +11,45 @@ import type { TargetKey } from './targets';
 /** Which targets and columns to recount; everything when empty. */
 export interface RecountFilter {
   /** Names of counters (`counters.definitions[i].name`). */
-  readonly counter?: string | readonly string[];
+  readonly counter?: string | readonly string[] | undefined;
   /** The target entity; of an inheritance hierarchy in one table, the one that the counters name. */
-  readonly target?: EntityTarget<ObjectLiteral>;
+  readonly target?: EntityTarget<ObjectLiteral> | undefined;
   /** Keys by which sources refer to the targets (usually the primary key). Needs `target` or `counter`. */
-  readonly ids?: readonly TargetKey[];
+  readonly ids?: readonly TargetKey[] | undefined;
   /** Conditions on the target rows. Needs `target`, or a `counter` that has one. */
-  readonly where?: FindOptionsWhere<ObjectLiteral>;
+  readonly where?: FindOptionsWhere<ObjectLiteral> | undefined;
   /** First key, inclusive; for keys of one column. */
-  readonly from?: string | number | bigint;
+  readonly from?: string | number | bigint | undefined;
   /** Last key, inclusive; for keys of one column. */
-  readonly to?: string | number | bigint;
+  readonly to?: string | number | bigint | undefined;
   /** Where an earlier run left off: its report's `cursor`. */
-  readonly cursor?: string;
+  readonly cursor?: string | undefined;
   /**
    * Targets per step.
    *
    * @defaultValue 1,000
    */
-  readonly batch?: number;
+  readonly batch?: number | undefined;
   /** Stops after the current step; the report's cursor continues. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called after every step. */
-  readonly onProgress?: (progress: {
-    readonly checked: number;
-    readonly fixedCount: number;
-    readonly cursor: string | null;
-  }) => void;
+  readonly onProgress?:
+    | ((progress: { readonly checked: number; readonly fixedCount: number; readonly cursor: string | null }) => void)
+    | undefined;
 }
+
+const KEYS = [
+  'counter',
+  'target',
+  'ids',
+  'where',
+  'from',
+  'to',
+  'cursor',
+  'batch',
+  'signal',
+  'onProgress',
+] satisfies (keyof RecountFilter)[];
 
 /** Where a run stands: the last key of one kind. */
 export interface Cursor {
@@ -51,6 +63,7 @@ export interface Cursor {
  * @throws ConfigurationError when it names nothing, or needs one target table and has several
  */
 export function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
+  checkKeys(filter, KEYS, 'the filter of a recount');
   checkStep(filter.batch);
   const counters = namedCounters(definitions.counters, filter);
   const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);

@@ -1,5 +1,6 @@
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 
+import { checkKeys } from '../check-keys';
 import type { CounterColumn, TargetKind } from '../counter/definition';
 import { keyText, targetId } from '../counter/target';
 import { ConfigurationError } from '../errors';
@@ -11,9 +12,9 @@ export type TargetKey = string | number | bigint | readonly (string | number | b
 /** Which targets; all when empty. */
 export interface TargetFilter {
   /** The target entity. */
-  readonly target?: EntityTarget<ObjectLiteral>;
+  readonly target?: EntityTarget<ObjectLiteral> | undefined;
   /** Keys by which sources refer to the targets (usually the primary key). Needs `target`. */
-  readonly ids?: readonly TargetKey[];
+  readonly ids?: readonly TargetKey[] | undefined;
 }
 
 /** A filter, resolved: kinds, and the ids of single targets; `null` is all. */
@@ -23,7 +24,9 @@ export interface TargetSelection {
 }
 
 /** @throws ConfigurationError when the entity has no counter columns, or ids do not fit its key */
-export function selectTargets(context: JobContext, { target, ids }: TargetFilter): TargetSelection {
+export function selectTargets(context: JobContext, filter: TargetFilter): TargetSelection {
+  checkKeys(filter, ['target', 'ids'], 'the filter of targets');
+  const { target, ids } = filter;
   if (target === undefined) {
     if (ids === undefined) return { kinds: null, targets: null };
     throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);

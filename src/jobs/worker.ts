@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { checkKeys } from '../check-keys';
+import { describe } from '../describe';
+import { ConfigurationError } from '../errors';
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
 import { reconcile } from './reconcile';
@@ -32,11 +35,8 @@ export class CounterWorker {
   }
 
   /** Starts consuming alarms, and the first sweep. */
-  static async start(
-    context: JobContext,
-    scheduler: Scheduler,
-    { concurrency = 4 }: WorkerOptions,
-  ): Promise<CounterWorker> {
+  static async start(context: JobContext, scheduler: Scheduler, options: WorkerOptions): Promise<CounterWorker> {
+    const concurrency = checkConcurrency(options);
     const worker = new CounterWorker(context);
     worker.#running = await scheduler.start(({ kind, shard, at }) => worker.#handle(kind, shard, at), { concurrency });
     worker.#startSweep();
@@ -69,4 +69,14 @@ export class CounterWorker {
           this.#timer = setTimeout(() => this.#startSweep(), this.#context.options.sweepInterval);
       });
   }
+}
+
+/** @throws ConfigurationError, before anything is opened */
+function checkConcurrency(options: WorkerOptions): number {
+  checkKeys(options, ['concurrency'], 'startWorker');
+  const { concurrency = 4 } = options;
+  if (Number.isSafeInteger(concurrency) && concurrency > 0) return concurrency;
+  throw new ConfigurationError([
+    `startWorker: expected concurrency to be a positive integer, got: ${describe(concurrency)}`,
+  ]);
 }

@@ -26,6 +26,18 @@ test.each([
   }
 });
 
+test('misspelt options are refused, where they would mean all or be ignored', async () => {
+  const misspelt = { targt: Author } as object;
+  await expect(fixture.counters.recalculate(misspelt)).rejects.toThrow(
+    "unknown option 'targt', did you mean 'target'?",
+  );
+  await expect(fixture.counters.flush(misspelt)).rejects.toThrow("unknown option 'targt', did you mean 'target'?");
+  await expect(fixture.counters.startWorker({ concurency: 2 } as object)).rejects.toThrow(
+    "did you mean 'concurrency'?",
+  );
+  await expect(fixture.counters.startWorker({ concurrency: 0 })).rejects.toThrow('positive integer, got: 0');
+});
+
 test('a filter that matches no row checks nothing, and says so', async () => {
   expect(await fixture.counters.verify({ target: Author, ids: [-1] })).toMatchObject({ checked: 0, cursor: null });
 });

@@ -54,7 +54,9 @@ describe('the options', () => {
     // @ts-expect-error -- not available yet
     CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', partitions: 4 });
     type Options = CounterCacheOptions<Item, Owner>;
-    expectTypeOf(CounterCache<Item, Owner>).parameter(0).toEqualTypeOf<Options>();
+    expectTypeOf(CounterCache<Item, Owner>)
+      .parameter(0)
+      .toEqualTypeOf<Options>();
     expectTypeOf<Options['if']>().toEqualTypeOf<((source: Item) => boolean) | undefined>();
     expectTypeOf<'stats.total'>().toExtend<Options['column']>();
     expectTypeOf<'postCount'>().not.toExtend<Options['column']>();
