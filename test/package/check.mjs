@@ -51,7 +51,7 @@ function checkContents(files) {
   const wanted = ['LICENSE', 'CHANGELOG.md', ...scripts.map((file) => `dist/${file.replaceAll('\\', '/')}`)];
   const missing = wanted.filter((file) => !files.includes(file));
   if (missing.length > 0) throw new Error(`not in the package: ${missing.join(', ')}`);
-  const allowed = /^(dist\/.+\.(js|js\.map|d\.ts|lua)|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/;
+  const allowed = /^(dist\/.+\.(js|js\.map|d\.ts|lua)|package\.json|README\.md|CHANGELOG\.md|LICENSE|docs\/.+\.md)$/;
   const extra = files.filter((file) => !allowed.test(file));
   if (extra.length > 0) throw new Error(`does not belong into the package: ${extra.join(', ')}`);
 }
