@@ -12,6 +12,7 @@ import type { ResolvedCountersOptions } from './options';
 import { withConnection } from './sql/query';
 import { loadInstallation } from './sql/state';
 import { type TablePaths, tablePaths } from './sql/tables';
+import { within } from './time-limit';
 
 /** The parts that exist once our tables can be read. */
 export interface Installation {
@@ -74,7 +75,9 @@ export class Installer {
       const installation = await this.#installation(id, tables);
       try {
         const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
-        const lost = await within(sweep, Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout));
+        const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
+        const lost = await within(sweep, limit, null);
+        if (lost === null) throw new BufferUnavailableError(`the buffer did not answer within ${limit} ms`, { limit });
         if (lost.length > 0) onLost(lost);
       } catch (error) {
         // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
@@ -150,19 +153,6 @@ async function withSideConnection<T>(dataSource: DataSource, work: (side: DataSo
     return await work(side);
   } finally {
     // Work that was given up may hold the connection until the buffer answers: not waited for.
-    await within(side.destroy(), EPOCH_TIMEOUT).catch(() => undefined);
-  }
-}
-
-async function within<T>(work: Promise<T>, milliseconds: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    const reason = `the buffer did not answer within ${milliseconds} ms`;
-    timer = setTimeout(() => reject(new BufferUnavailableError(reason, { milliseconds })), milliseconds);
-  });
-  try {
-    return await Promise.race([work, expired]);
-  } finally {
-    clearTimeout(timer);
+    await within(side.destroy(), EPOCH_TIMEOUT, undefined).catch(() => undefined);
   }
 }

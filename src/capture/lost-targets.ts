@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Alarm, DeltaBuffer } from '../buffer/buffer';
 import { BufferUnavailableError } from '../errors';
+import { within } from '../time-limit';
 
 interface LostTargetsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
@@ -61,13 +62,13 @@ export class LostTargets {
   async settled(): Promise<void> {
     while (this.#size > 0) {
       await this.#start();
-      if (this.#size > 0) await new Promise((resolve) => setTimeout(resolve, RETRY));
+      if (this.#size > 0) await delay(RETRY);
     }
   }
 
   /** One last attempt; returns the targets that are lost. */
   async close(): Promise<readonly string[]> {
-    if (this.#size > 0) await Promise.race([this.#start(), delay(LAST_ATTEMPT, undefined, { ref: false })]);
+    if (this.#size > 0) await within(this.#start(), LAST_ATTEMPT, undefined);
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     return [...this.#targets.values()].flatMap((targets) => [...targets.keys()]);

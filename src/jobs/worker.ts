@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { checkKeys } from '../check-keys';
 import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
@@ -8,6 +6,7 @@ import { recalculateDue } from './recalculate';
 import { reconcile } from './reconcile';
 import type { RunningScheduler, Scheduler } from './scheduler';
 import { sweep } from './sweep';
+import { within } from '../time-limit';
 
 /** Options of a worker. */
 export interface WorkerOptions {
@@ -52,7 +51,7 @@ export class CounterWorker {
     if (this.#timer !== null) clearTimeout(this.#timer);
     const finished = Promise.all([this.#running?.close(), this.#sweep]).then(() => true);
     // A database or a Redis that answers no more must not keep the process: what is claimed is taken over by others.
-    if (!(await Promise.race([finished, delay(CLOSE_LIMIT, false, { ref: false })]))) await this.#running?.close(true);
+    if (!(await within(finished, CLOSE_LIMIT, false))) await this.#running?.close(true);
   }
 
   async #handle(kind: 'reconcile' | 'recalculate', shard: number, at: number): Promise<void> {

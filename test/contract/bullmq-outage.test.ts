@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { BullMqScheduler } from '../../src/jobs/bullmq/bullmq-scheduler';
 import { consumerConnection, producerConnection } from '../../src/jobs/bullmq/connections';
-import { within } from '../../src/jobs/bullmq/time-limit';
+import { within } from '../../src/time-limit';
 import { startChild } from '../support/child';
 import { type RedisServer, startRedis } from '../support/services';
 import { alarm, isPending, Probe } from './scheduler/harness';

@@ -1,6 +1,7 @@
 import { Redis, type RedisOptions } from 'ioredis';
 
 import { BufferUnavailableError } from '../../errors';
+import { within } from '../../time-limit';
 import type { RedisConnections } from './redis-buffer';
 import { defineScripts } from './scripts';
 
@@ -48,7 +49,7 @@ export async function openConnections(
   try {
     // A server may accept connections and answer nothing; the writer's time limit is too short to ask it here.
     const answering = Promise.all([writer, worker].map(connected)).then(() => worker.ping());
-    await within(answering, timeouts.attachTimeout, base);
+    await answered(answering, timeouts.attachTimeout, base);
     return { writer, worker };
   } catch (error) {
     writer.disconnect();
@@ -64,32 +65,24 @@ async function connected(redis: Redis): Promise<void> {
   await ready;
 }
 
-async function within(
+/** @throws BufferUnavailableError that names the server */
+async function answered(
   work: Promise<unknown>,
   milliseconds: number,
   { host = 'localhost', port = 6379, path }: RedisOptions,
 ): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
   const where = path ?? `${host}:${port}`;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const advice = 'Start it, correct the `redis` option, or raise `attachTimeout`.';
-      reject(
-        new BufferUnavailableError(`Redis at ${where} did not answer within ${milliseconds} ms. ${advice}`, {
-          where,
-          milliseconds,
-        }),
-      );
-    }, milliseconds);
-  });
-  try {
-    await Promise.race([work, expired]);
-  } catch (cause) {
-    if (cause instanceof BufferUnavailableError) throw cause;
+  const inTime = await within(
+    work.then(() => true),
+    milliseconds,
+    false,
+  ).catch((cause: unknown) => {
     throw new BufferUnavailableError(`Redis at ${where} refused: ${(cause as Error).message}`, { where }, { cause });
-  } finally {
-    clearTimeout(timer);
-  }
+  });
+  if (inTime) return;
+  const advice = 'Start it, correct the `redis` option, or raise `attachTimeout`.';
+  const reason = `Redis at ${where} did not answer within ${milliseconds} ms. ${advice}`;
+  throw new BufferUnavailableError(reason, { where, milliseconds });
 }
 
 /** The policy under which Redis may drop pending deltas; `null` where it may not be asked. */
@@ -116,10 +109,9 @@ export async function closeConnections({ writer, worker }: RedisConnections): Pr
 }
 
 async function quit(redis: Redis): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const expired = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer to QUIT')), QUIT_TIMEOUT);
-  });
-  await Promise.race([redis.quit(), expired]).catch(() => redis.disconnect());
-  clearTimeout(timer);
+  const farewell = redis.quit().then(
+    () => true,
+    () => false,
+  );
+  if (!(await within(farewell, QUIT_TIMEOUT, false))) redis.disconnect();
 }

@@ -3,7 +3,7 @@ import { type Job, type RedisOptions, UnrecoverableError, Worker } from 'bullmq'
 import type { AlarmHandler, RunningScheduler } from '../scheduler';
 import type { AlarmData } from './alarm-producer';
 import { consumerConnection } from './connections';
-import { within } from './time-limit';
+import { within } from '../../time-limit';
 
 export interface AlarmConsumerOptions {
   readonly connection: RedisOptions;

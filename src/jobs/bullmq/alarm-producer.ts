@@ -3,7 +3,7 @@ import { type JobsOptions, Queue, type RedisOptions } from 'bullmq';
 import type { Alarm } from '../../buffer/buffer';
 import { BufferUnavailableError } from '../../errors';
 import { COMMAND_TIMEOUT, producerConnection } from './connections';
-import { within } from './time-limit';
+import { within } from '../../time-limit';
 
 /** What users may say about our jobs; uniqueness and timing are ours. */
 export type AlarmJobOptions = Omit<JobsOptions, 'jobId' | 'deduplication' | 'delay' | 'repeat' | 'parent' | 'debounce'>;
