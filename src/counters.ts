@@ -22,6 +22,8 @@ import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
+import { withConnection } from './sql/query';
+import { allocateBarrier } from './sql/snapshot';
 
 /** How long `close()` waits for transactions that have captured something, ms. */
 const DRAIN_LIMIT = 5_000;
@@ -57,6 +59,7 @@ export class Counters {
       durability: options.durability,
       memoryQueue: options.memoryQueue,
       buffer: () => this.#buffer(),
+      barrier: () => withConnection(dataSource, allocateBarrier),
       schedule: (alarms) => this.#schedule(alarms),
       onDegraded: (error) => this.#events.emit('degraded', { error }),
       onRecovered: () => this.#events.emit('recovered'),

@@ -1,4 +1,4 @@
-import { DataSource } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 import type { DeltaBuffer } from './buffer/buffer';
 import { closeConnections, evictionPolicy, openConnections, redisOptionsOf } from './buffer/redis/connection';
@@ -10,6 +10,7 @@ import type { Scheduler } from './jobs/scheduler';
 import { sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
 import { withConnection } from './sql/query';
+import { withSideConnection } from './sql/side-connection';
 import { loadInstallation } from './sql/state';
 import { type TablePaths, tablePaths } from './sql/tables';
 import { within } from './time-limit';
@@ -129,30 +130,5 @@ export class Installer {
         'option redis is missing: give an ioredis client, options or a URL, or both `buffer` and `scheduler`',
       ]);
     return redis;
-  }
-}
-
-/**
- * A connection beside the pool. The first counted write may be what opens the installation, while every connection of
- * the pool is held by a transaction that waits for it.
- */
-async function withSideConnection<T>(dataSource: DataSource, work: (side: DataSource) => Promise<T>): Promise<T> {
-  const side = new DataSource({
-    ...dataSource.options,
-    entities: [],
-    subscribers: [],
-    migrations: [],
-    poolSize: 1,
-    cache: false,
-    synchronize: false,
-    migrationsRun: false,
-    dropSchema: false,
-  } as ConstructorParameters<typeof DataSource>[0]);
-  await side.initialize();
-  try {
-    return await work(side);
-  } finally {
-    // Work that was given up may hold the connection until the buffer answers: not waited for.
-    await within(side.destroy(), EPOCH_TIMEOUT, undefined).catch(() => undefined);
   }
 }

@@ -17,6 +17,12 @@ export interface TargetDelta {
    * that reads after this transaction.
    */
   readonly reset: boolean;
+  /**
+   * The target's sources changed in ways that transactions at the same time cannot see. Whoever confirms requests its
+   * recalculation first, behind a barrier allocated after COMMIT; to the buffer it only matters that a sweep finds the
+   * target in the intent.
+   */
+  readonly heal: boolean;
 }
 
 /** Deltas of one transaction in one shard. The id is the transaction's id (PostgreSQL: `pg_current_xact_id()`). */

@@ -9,7 +9,8 @@ import { type CascadeNode, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
 import type { OpenTransaction } from './open-transaction';
-import { isRelevant, keyedKinds, planTables, protectOverwrite, type TablePlan } from './plan';
+import { following } from './paths';
+import { appearingLinks, isRelevant, keyedKinds, planTables, protectOverwrite, type TablePlan } from './plan';
 import { Returning, type RowChange, type Versions } from './returning';
 import { sendOnce, type Statement, type Strategy } from './statement';
 import type { Transactions } from './transactions';
@@ -45,6 +46,8 @@ export class Capture {
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
+  /** Whether any counter has a path: deletions that spread may reach it. */
+  readonly #followsPaths: boolean;
 
   constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: CaptureOptions) {
     this.#dataSource = dataSource;
@@ -53,6 +56,7 @@ export class Capture {
     this.#plans = planTables(dataSource, definitions);
     this.#cascades = planCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
+    this.#followsPaths = [...this.#plans.values()].some(({ followsPaths }) => followsPaths);
   }
 
   /** The hook for `hookWrites`: `null` for writes that feed no counter. */
@@ -75,8 +79,16 @@ export class Capture {
     return result;
   }
 
-  /** How a write is captured, by what the database can return. */
   #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | undefined): Way {
+    const way = this.#direct(builder, plan, cascade);
+    if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
+    const isInsert = builder.expressionMap.queryType === 'insert';
+    const appearing = isInsert ? appearingLinks(plan, builder) : new Set<never>();
+    return { ...way, strategy: following(way.strategy, appearing), alone: false };
+  }
+
+  /** How a write is captured, by what the database can return. */
+  #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) return { plan, versions: 'row', strategy: cascadingDelete(cascade), alone: false };
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
@@ -100,8 +112,11 @@ export class Capture {
     const returning = Returning.addTo(builder, way.plan, way.versions);
     const record: Statement['record'] = (id, tables) =>
       this.#transactions.record(runner, id, (transaction) => {
-        for (const { plan, changes } of tables)
+        for (const { plan, changes, moved = [], dated = [] } of tables) {
           this.#recordTable(transaction, plan, plan === way.plan ? keyed : plan.kinds, changes);
+          for (const target of moved) transaction.heal(target);
+          transaction.recheck(dated);
+        }
       });
     builder.queryRunner = withQuery(runner, (sql, parameters = []) =>
       this.#send({ runner, builder, plan: way.plan, returning, sql, parameters, record }, way, given !== undefined),

@@ -91,7 +91,7 @@ function prune(nodes: ReadonlyMap<string, DraftNode>): void {
   }
 }
 
-/** Rows of the table count somewhere, or are counted in. */
+/** Rows of the table count somewhere, are counted in, or stand between. */
 function feeds({ plan }: CascadeNode): boolean {
-  return plan.counters.length > 0 || plan.kinds.length > 0;
+  return plan.counters.length > 0 || plan.kinds.length > 0 || plan.links.length > 0;
 }

@@ -11,6 +11,8 @@ export interface HandOffOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
   /** Adds alarms; never rejects. */
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  /** A transaction id above those of all transactions open now, from the database. */
+  readonly barrier: () => Promise<bigint>;
   /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
   readonly memoryQueue: number;
   /** The buffer went out of reach; called once until it recovers. */
@@ -76,7 +78,7 @@ export class HandOff {
     for (const [shard, intent] of intents) {
       // It may arrive yet, after a recalculation that has counted the delta already: to confirm it could double it. An
       // intent that is left is absorbed or swept.
-      if (failed.has(shard)) this.#lost.add(shard, targetsOf(intent));
+      if (failed.has(shard)) this.#lost.add(shard, intent.deltas);
       else this.#run(this.#confirmShard(shard, intent));
     }
   }
@@ -100,11 +102,7 @@ export class HandOff {
     const request = async (): Promise<void> => {
       const { shards } = await this.#options.buffer();
       const groups = byShard(deltas, ({ target }) => target, shards);
-      for (const [shard, group] of groups)
-        this.#lost.add(
-          shard,
-          group.map(({ target }) => target),
-        );
+      for (const [shard, group] of groups) this.#lost.add(shard, group);
     };
     this.#run(request());
   }
@@ -129,19 +127,28 @@ export class HandOff {
   async #confirmShard(shard: number, intent: Intent): Promise<void> {
     try {
       const buffer = await this.#options.buffer();
+      await this.#requestHeals(buffer, shard, intent);
       if (this.#options.durability === 'relaxed') {
         await this.#options.schedule(await buffer.add(shard, intent));
         return;
       }
       const { found, alarms } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
-      if (!found) this.#lost.add(shard, targetsOf(intent));
+      if (!found) this.#lost.add(shard, intent.deltas);
       await this.#options.schedule(alarms);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
-      this.#lost.add(shard, targetsOf(intent));
+      this.#lost.add(shard, intent.deltas);
       this.#setDegraded(error);
     }
+  }
+
+  /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */
+  async #requestHeals(buffer: DeltaBuffer, shard: number, { deltas }: Intent): Promise<void> {
+    const targets = deltas.filter(({ heal }) => heal).map(({ target }) => target);
+    if (targets.length === 0) return;
+    const barrier = await this.#options.barrier();
+    await this.#options.schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
   }
 
   #setDegraded(error: unknown): void {
@@ -165,8 +172,4 @@ export class HandOff {
     const tracked = work.catch(this.#options.onError).finally(() => this.#underWay.delete(tracked));
     this.#underWay.add(tracked);
   }
-}
-
-function targetsOf(intent: Intent): string[] {
-  return intent.deltas.map(({ target }) => target);
 }

@@ -1,12 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { Alarm, DeltaBuffer } from '../buffer/buffer';
+import type { Alarm, DeltaBuffer, TargetDelta } from '../buffer/buffer';
 import { BufferUnavailableError } from '../errors';
 import { within } from '../time-limit';
 
 interface LostTargetsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  readonly barrier: () => Promise<bigint>;
   readonly memoryQueue: number;
   readonly onRecovered: () => void;
   readonly onError: (error: unknown) => void;
@@ -21,14 +22,20 @@ const LAST_ATTEMPT = 5_000;
 /** Targets per request. */
 const CHUNK = 1_000;
 
+interface Lost {
+  /** How often a delta of the target was lost. */
+  readonly times: number;
+  /** Transactions open when it was lost have to be over before the recount. */
+  readonly heal: boolean;
+}
+
 /**
  * Targets whose committed delta could not be handed to the buffer. They are kept in memory, bounded, until a
  * recalculation of them can be requested.
  */
 export class LostTargets {
   readonly #options: LostTargetsOptions;
-  /** Shard → target → how often its delta was lost. */
-  readonly #targets = new Map<number, Map<string, number>>();
+  readonly #targets = new Map<number, Map<string, Lost>>();
   #size = 0;
   #overflowed = false;
   #timer: NodeJS.Timeout | null = null;
@@ -43,17 +50,17 @@ export class LostTargets {
     return this.#size;
   }
 
-  add(shard: number, targets: readonly string[]): void {
-    const kept = this.#targets.get(shard) ?? new Map<string, number>();
+  add(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+    const kept = this.#targets.get(shard) ?? new Map<string, Lost>();
     this.#targets.set(shard, kept);
-    for (const target of targets) {
-      const times = kept.get(target) ?? 0;
-      if (times === 0 && this.#size >= this.#options.memoryQueue) {
+    for (const { target, heal } of deltas) {
+      const known = kept.get(target) ?? { times: 0, heal: false };
+      if (known.times === 0 && this.#size >= this.#options.memoryQueue) {
         this.#reportOverflow();
         return;
       }
-      kept.set(target, times + 1);
-      if (times === 0) this.#size += 1;
+      kept.set(target, { times: known.times + 1, heal: known.heal || heal });
+      if (known.times === 0) this.#size += 1;
     }
     void this.#start();
   }
@@ -99,15 +106,16 @@ export class LostTargets {
     }
   }
 
-  async #requestChunk(shard: number, targets: Map<string, number>): Promise<void> {
+  async #requestChunk(shard: number, targets: Map<string, Lost>): Promise<void> {
     const chunk = [...targets].slice(0, CHUNK);
     const buffer = await this.#options.buffer();
-    // No barrier: the transactions that changed these targets are over.
+    // Usually no barrier: the transactions that changed these targets are over.
+    const barrier = chunk.some(([, { heal }]) => heal) ? await this.#options.barrier() : 0n;
     const names = chunk.map(([target]) => target);
-    const alarms = await buffer.request(shard, names, { barrier: 0n, delay: 0 });
-    for (const [target, times] of chunk) {
+    const alarms = await buffer.request(shard, names, { barrier, delay: 0 });
+    for (const [target, { times }] of chunk) {
       // Lost again while the request was under way: it may have been recalculated too early for that.
-      if (targets.get(target) !== times) continue;
+      if (targets.get(target)?.times !== times) continue;
       targets.delete(target);
       this.#size -= 1;
     }

@@ -1,4 +1,5 @@
 import type { TargetDelta } from '../buffer/buffer';
+import type { DatedEnd } from './dated-ends';
 
 /** One captured change of one column of one target. */
 export interface CapturedDelta {
@@ -17,6 +18,8 @@ interface Frame {
   readonly deltas: CapturedDelta[];
   /** Targets that appeared, vanished or changed their key. */
   readonly resets: Set<string>;
+  /** Targets whose sources changed in ways that transactions at the same time cannot see. */
+  readonly heals: Set<string>;
   /** A captured write whose amount was refused: the transaction must not commit it. */
   refusal: Error | null;
 }
@@ -29,6 +32,7 @@ export class OpenTransaction {
   outcome: 'committed' | 'rolled back' | 'unknown' | null = null;
   #id: string | null = null;
   #frames: Frame[] = [newFrame(null)];
+  readonly #dated: DatedEnd[] = [];
   #version = 0;
   #running = 0;
   readonly #idle: (() => void)[] = [];
@@ -95,6 +99,26 @@ export class OpenTransaction {
     this.#version += 1;
   }
 
+  /** Asks for a recalculation of a target once every transaction that is open at COMMIT is over. */
+  heal(target: string): void {
+    this.#top().heals.add(target);
+    this.#version += 1;
+  }
+
+  /** Has ends of paths followed again before COMMIT. Those of a savepoint that is rolled back do no harm. */
+  recheck(ends: readonly DatedEnd[]): void {
+    this.#dated.push(...ends);
+  }
+
+  /** Ends that are still to be followed again. */
+  takeDated(): readonly DatedEnd[] {
+    return this.#dated.splice(0);
+  }
+
+  get isDated(): boolean {
+    return this.#dated.length > 0;
+  }
+
   /** Keeps COMMIT from succeeding, unless a savepoint before the refused write is rolled back to. */
   refuse(error: Error): void {
     this.#top().refusal ??= error;
@@ -118,6 +142,7 @@ export class OpenTransaction {
       if (below === undefined) continue;
       for (const delta of frame.deltas) below.deltas.push(delta);
       for (const target of frame.resets) below.resets.add(target);
+      for (const target of frame.heals) below.heals.add(target);
       below.refusal ??= frame.refusal;
     }
   }
@@ -130,13 +155,15 @@ export class OpenTransaction {
     this.savepoint(name);
   }
 
-  /** The sum per target; targets whose every amount is zero, and that are not reset, are left out. */
+  /** The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. */
   deltas(): TargetDelta[] {
     const sums = new Map<string, Sum>();
     for (const frame of this.#frames) for (const delta of frame.deltas) addTo(sums, delta);
-    for (const frame of this.#frames)
-      for (const target of frame.resets) sums.set(target, { ...(sums.get(target) ?? emptySum(target)), reset: true });
-    return [...sums.values()].map(prune).filter(({ amounts, reset }) => amounts.size > 0 || reset);
+    for (const { resets, heals } of this.#frames) {
+      for (const target of resets) sumOf(sums, target).reset = true;
+      for (const target of heals) sumOf(sums, target).heal = true;
+    }
+    return [...sums.values()].map(prune).filter(({ amounts, reset, heal }) => amounts.size > 0 || reset || heal);
   }
 
   #top(): Frame {
@@ -151,7 +178,7 @@ export class OpenTransaction {
 }
 
 function newFrame(savepoint: string | null): Frame {
-  return { savepoint, deltas: [], resets: new Set(), refusal: null };
+  return { savepoint, deltas: [], resets: new Set(), heals: new Set(), refusal: null };
 }
 
 type Sum = TargetDelta & {
@@ -161,10 +188,25 @@ type Sum = TargetDelta & {
   batchSize: number;
   recalculateIn: number | null;
   reset: boolean;
+  heal: boolean;
 };
 
-function emptySum(target: string): Sum {
-  return { target, amounts: new Map(), touches: [], wait: 0, batchSize: 0, recalculateIn: null, reset: false };
+/** The sum of a target that nothing may have been added to. */
+function sumOf(sums: Map<string, Sum>, target: string): Sum {
+  const known = sums.get(target);
+  if (known !== undefined) return known;
+  const sum: Sum = {
+    target,
+    amounts: new Map(),
+    touches: [],
+    wait: 0,
+    batchSize: 0,
+    recalculateIn: null,
+    reset: false,
+    heal: false,
+  };
+  sums.set(target, sum);
+  return sum;
 }
 
 function addTo(sums: Map<string, Sum>, delta: CapturedDelta): void {
@@ -179,6 +221,7 @@ function addTo(sums: Map<string, Sum>, delta: CapturedDelta): void {
       batchSize,
       recalculateIn,
       reset: false,
+      heal: false,
     });
     return;
   }

@@ -1,6 +1,7 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 
-import type { Counter, Definitions, TargetKind } from '../counter/definition';
+import type { Counter, Definitions, KeyColumn, TargetKind } from '../counter/definition';
+import { linksOf, type PathLink } from './links';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** What to capture of writes to one table through one metadata. */
@@ -10,6 +11,10 @@ export interface TablePlan {
   readonly counters: readonly Counter[];
   /** Kinds of target that its rows are. */
   readonly kinds: readonly TargetKind[];
+  /** Rows between source and target that its rows are. */
+  readonly links: readonly PathLink[];
+  /** Whether more than the changed rows has to be read: the rows that paths lead through. */
+  readonly followsPaths: boolean;
   /** Database columns to read from each row: what contributions and target keys need, and the primary key. */
   readonly columns: readonly string[];
   readonly primaryKey: readonly string[];
@@ -17,11 +22,13 @@ export interface TablePlan {
   readonly relevant: ReadonlySet<string>;
 }
 
-/** One plan per metadata that feeds a counter or carries one. */
+/** One plan per metadata that feeds a counter, carries one, or stands between. */
 export function planTables(dataSource: DataSource, definitions: Definitions): ReadonlyMap<EntityMetadata, TablePlan> {
   const plans = dataSource.entityMetadatas.map((metadata) => planTable(metadata, definitions));
   return new Map(
-    plans.filter(({ counters, kinds }) => counters.length + kinds.length > 0).map((plan) => [plan.metadata, plan]),
+    plans
+      .filter(({ counters, kinds, links }) => counters.length + kinds.length + links.length > 0)
+      .map((plan) => [plan.metadata, plan]),
   );
 }
 
@@ -29,11 +36,17 @@ export function planTable(metadata: EntityMetadata, definitions: Definitions): T
   const counters = definitions.countersOf.get(metadata) ?? [];
   const kinds = [...definitions.kinds.values()].filter(({ tablePath }) => tablePath === metadata.tablePath);
   const primaryKey = metadata.primaryColumns.map(({ databaseName }) => databaseName);
-  const keys = kinds.flatMap((kind) => kind.keys.map(({ name }) => name));
+  const links = linksOf(metadata.tablePath, definitions);
+  const keys = [
+    ...kinds.flatMap((kind) => kind.keys.map(({ name }) => name)),
+    ...links.flatMap(({ step }) => [...step.relevant]),
+  ];
   return {
     metadata,
     counters,
     kinds,
+    links,
+    followsPaths: links.length > 0 || counters.some(({ targets }) => targets.some(({ path }) => path !== null)),
     primaryKey,
     columns: [...new Set([...primaryKey, ...keys, ...counters.flatMap(({ needs }) => needs)])],
     relevant: new Set([...keys, ...counters.flatMap((counter) => [...counter.relevant])]),
@@ -45,7 +58,10 @@ export function isRelevant(plan: TablePlan, builder: WriteBuilder): boolean {
   const { queryType, valuesSet } = builder.expressionMap;
   if (queryType === 'delete') return true;
   if (queryType === 'insert')
-    return !isEmpty(valuesSet) && (plan.counters.length > 0 || keyedKinds(plan, builder).length > 0);
+    return (
+      !isEmpty(valuesSet) &&
+      (plan.counters.length > 0 || keyedKinds(plan, builder).length > 0 || appearingLinks(plan, builder).size > 0)
+    );
   const written = queryType === 'update' ? writtenColumns(plan.metadata, builder) : deletionColumns(plan.metadata);
   return [...written].some((column) => plan.relevant.has(column));
 }
@@ -60,16 +76,23 @@ function isEmpty(valuesSet: unknown): boolean {
  * it. A key that the database generates is new.
  */
 export function keyedKinds(plan: TablePlan, builder: WriteBuilder): readonly TargetKind[] {
-  const { valuesSet, insertFromSelect } = builder.expressionMap;
-  if (insertFromSelect !== undefined) return plan.kinds;
+  return plan.kinds.filter(({ keys }) => hasChosenKey(plan, keys, builder));
+}
+
+/** Links that rows may hang below already when an insert makes the row between. An upsert may make one, or change one. */
+export function appearingLinks(plan: TablePlan, builder: WriteBuilder): ReadonlySet<PathLink> {
+  return new Set(plan.links.filter(({ step }) => step.mayAppear && hasChosenKey(plan, step.keys, builder)));
+}
+
+function hasChosenKey({ metadata }: TablePlan, keys: readonly KeyColumn[], { expressionMap }: WriteBuilder): boolean {
+  const { valuesSet, insertFromSelect } = expressionMap;
+  if (insertFromSelect !== undefined) return true;
   const rows = [valuesSet].flat().filter((row) => typeof row === 'object' && row !== null);
-  return plan.kinds.filter(({ keys }) =>
-    keys.every(({ name }) => {
-      const column = plan.metadata.findColumnWithDatabaseName(name);
-      if (column === undefined || !column.isGenerated) return true;
-      return rows.some((row) => (column.getEntityValue(row) ?? null) !== null);
-    }),
-  );
+  return keys.every(({ name }) => {
+    const column = metadata.findColumnWithDatabaseName(name);
+    if (column === undefined || !column.isGenerated) return true;
+    return rows.some((row) => (column.getEntityValue(row) ?? null) !== null);
+  });
 }
 
 /** Database columns that an update writes, those that TypeORM adds by itself included. */

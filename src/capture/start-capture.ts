@@ -2,7 +2,10 @@ import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
 import { protectCounterColumns } from '../counter/protect';
+import { withConnection } from '../sql/query';
+import { withSideConnection } from '../sql/side-connection';
 import { Capture, type CaptureOptions } from './capture';
+import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
 import { Transactions } from './transactions';
@@ -26,7 +29,10 @@ export function startCapture(
   handOff: HandOff,
   options: StartCaptureOptions,
 ): RunningCapture {
-  const transactions = new Transactions(handOff);
+  // Beside the pool: every connection of it may be held by a transaction that waits for this.
+  const transactions = new Transactions(handOff, (ends) =>
+    withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
+  );
   const capture = new Capture(dataSource, definitions, transactions, options);
   const stops = [
     protectCounterColumns(definitions),

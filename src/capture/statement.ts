@@ -1,6 +1,7 @@
 import type { QueryResult, QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
+import type { DatedEnd } from './dated-ends';
 import { observe, type RawResult } from './observed';
 import type { TablePlan } from './plan';
 import { type Returned, type Returning, type RowChange } from './returning';
@@ -10,6 +11,10 @@ import type { WriteBuilder } from './write-builder';
 export interface TableChanges {
   readonly plan: TablePlan;
   readonly changes: readonly RowChange[];
+  /** Targets that sources were moved to, or away from, by changes of rows between. */
+  readonly moved?: readonly string[];
+  /** Where paths led in a snapshot that outlives the statement. */
+  readonly dated?: readonly DatedEnd[];
 }
 
 /** One write of one builder, on its way to the database. */

@@ -2,10 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
+import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { notifyObserver } from './observed';
 import { OpenTransaction } from './open-transaction';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
+
+/** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
+export type Recheck = (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
 
 type BeforeQuery = Parameters<NonNullable<EntitySubscriberInterface['beforeQuery']>>[0];
 type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']>>[0];
@@ -17,12 +21,14 @@ type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']
  */
 export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
+  readonly #recheck: Recheck;
   readonly #open = new WeakMap<QueryRunner, OpenTransaction>();
   /** Those that have captured something and are not over. */
   readonly #unsettled = new Set<OpenTransaction>();
 
-  constructor(handOff: HandOff) {
+  constructor(handOff: HandOff, recheck: Recheck) {
     this.#handOff = handOff;
+    this.#recheck = recheck;
   }
 
   /** The transaction that a query runner is in. */
@@ -93,9 +99,11 @@ export class Transactions implements EntitySubscriberInterface {
     do {
       await transaction.idle();
       if (transaction.refusal !== null) throw transaction.refusal;
+      if (transaction.isDated)
+        for (const target of await this.#recheck(transaction.takeDated())) transaction.heal(target);
       announced = transaction.version;
       await this.#handOff.announce(transaction);
-    } while (transaction.version !== announced || transaction.isRunning);
+    } while (transaction.version !== announced || transaction.isRunning || transaction.isDated);
   }
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {

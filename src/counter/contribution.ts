@@ -72,10 +72,14 @@ function targetOf(counter: Counter, row: Row, onUnknownType: UnknownTypeListener
   return target ?? null;
 }
 
-function idOf({ kind, foreignKeys, type }: CounterTarget, row: Row): string | null {
+function idOf({ kind, foreignKeys, path, type }: CounterTarget, row: Row): string | null {
   const values = foreignKeys.map(({ name, sqlType }) => keyText(row[name], sqlType));
   // No foreign key of the database vouches for a polymorphic id.
-  if (type !== null && !values.every((value, index) => isKeyText(value ?? '', kind.keys[index]?.sqlType ?? '')))
+  if (
+    type !== null &&
+    path === null &&
+    !values.every((value, index) => isKeyText(value ?? '', kind.keys[index]?.sqlType ?? ''))
+  )
     return null;
   return targetId(kind.id, values);
 }

@@ -55,11 +55,41 @@ export interface TargetKind {
   readonly touches: ReadonlyMap<string, TouchColumn>;
 }
 
+/** A row between source and target. */
+export interface PathStep {
+  readonly metadata: EntityMetadata;
+  /** Its columns by which the row before refers to it. */
+  readonly keys: readonly KeyColumn[];
+  /** Its columns that refer to the next row, in the order of that row's keys. */
+  readonly foreignKeys: readonly KeyColumn[];
+  /** Database name of its delete-date column when a soft-deleted row leads nowhere; otherwise `null`. */
+  readonly deletedColumn: string | null;
+  /** Rows for which it is not true lead nowhere. */
+  readonly where: Where | null;
+  /** Database columns whose change moves what hangs below. */
+  readonly relevant: ReadonlySet<string>;
+  /** Rows may refer to one that does not exist yet: no foreign key of the database vouches for it. */
+  readonly mayAppear: boolean;
+  /** A row may go while others refer to it: those go along, lose the reference, or keep it in vain. */
+  readonly mayVanish: boolean;
+}
+
+/** The rows between source and target, of which there is at least one. */
+export interface Path {
+  /** The same for counters that go the same way under the same conditions. */
+  readonly id: string;
+  /** Columns of the source that refer to the first row, in the order of its keys. */
+  readonly entry: readonly KeyColumn[];
+  readonly steps: readonly PathStep[];
+}
+
 /** How source rows of one counter find a target of one kind. */
 export interface CounterTarget {
   readonly kind: TargetKind;
-  /** Database names of the source's columns that hold the key, in the order of `kind.keys`. */
+  /** Where a source row holds the target's key, in the order of `kind.keys`: its own columns, or what `path` leads to. */
   readonly foreignKeys: readonly KeyColumn[];
+  /** The rows between source and target; `null` when the source refers to the target itself. */
+  readonly path: Path | null;
   /** The type column and the value that selects this kind; only for polymorphic counters. */
   readonly type: { readonly column: string; readonly value: string } | null;
   /** Columns this counter writes, by property of the target; one, unless `column` is dynamic. */
@@ -83,7 +113,7 @@ export interface Counter {
   /** For messages: `Post.author → User.postsCount`. */
   readonly label: string;
   readonly source: EntityMetadata;
-  /** One for a relation; one per declared type for a polymorphic counter. */
+  /** One for a relation or a path; one per declared type for a polymorphic counter. */
   readonly targets: readonly CounterTarget[];
   /** The type column of a polymorphic counter. */
   readonly typeColumn: string | null;

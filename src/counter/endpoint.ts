@@ -1,6 +1,6 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 
-import type { KeyColumn } from './definition';
+import type { KeyColumn, Path } from './definition';
 import type { ParsedOptions } from './parse-options';
 import { type ColumnMetadata, sqlTypeOf } from './sql-type';
 
@@ -10,6 +10,7 @@ export interface Endpoint {
   readonly keys: readonly KeyColumn[];
   /** In the order of `keys`. */
   readonly foreignKeys: readonly KeyColumn[];
+  readonly path: Path | null;
   readonly type: { readonly column: string; readonly value: string } | null;
 }
 
@@ -23,26 +24,29 @@ export interface ResolveContext {
   readonly report: (message: string) => void;
 }
 
-/** A column of the source, and the column of the target that it refers to. */
+/** A column, and the column of another table that it refers to. */
 export type ColumnPair = readonly [column: ColumnMetadata, referenced: ColumnMetadata];
+
+/** Columns that refer to a row, and the columns of that row, in one order. */
+export interface Reference {
+  readonly foreignKeys: readonly KeyColumn[];
+  readonly keys: readonly KeyColumn[];
+}
 
 const INTEGERS = new Set(['smallint', 'integer', 'bigint']);
 
-/** An endpoint reached by these pairs of columns. */
-export function endpointOf(
-  metadata: EntityMetadata,
-  pairs: readonly ColumnPair[],
-  type: Endpoint['type'],
-  { dataSource }: ResolveContext,
-): Endpoint {
-  const typeOf = (column: ColumnMetadata): string => sqlTypeOf(column, dataSource.driver);
+/** A reference made of these pairs of columns. */
+export function referenceOf(pairs: readonly ColumnPair[], { driver }: DataSource): Reference {
+  const typeOf = (column: ColumnMetadata): string => sqlTypeOf(column, driver);
   // One order whatever the relation's: the key's columns are part of the kind's id.
   const sorted = pairs.toSorted(([, a], [, b]) => (a.databaseName < b.databaseName ? -1 : 1));
-  const keys = sorted.map(([, key]) => keyColumn(key, typeOf(key)));
   // A key need not fit a smaller integer type in order to be compared with it.
   const castOf = ([column, key]: ColumnPair): string =>
     areIntegers(typeOf(column), typeOf(key)) ? typeOf(key) : typeOf(column);
-  return { metadata, keys, foreignKeys: sorted.map((pair) => keyColumn(pair[0], castOf(pair))), type };
+  return {
+    foreignKeys: sorted.map((pair) => keyColumn(pair[0], castOf(pair))),
+    keys: sorted.map(([, key]) => keyColumn(key, typeOf(key))),
+  };
 }
 
 function keyColumn(column: ColumnMetadata, sqlType: string): KeyColumn {

@@ -45,6 +45,7 @@ function linkTarget(
   return Object.freeze({
     kind: builder.kind,
     foreignKeys: Object.freeze([...draft.foreignKeys]),
+    path: draft.path,
     type: draft.type,
     columns: new Map(columns),
     touch: draft.touch === null ? null : touchOf(draft.touch, builder, dataSource),

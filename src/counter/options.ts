@@ -23,6 +23,13 @@ export interface PolymorphicOptions<Source extends object> {
    * @defaultValue none
    */
   ignore?: readonly string[] | undefined;
+  /**
+   * Further relations, from the row that `id` names to the target: `'product.category'`, or an object with a path for
+   * each type. For types without one the row itself is the target.
+   *
+   * @defaultValue none
+   */
+  path?: string | Readonly<Record<string, string>> | undefined;
 }
 
 /**
@@ -31,7 +38,9 @@ export interface PolymorphicOptions<Source extends object> {
  */
 export interface CounterCacheOptions<Source extends object = AnyEntity, Target extends object = AnyEntity> {
   /**
-   * Owner-side many-to-one or one-to-one relation from source to target. Either this or `polymorphic`.
+   * Owner-side many-to-one or one-to-one relation from source to target, or a path through several:
+   * `'review.product.category'`. After the first step, one-to-one relations may be followed from either side. Either
+   * this or `polymorphic`.
    *
    * @defaultValue the decorated property
    */
@@ -57,7 +66,7 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    */
   if?: ((source: Source) => boolean) | undefined;
   /**
-   * The same, declaratively: own columns with equality, `In`, `IsNull`, `Not`, `Between` and comparisons. Evaluated in
+   * The same, declaratively: own columns, and, nested under the relations of a path, columns of the rows between, with equality, `In`, `IsNull`, `Not`, `Between` and comparisons. Evaluated in
    * JS on writes and in SQL on recalculation.
    *
    * @defaultValue every row counts

@@ -32,6 +32,8 @@ export interface ParsedPolymorphic {
   readonly type: string;
   readonly targets: ReadonlyMap<string, EntityLike>;
   readonly ignore: readonly string[];
+  /** From the row that the id names to the target; by type when an object. */
+  readonly path: string | Readonly<Record<string, string>> | null;
 }
 
 type Report = (message: string) => void;
@@ -41,7 +43,7 @@ const OPTIONS = Object.keys({
   relation: 1, polymorphic: 1, column: 1, columns: 1, if: 1, where: 1, incrementBy: 1, touch: 1, wait: 1, reads: 1, recalculation: 1,
   recalculationDelay: 1, method: 1, includeSoftDeleted: 1, batchSize: 1, name: 1, partitions: 1, durability: 1,
 } satisfies Record<keyof CounterCacheOptions, 1>); // prettier-ignore
-const POLYMORPHIC_OPTIONS = ['id', 'type', 'targets', 'ignore'];
+const POLYMORPHIC_OPTIONS = ['id', 'type', 'targets', 'ignore', 'path'];
 
 /** Checks the shape of a declaration's options; `null` when it is too wrong to go on. */
 export function parseOptions(declaration: Declaration, report: Report): ParsedOptions | null {
@@ -125,13 +127,27 @@ function parsePolymorphic(value: unknown, report: Report): ParsedPolymorphic | n
   const id = required(value, 'id', isName, 'a property of the source', nested);
   const type = required(value, 'type', isName, 'a property of the source', nested);
   const ignore = optional(value, 'ignore', isStrings, 'a list of types', nested) ?? [];
+  const path = optional(value, 'path', isPath, 'a path of relations, or one for each type', nested);
   const targets = parseTargets(value['targets'], report);
   if (id === null || type === null || targets === null) return null;
   for (const ignored of ignore.filter((name) => targets.has(name)))
     report(
       `expected 'polymorphic.ignore' to list types without a target, got: '${ignored}', which has one. Remove one of them`,
     );
-  return { id, type, targets, ignore };
+  reportPathTypes(path, targets, report);
+  return { id, type, targets, ignore, path };
+}
+
+function reportPathTypes(
+  path: ParsedPolymorphic['path'],
+  targets: ReadonlyMap<string, EntityLike>,
+  report: Report,
+): void {
+  if (path === null || typeof path === 'string') return;
+  for (const type of Object.keys(path).filter((key) => !targets.has(key)))
+    report(
+      `expected 'polymorphic.path' to name types of 'polymorphic.targets', got: '${type}'${didYouMean(type, targets.keys())}. Remove it`,
+    );
 }
 
 function parseTargets(value: unknown, report: Report): ReadonlyMap<string, EntityLike> | null {
@@ -214,6 +230,8 @@ const isFunction = (value: unknown): value is UserFunction => typeof value === '
 const isBoolean = (value: unknown): value is boolean => typeof value === 'boolean';
 const isName = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isStrings = (value: unknown): value is readonly string[] => Array.isArray(value) && value.every(isName);
+const isPath = (value: unknown): value is string | Readonly<Record<string, string>> =>
+  isName(value) || (isObject(value) && Object.values(value).every(isName));
 const isNameOrFunction = (value: unknown): value is string | UserFunction => isName(value) || isFunction(value);
 const isAmount = (value: unknown): value is number | bigint | string | UserFunction =>
   typeof value === 'number' || typeof value === 'bigint' || isNameOrFunction(value);

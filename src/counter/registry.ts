@@ -94,11 +94,11 @@ function reportChains(drafts: readonly CounterDraft[], problems: Problems): void
       ),
     ),
   );
-  for (const { source, named, label } of drafts) {
-    for (const { option, column } of named) {
-      if (maintained.has(JSON.stringify([source.tablePath, column]))) {
+  for (const { named, label } of drafts) {
+    for (const { option, metadata, column } of named) {
+      if (maintained.has(JSON.stringify([metadata.tablePath, column]))) {
         problems.at(label)(
-          `expected '${option}' not to use a counter column, got: "${column}" of ${source.name}, whose changes are applied later and not captured. Count the original rows`,
+          `expected '${option}' not to use a counter column, got: "${column}" of ${metadata.name}, whose changes are applied later and not captured. Count the original rows`,
         );
       }
     }

@@ -1,3 +1,5 @@
+import type { EntityMetadata } from 'typeorm';
+
 import type { Amount, Counter } from './definition';
 import { hydrator } from './hydrate';
 import { identityOf } from './label';
@@ -20,8 +22,8 @@ export interface TargetDraft extends Endpoint {
 /** A counter before its targets are linked. */
 export interface CounterDraft extends Omit<Counter, 'targets'> {
   readonly targets: readonly TargetDraft[];
-  /** Source columns that the declaration names by property, for the check that none is a counter. */
-  readonly named: readonly { readonly option: string; readonly column: string }[];
+  /** Columns that the declaration names by property, for the check that none is a counter. */
+  readonly named: readonly { readonly option: string; readonly metadata: EntityMetadata; readonly column: string }[];
   /** Source, way and columns: what may be declared only once. */
   readonly identity: string;
 }
@@ -47,11 +49,12 @@ export function resolveCounter(context: ResolveContext): CounterDraft | null {
 }
 
 function resolveParts(context: ResolveContext): Omit<Parts, 'amount'> & { readonly amount: Amount | null } {
-  const { metadata, parsed, dataSource, report } = context;
+  const { metadata, dataSource, report } = context;
   if (metadata.tableType === 'view') {
     report(`expected the source to be a table, got: the view ${metadata.name}. Count the rows of the table behind it`);
   }
-  const targets = resolveTargets(context).map((endpoint) => draftTarget(endpoint, context));
+  const { endpoints, where } = resolveTargets(context);
+  const targets = endpoints.map((endpoint) => draftTarget(endpoint, context));
   const { driver } = dataSource;
   return {
     targets,
@@ -59,7 +62,7 @@ function resolveParts(context: ResolveContext): Omit<Parts, 'amount'> & { readon
       targets.flatMap(({ columns }) => columns),
       context,
     ),
-    where: parsed.where === undefined ? null : compileWhere(parsed.where, { metadata, driver, problem: report }),
+    where: where === undefined ? null : compileWhere(where, { metadata, driver, problem: report }),
     deletedColumn: resolveDeleted(context),
     reads: resolveReads(context),
     discriminator: discriminatorOf(context),
@@ -92,7 +95,7 @@ function draft(parts: Parts, method: Counter['method'], context: ResolveContext)
     needs,
     sql: method === null && !hasCountingFunction(parts, context),
     hydrate: hydrator(metadata, needs, dataSource.driver),
-    named: namedColumns(parts),
+    named: namedColumns(parts, metadata),
     identity,
   };
 }
@@ -145,7 +148,7 @@ function looksOf(parts: Parts, context: ResolveContext): Looks {
   const { targets, amount, where, deletedColumn, discriminator, reads } = parts;
   const { metadata, parsed } = context;
   const named = [
-    ...targets.flatMap(({ foreignKeys }) => foreignKeys.map(({ name }) => name)),
+    ...targets.flatMap(({ path, foreignKeys }) => (path?.entry ?? foreignKeys).map(({ name }) => name)),
     ...targets.map(({ type }) => type?.column),
     amount.from === 'column' ? amount.column : undefined,
     ...(where?.columns ?? []),
@@ -160,10 +163,14 @@ function looksOf(parts: Parts, context: ResolveContext): Looks {
   return { named, seen: type === undefined ? all : [...all, type], functionsCount };
 }
 
-function namedColumns({ amount, where, reads }: Parts): CounterDraft['named'] {
+function namedColumns({ amount, where, reads, targets }: Parts, metadata: EntityMetadata): CounterDraft['named'] {
+  const steps = targets.flatMap(({ path }) => path?.steps ?? []);
   return [
-    ...(amount.from === 'column' ? [{ option: 'incrementBy', column: amount.column }] : []),
-    ...(where?.columns ?? []).map((column) => ({ option: 'where', column })),
-    ...(reads ?? []).map((column) => ({ option: 'reads', column })),
+    ...(amount.from === 'column' ? [{ option: 'incrementBy', metadata, column: amount.column }] : []),
+    ...(where?.columns ?? []).map((column) => ({ option: 'where', metadata, column })),
+    ...steps.flatMap((step) =>
+      (step.where?.columns ?? []).map((column) => ({ option: 'where', metadata: step.metadata, column })),
+    ),
+    ...(reads ?? []).map((column) => ({ option: 'reads', metadata, column })),
   ];
 }

@@ -1,10 +1,12 @@
 import type { EntityMetadata, EntityTarget } from 'typeorm';
 
 import { describe } from '../describe';
-import { areIntegers, type Endpoint, endpointOf, type ResolveContext } from './endpoint';
+import { areIntegers, type Endpoint, referenceOf, type ResolveContext } from './endpoint';
 import type { ParsedPolymorphic } from './parse-options';
+import { endpointAt } from './resolve-path';
 import { type ColumnMetadata, sqlTypeOf } from './sql-type';
 import { findStored, suggestColumn } from './stored-column';
+import { type Hop, hopsOf } from './walk';
 
 const TEXTS = new Set(['text', 'character varying', 'bpchar']);
 
@@ -16,9 +18,27 @@ export function resolvePolymorphic(polymorphic: ParsedPolymorphic, context: Reso
     const metadata = resolveEntity(value, entity, context);
     const key = metadata === null ? null : singleKey(value, metadata, context);
     if (metadata === null || key === null || id === undefined || type === undefined) return [];
-    if (!canHold(id, key, context)) return [];
-    return endpointOf(metadata, [[id, key]], Object.freeze({ column: type.databaseName, value }), context);
+    const further = canHold(id, key, context) ? hopsFrom(metadata, value, polymorphic, context) : null;
+    if (further === null) return [];
+    const entry = {
+      metadata,
+      reference: referenceOf([[id, key]], context.dataSource),
+      hop: null,
+      type: Object.freeze({ column: type.databaseName, value }),
+    };
+    return endpointAt(entry, further, [], context);
   });
+}
+
+/** The further way from a row of one type; none when that row is the target itself. */
+function hopsFrom(
+  metadata: EntityMetadata,
+  type: string,
+  { path }: ParsedPolymorphic,
+  { report }: ResolveContext,
+): readonly Hop[] | null {
+  const further = typeof path === 'string' ? path : path?.[type];
+  return further === undefined ? [] : hopsOf(metadata, further, { option: 'polymorphic.path', from: 'row' }, report);
 }
 
 function singleKey(value: string, metadata: EntityMetadata, { report }: ResolveContext): ColumnMetadata | null {

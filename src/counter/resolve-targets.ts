@@ -1,79 +1,49 @@
 import type { EntityMetadata } from 'typeorm';
 
-import { didYouMean } from '../suggest';
-import { type ColumnPair, type Endpoint, endpointOf, type ResolveContext } from './endpoint';
+import { type Endpoint, referenceOf, type ResolveContext } from './endpoint';
+import { endpointAt } from './resolve-path';
 import { resolvePolymorphic } from './resolve-polymorphic';
-import type { ColumnMetadata } from './sql-type';
-import { findStored } from './stored-column';
+import { splitWhere } from './split-where';
+import { hopsOf } from './walk';
 
-type Relation = EntityMetadata['relations'][number];
+/** Where a declaration leads, and what of its `where` is about the source's own columns. */
+export interface Destination {
+  readonly endpoints: readonly Endpoint[];
+  readonly where: unknown;
+}
 
 /** The targets of a declaration; none when there is a mistake, which is reported. */
-export function resolveTargets(context: ResolveContext): readonly Endpoint[] {
-  const { relation, polymorphic } = context.parsed;
-  const endpoints =
-    polymorphic !== null
-      ? resolvePolymorphic(polymorphic, context)
-      : relation !== null
-        ? resolveRelation(relation, context)
-        : [];
-  return endpoints.filter(({ metadata }) => !isView(metadata, context));
+export function resolveTargets(context: ResolveContext): Destination {
+  const { relation, polymorphic, where } = context.parsed;
+  if (polymorphic !== null)
+    return { endpoints: withoutViews(resolvePolymorphic(polymorphic, context), context), where };
+  return relation === null ? { endpoints: [], where } : resolveRelation(relation, context);
 }
 
-function isView(metadata: EntityMetadata, { report }: ResolveContext): boolean {
-  if (metadata.tableType !== 'view') return false;
-  report(`expected the target to be a table, got: the view ${metadata.name}. Count on the table behind it`);
-  return true;
+function resolveRelation(path: string, context: ResolveContext): Destination {
+  const { metadata, report, parsed, dataSource } = context;
+  const hops = hopsOf(metadata, path, { option: 'relation', from: 'source' }, report);
+  const [first, ...further] = hops ?? [];
+  if (hops === null || first === undefined) return { endpoints: [], where: undefined };
+  const { own, along } = splitWhere(parsed.where, hops, report);
+  const entry = {
+    metadata: first.relation.inverseEntityMetadata,
+    reference: referenceOf(first.pairs, dataSource),
+    hop: first,
+    type: null,
+  };
+  return { endpoints: withoutViews([endpointAt(entry, further, along, context)], context), where: own };
 }
 
-function resolveRelation(path: string, context: ResolveContext): readonly Endpoint[] {
-  const { metadata, report } = context;
-  const relation = metadata.relations.find(({ propertyPath }) => propertyPath === path);
-  if (relation === undefined) {
-    report(adviseRelation(path, metadata));
-    return [];
-  }
-  if (!relation.isManyToOne && !relation.isOneToOneOwner) {
-    report(
-      `expected 'relation' to be the owning side of a many-to-one or one-to-one relation, got: '${path}', which is ${relation.relationType}${relation.isOneToOneNotOwner ? ' and not the owner' : ''}. Declare the counter on the entity that has the foreign key`,
-    );
-    return [];
-  }
-  const pairs = joinPairs(relation);
-  if (pairs.length === 0) report(`expected relation '${path}' to have join columns, got none. Give it a @JoinColumn`);
-  return pairs.length === 0 ? [] : [endpointOf(relation.inverseEntityMetadata, pairs, null, context)];
-}
-
-function adviseRelation(path: string, metadata: EntityMetadata): string {
-  const owning = metadata.relations.filter(({ isWithJoinColumn }) => isWithJoinColumn);
-  const paths = owning.map(({ propertyPath }) => propertyPath);
-  const [first = ''] = path.split('.');
-  if (first !== path && paths.includes(first)) {
-    return `expected 'relation' to be one relation, got the path '${path}'. Paths of several steps are not available yet: count on ${first}, or store the foreign key on ${metadata.name}`;
-  }
-  if (findStored(metadata, path) !== undefined)
-    return `expected 'relation' to be a relation of ${metadata.name}, got: '${path}', which is a column. Name the relation that uses it`;
-  const known = paths.length === 0 ? 'It has none' : `It has ${paths.join(', ')}`;
-  return `unknown relation '${path}' of ${metadata.name}${didYouMean(path, paths) || `. ${known}`}`;
-}
-
-/** Join column and referenced column, in pairs. */
-function joinPairs(relation: Relation): readonly ColumnPair[] {
-  // A join column shared by two relations knows only the last of them, its foreign keys know both.
-  const [foreignKey] = relation.foreignKeys;
-  if (foreignKey !== undefined) return pair(foreignKey.columns, foreignKey.referencedColumns);
-  return pair(
-    relation.joinColumns,
-    relation.joinColumns.map(({ referencedColumn }) => referencedColumn),
-  );
-}
-
-function pair(
-  columns: readonly ColumnMetadata[],
-  referenced: readonly (ColumnMetadata | undefined)[],
-): readonly ColumnPair[] {
-  return columns.flatMap((column, index) => {
-    const other = referenced[index];
-    return other === undefined ? [] : [[column, other] as const];
+function withoutViews(endpoints: readonly Endpoint[], { report }: ResolveContext): readonly Endpoint[] {
+  return endpoints.filter(({ metadata, path }) => {
+    const views = [metadata, ...(path?.steps ?? []).map((step) => step.metadata)].filter(isView);
+    for (const view of views)
+      report(`expected the target to be a table, got: the view ${view.name}. Count on the table behind it`);
+    return views.length === 0;
   });
+}
+
+function isView({ tableType }: EntityMetadata): boolean {
+  return tableType === 'view';
 }

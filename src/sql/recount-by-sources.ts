@@ -3,12 +3,15 @@ import type { EntityManager, QueryRunner } from 'typeorm';
 import { contributionOf } from '../counter/contribution';
 import type { Counter, CounterColumn, CounterTarget, Row, TargetKind } from '../counter/definition';
 import { keyValuesOf } from '../counter/target';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
 import { rowsOf } from './query';
-import { rowConditions } from './row-conditions';
+import { sourceRows } from './source-rows';
 
 /** Rows fetched at a time: memory stays bounded however many sources a target has. */
 const FETCH = 2_000;
+
+/** Aliases of the target's key, where a path leads to it. */
+const KEY = 'cc_key';
 
 /** Adds what one counter's sources contribute to the given targets, row by row through the contribution function. */
 export async function recountBySources(
@@ -34,24 +37,31 @@ async function* sourcesOf(
   target: CounterTarget,
   targets: ReadonlySet<string>,
 ): AsyncGenerator<Row> {
+  const { foreignKeys, path } = target;
   const keys = [...targets].map(keyValuesOf);
-  const parameters: unknown[] = target.foreignKeys.map((_, i) => keys.map((key) => key[i]));
+  const parameters: unknown[] = foreignKeys.map((_, i) => keys.map((key) => key[i]));
   const bind = (value: unknown) => `$${parameters.push(value)}`;
-  const names = target.foreignKeys.map((_, i) => `w${i}`);
-  const conditions = [
-    `(${target.foreignKeys.map(({ name }) => `s.${escapeName(name)}`).join(', ')}) IN (SELECT ${target.foreignKeys.map((key, i) => `w${i}::${key.sqlType}`).join(', ')}
-      FROM unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${names.join(', ')}))`,
-    ...rowConditions(counter, target, bind),
+  const rows = sourceRows(counter, target, bind);
+  const names = foreignKeys.map((_, i) => `w${i}`);
+  const wanted = `(${rows.keys.join(', ')}) IN (SELECT ${foreignKeys.map((key, i) => `w${i}::${key.sqlType}`).join(', ')}
+    FROM unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${names.join(', ')}))`;
+  const columns = [
+    ...counter.needs.map((name) => `s.${escapeName(name)}`),
+    ...(path === null ? [] : rows.keys.map((key, i) => `${key} AS ${KEY}${i}`)),
   ];
-  const columns = counter.needs.map((name) => `s.${escapeName(name)}`).join(', ');
   await runner.query(
-    `DECLARE counter_cache_sources NO SCROLL CURSOR FOR SELECT ${columns} FROM ${escapePath(counter.source.tablePath)} s WHERE ${conditions.join(' AND ')}`,
+    `DECLARE counter_cache_sources NO SCROLL CURSOR FOR SELECT ${columns.join(', ')} FROM ${rows.from} WHERE ${[wanted, ...rows.conditions].join(' AND ')}`,
     parameters,
   );
   for (;;) {
-    const rows = await rowsOf(runner, `FETCH ${FETCH} FROM counter_cache_sources`);
-    yield* rows;
-    if (rows.length < FETCH) break;
+    const fetched = await rowsOf(runner, `FETCH ${FETCH} FROM counter_cache_sources`);
+    yield* path === null ? fetched : fetched.map((row) => withTargetKey(row, target));
+    if (fetched.length < FETCH) break;
   }
   await runner.query('CLOSE counter_cache_sources');
+}
+
+/** Puts the target's key where `contributionOf` looks for what a path leads to. */
+function withTargetKey(row: Row, { foreignKeys }: CounterTarget): Row {
+  return { ...row, ...Object.fromEntries(foreignKeys.map(({ name }, i) => [name, row[`${KEY}${i}`]])) };
 }

@@ -7,8 +7,8 @@ import { escapeName, escapePath } from './escape';
 import { rowsOf, type ResultRow, withConnection, withTransaction } from './query';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
-import { rowConditions } from './row-conditions';
 import { parseSnapshot } from './snapshot';
+import { sourceRows } from './source-rows';
 import { keyArrays } from './update-columns';
 
 /** Column and truth of one target, in scaled units; `null` when the row does not exist. */
@@ -90,16 +90,16 @@ function feeds(column: CounterColumn, kind: TargetKind): Feed[] {
 
 /** Grouped sums of one counter's sources, joined to the keys. */
 function sourceJoin({ counter, target }: Feed, index: number, bind: (value: unknown) => string): string {
-  const keys = target.foreignKeys.map(({ name }) => `s.${escapeName(name)}`);
+  const { foreignKeys } = target;
+  const { from, keys, conditions } = sourceRows(counter, target, bind);
   const n = counter.amount.from === 'column' ? `SUM(s.${escapeName(counter.amount.column)})` : 'COUNT(*)';
   const wanted =
-    target.foreignKeys.length === 1
-      ? `${keys[0]} = ANY($1::text[]::${target.foreignKeys[0]?.sqlType}[])`
-      : `(${keys.join(', ')}) IN (SELECT ${target.foreignKeys.map((key, i) => `w${i}::${key.sqlType}`).join(', ')} FROM unnest(${keys.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${keys.map((_, i) => `w${i}`).join(', ')}))`;
-  const conditions = [wanted, ...rowConditions(counter, target, bind)];
-  const on = target.foreignKeys.map((key, i) => `s${index}.f${i} = k.k${i}::${key.sqlType}`).join(' AND ');
-  return `LEFT JOIN (SELECT ${keys.map((key, i) => `${key} AS f${i}`).join(', ')}, ${n} AS n FROM ${escapePath(counter.source.tablePath)} s
-    WHERE ${conditions.join(' AND ')} GROUP BY ${keys.map((_, i) => i + 1).join(', ')}) s${index} ON ${on}`;
+    foreignKeys.length === 1
+      ? `${keys[0]} = ANY($1::text[]::${foreignKeys[0]?.sqlType}[])`
+      : `(${keys.join(', ')}) IN (SELECT ${foreignKeys.map((key, i) => `w${i}::${key.sqlType}`).join(', ')} FROM unnest(${keys.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${keys.map((_, i) => `w${i}`).join(', ')}))`;
+  const on = foreignKeys.map((key, i) => `s${index}.f${i} = k.k${i}::${key.sqlType}`).join(' AND ');
+  return `LEFT JOIN (SELECT ${keys.map((key, i) => `${key} AS f${i}`).join(', ')}, ${n} AS n FROM ${from}
+    WHERE ${[wanted, ...conditions].join(' AND ')} GROUP BY ${keys.map((_, i) => i + 1).join(', ')}) s${index} ON ${on}`;
 }
 
 function countedOf(row: ResultRow, columns: readonly CounterColumn[], parts: readonly Feed[]): Counted {

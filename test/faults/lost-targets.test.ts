@@ -5,17 +5,18 @@ import { until } from '../support/until';
 describe('targets whose delta could not be handed over', () => {
   test('that come while the last request is ending are requested as well', async () => {
     const buffer = new MemoryBuffer({ shards: 2 });
-    const late = ['author:id:2'];
+    const late = [{ target: 'author:id:2', heal: false }];
     const lost = new LostTargets({
       buffer: async () => buffer,
       schedule: async () => undefined,
+      barrier: async () => 0n,
       memoryQueue: 10,
       onRecovered: () => lost.add(1, late.splice(0)),
       onError: (error) => {
         throw error;
       },
     });
-    lost.add(0, ['author:id:1']);
+    lost.add(0, [{ target: 'author:id:1', heal: false }]);
     // Whoever calls settled() or close() would start another attempt; here nobody does.
     const requested = async (shard: number) => (await buffer.dueRecalculations(shard, 10)).map(({ target }) => target);
     await until(async () => (await requested(1)).length > 0, 1_000);

@@ -1,7 +1,7 @@
-import { keysOf } from '../support/redis';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { type Internals, openInternals } from './internals';
+import { untilIdle } from './idle';
 import { Book, LIBRARY, Loan, Member, Shelf, Writer, WRONG } from './library';
 
 let fixture: Fixture;
@@ -18,22 +18,7 @@ afterAll(async () => {
   await fixture.close();
 });
 
-/** Lets the running worker finish: nothing is pending, and no recalculation but those that rest for 600 s. */
-async function expectIdle(): Promise<void> {
-  await fixture.counters.settled();
-  await until(async () => {
-    const { dirty, batches } = await fixture.counters.status();
-    return dirty + batches + (await requestedSoon()) === 0;
-  });
-}
-
-/** Recalculations that are due, or were put off for a moment. */
-async function requestedSoon(): Promise<number> {
-  const { installation, redis } = internals;
-  const keys = await keysOf(redis, `{cc:${installation}:*}:*:recalc`);
-  const requested = await Promise.all(keys.map((key) => redis.zcount(key, '-inf', Date.now() + 120_000)));
-  return requested.reduce((sum, count) => sum + count, 0);
-}
+const expectIdle = (): Promise<void> => untilIdle(fixture, internals);
 
 /** Columns equal the truth once deltas are applied, without any recalculation. */
 async function expectExact(): Promise<void> {

@@ -15,16 +15,25 @@ describe('what does not fit the entities is refused', () => {
       "unknown relation 'xyzzy' of Post. It has author, editor",
     ],
     ['a column as relation', { ...counted, relation: 'authorId' }, "got: 'authorId', which is a column"],
-    ['a path', { ...counted, relation: 'author.country' }, 'Paths of several steps are not available yet'],
+    [
+      'a path with an unknown step',
+      { ...counted, relation: 'author.country' },
+      "Post.author.country → ?.postsCount: unknown relation 'country' of User. It has none",
+    ],
+    [
+      'a path that ends in a column',
+      { ...counted, relation: 'author.handle' },
+      "relation of User, got: 'handle', which is a column",
+    ],
     [
       'one-to-many',
       { ...counted, relation: 'comments' },
-      "got: 'comments', which is one-to-many. Declare the counter on the entity that has the foreign key",
+      "got: 'comments' of Post, which is one-to-many. Declare the counter on the entity that has the foreign key",
     ],
     [
       'the inverse one-to-one',
       { ...counted, relation: 'cover' },
-      "got: 'cover', which is one-to-one and not the owner",
+      "got: 'cover' of Post, which is one-to-one and not the owner",
     ],
     [
       'an unknown column',

@@ -24,6 +24,11 @@ describe('a where is refused', () => {
     [
       'a relation in where',
       { ...counted, where: { author: { id: 5 } } },
+      "got: conditions on the target, under 'author'. Use the source's own columns",
+    ],
+    [
+      'another relation in where',
+      { ...counted, relation: 'editor', where: { author: { id: 5 } } },
       "expected 'where.author' to be a stored column of Post, got: a relation. Use its foreign-key column 'authorId'",
     ],
     [

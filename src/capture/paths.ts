@@ -1,0 +1,144 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { CounterTarget, KeyColumn, PathStep, Row, TargetKind } from '../counter/definition';
+import { isKeyText, keyText, targetId } from '../counter/target';
+import { followPath, type KeyTexts } from '../sql/follow-path';
+import type { DatedEnd } from './dated-ends';
+import type { PathLink } from './links';
+import type { TablePlan } from './plan';
+import type { RowChange } from './returning';
+import type { Strategy, TableChanges } from './statement';
+
+/**
+ * Makes a strategy follow paths: what it captured is completed, by further queries, with the targets that paths lead to,
+ * before it is recorded.
+ */
+export function following(strategy: Strategy, appearing: ReadonlySet<PathLink>): Strategy {
+  return async (statement) => {
+    const captured: { id: string | null; tables: readonly TableChanges[] }[] = [];
+    const answer = await strategy({ ...statement, record: (id, tables) => void captured.push({ id, tables }) });
+    for (const { id, tables } of captured)
+      statement.record(id, await followTables(statement.runner, tables, appearing));
+    return answer;
+  };
+}
+
+/** Completes changes with the targets that paths lead to, and with those that moved rows led, or lead, to. */
+export async function followTables(
+  runner: QueryRunner,
+  tables: readonly TableChanges[],
+  appearing: ReadonlySet<PathLink>,
+): Promise<TableChanges[]> {
+  const followed: TableChanges[] = [];
+  for (const { plan, changes } of tables) {
+    const paths = new FollowedPaths(runner);
+    const completed = await followSources(paths, plan, changes);
+    const moved = await followMoved(paths, plan, changes, appearing);
+    followed.push({ plan, changes: completed, moved, dated: paths.dated });
+  }
+  return followed;
+}
+
+/** Follows paths in one transaction, and keeps what it saw there if that may be out of date. */
+class FollowedPaths {
+  readonly dated: DatedEnd[] = [];
+  readonly #runner: QueryRunner;
+
+  constructor(runner: QueryRunner) {
+    this.#runner = runner;
+  }
+
+  /** Follows the distinct keys, in one query; none when there are none. */
+  async follow(
+    kind: TargetKind,
+    steps: readonly PathStep[],
+    keys: readonly (KeyTexts | null)[],
+  ): Promise<readonly (KeyTexts | null)[]> {
+    const distinct = new Map(keys.flatMap((key) => (key === null ? [] : [[JSON.stringify(key), key]])));
+    if (distinct.size === 0) return keys;
+    const given = [...distinct.values()];
+    const { ends, isDated } = await followPath(this.#runner, steps, given);
+    if (isDated) this.dated.push(...given.map((key, i) => ({ kind, steps, key, end: ends[i] ?? null })));
+    const found = new Map([...distinct.keys()].map((name, i) => [name, ends[i] ?? null]));
+    return keys.map((key) => (key === null ? null : (found.get(JSON.stringify(key)) ?? null)));
+  }
+}
+
+type PathTarget = CounterTarget & { readonly path: NonNullable<CounterTarget['path']> };
+
+async function followSources(
+  paths: FollowedPaths,
+  { counters }: TablePlan,
+  changes: readonly RowChange[],
+): Promise<readonly RowChange[]> {
+  const targets = new Map(
+    counters.flatMap((counter) =>
+      counter.targets.flatMap((target) => (target.path === null ? [] : [[target.path.id, target as PathTarget]])),
+    ),
+  );
+  const rows = changes.flatMap(({ before, after }) => [before, after]).filter((row) => row !== null);
+  if (targets.size === 0 || rows.length === 0) return changes;
+  const completed = new Map<Row, Record<string, unknown>>(rows.map((row) => [row, { ...row }]));
+  for (const target of targets.values()) {
+    const keys = rows.map((row) => entryOf(target, row));
+    const ends = await paths.follow(target.kind, target.path.steps, keys);
+    for (const [i, row] of rows.entries()) {
+      const key = target.foreignKeys.map(({ name }, at) => [name, ends[i]?.[at] ?? null]);
+      Object.assign(completed.get(row) ?? {}, Object.fromEntries(key));
+    }
+  }
+  const complete = (row: Row | null): Row | null => (row === null ? null : (completed.get(row) ?? row));
+  return changes.map(({ before, after }) => ({ before: complete(before), after: complete(after) }));
+}
+
+/** What a row refers to the first row of a path by; `null` when it refers to none. */
+function entryOf({ type, path: { entry, steps } }: PathTarget, row: Row): KeyTexts | null {
+  if (type !== null && keyText(row[type.column]) !== type.value) return null;
+  const key = keyOfRow(row, entry);
+  const fits = type === null || key?.every((value, i) => isKeyText(value ?? '', steps[0]?.keys[i]?.sqlType ?? ''));
+  return fits ? key : null;
+}
+
+/** Targets of rows between, from before and after changes that move what hangs below. */
+async function followMoved(
+  paths: FollowedPaths,
+  { links }: TablePlan,
+  changes: readonly RowChange[],
+  appearing: ReadonlySet<PathLink>,
+): Promise<readonly string[]> {
+  const moved = new Set<string>();
+  for (const link of links) {
+    const rows = changes.flatMap((change) => movedRows(link, change, appearing));
+    const keys = rows.map((row) => keyOfRow(row, link.step.foreignKeys));
+    const ends = link.further.length === 0 ? keys : await paths.follow(link.kind, link.further, keys);
+    for (const end of ends) {
+      const target = end === null ? null : targetId(link.kind.id, end);
+      if (target !== null) moved.add(target);
+    }
+  }
+  return [...moved];
+}
+
+/** The versions of a row between whose target has to be recounted. */
+function movedRows(link: PathLink, { before, after }: RowChange, appearing: ReadonlySet<PathLink>): Row[] {
+  const { step } = link;
+  if (before === null) return after !== null && appearing.has(link) && leadsOn(step, after) ? [after] : [];
+  if (after === null) return step.mayVanish && leadsOn(step, before) ? [before] : [];
+  const [led, leads] = [leadsOn(step, before), leadsOn(step, after)];
+  if (led && leads && sameColumns([...step.keys, ...step.foreignKeys], before, after)) return [];
+  return [...(led ? [before] : []), ...(leads ? [after] : [])];
+}
+
+function leadsOn({ deletedColumn, where }: PathStep, row: Row): boolean {
+  const isDeleted = deletedColumn !== null && (row[deletedColumn] ?? null) !== null;
+  return !isDeleted && (where === null || where.test(row));
+}
+
+function sameColumns(columns: readonly KeyColumn[], before: Row, after: Row): boolean {
+  return columns.every(({ name, sqlType }) => keyText(before[name], sqlType) === keyText(after[name], sqlType));
+}
+
+function keyOfRow(row: Row, columns: readonly KeyColumn[]): KeyTexts | null {
+  const key = columns.map(({ name, sqlType }) => keyText(row[name], sqlType));
+  return key.includes(null) ? null : key;
+}

@@ -1,0 +1,28 @@
+import type { Counter, CounterTarget } from '../counter/definition';
+import { escapeName, escapePath } from './escape';
+import { pathJoins, targetKeySql } from './path-joins';
+import { rowConditions } from './row-conditions';
+
+/** The source rows of one counter that count for targets of one kind, in pieces of a SELECT; the source is `s`. */
+export interface SourceRows {
+  /** What stands after FROM: the source, joined with the rows of its path. */
+  readonly from: string;
+  /** Expressions of the target's key. */
+  readonly keys: readonly string[];
+  readonly conditions: readonly string[];
+}
+
+/** User functions are not part of it. */
+export function sourceRows(counter: Counter, target: CounterTarget, bind: (value: unknown) => string): SourceRows {
+  const { path } = target;
+  const table = `${escapePath(counter.source.tablePath)} s`;
+  const own = (path?.entry ?? target.foreignKeys).map(({ name, sqlType }) => ({
+    sql: `s.${escapeName(name)}`,
+    sqlType,
+  }));
+  return {
+    from: path === null ? table : `${table} ${pathJoins('JOIN', path.steps, own, bind)}`,
+    keys: path === null ? own.map(({ sql }) => sql) : targetKeySql(path.steps),
+    conditions: rowConditions(counter, target, bind),
+  };
+}
