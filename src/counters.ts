@@ -1,11 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
+import type { DataSource, EntityManager, EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
 import { attachTo } from './attachment';
 import type { Alarm, DeltaBuffer } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
 import { type RunningCapture, startCapture } from './capture/start-capture';
+import type { TrackWhere } from './capture/track';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
@@ -155,6 +156,30 @@ export class Counters {
     return this.#skipping.run(true, fn);
   }
 
+  /**
+   * Counts what raw SQL in `work` does to the matching rows of an entity, and asks for a recalculation of every target
+   * that they count for before or after it. `where` has to match, before `work`, every row that it changes or removes,
+   * and, after it, every row that it adds; matching rows are locked. Writes of this entity through TypeORM inside `work`
+   * are counted the same way. Runs in the manager's transaction, or in one of its own.
+   *
+   * @throws ConfigurationError when no counter counts or is kept on the entity; what `work` throws
+   * @example
+   * await counters.track(dataSource.manager, Post, { status: 'draft' }, (manager) =>
+   *   manager.query(`DELETE FROM post WHERE status = 'draft'`),
+   * );
+   */
+  async track<Entity extends ObjectLiteral, Result>(
+    manager: EntityManager,
+    source: EntityTarget<Entity>,
+    where: FindOptionsWhere<Entity> | FindOptionsWhere<Entity>[],
+    work: (manager: EntityManager) => Promise<Result>,
+  ): Promise<Result> {
+    this.#assertOpen();
+    const capture = this.#capture;
+    if (capture === null) throw notInitialized();
+    return capture.track(manager, this.#dataSource.getMetadata(source), where as TrackWhere, work);
+  }
+
   /** Resolves when everything captured so far has reached the buffer. */
   settled(): Promise<void> {
     return this.#handOff.settled();
@@ -207,6 +232,7 @@ export class Counters {
       wait: this.#options.wait,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
+      onTruncated: (entity) => this.#reportTruncated(entity),
       onUnknownType: (counter, type) => this.#reportUnknownType(counter, type),
       onError: (error) => this.#events.emit('error', error),
     });
@@ -228,11 +254,7 @@ export class Counters {
 
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
     const definitions = this.#definitions;
-    if (definitions === null)
-      throw new CounterCacheError(
-        'NOT_INITIALIZED',
-        'the DataSource is not initialized: call dataSource.initialize() first',
-      );
+    if (definitions === null) throw notInitialized();
     const installation = await this.#installer.open((lost) => this.#rebuild(lost));
     const context: JobContext = {
       dataSource: this.#dataSource,
@@ -280,6 +302,12 @@ export class Counters {
     this.#events.emit('error', new BufferUnavailableError(reason, { targets }));
   }
 
+  #reportTruncated(entity: string): void {
+    const advice = 'Run counters.recalculate() afterwards, or delete() the rows instead';
+    const message = `${entity} was emptied by TRUNCATE (clear()), which no counter can see. ${advice}`;
+    this.#events.reportOnce('truncate', new CounterCacheError('UNSEEN_WRITE', message, { entity }));
+  }
+
   #reportUnknownType(counter: Counter, type: string): void {
     const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
     const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
@@ -289,6 +317,11 @@ export class Counters {
   #assertOpen(): void {
     if (this.#closing !== null) throw new CounterCacheError('CLOSED', 'these counters are closed: attach again');
   }
+}
+
+function notInitialized(): CounterCacheError {
+  const reason = 'the DataSource is not initialized: call dataSource.initialize() first';
+  return new CounterCacheError('NOT_INITIALIZED', reason);
 }
 
 function tolerateMissingTables(error: unknown): void {

@@ -18,6 +18,8 @@ export type ErrorCode =
   | 'STATE_MISMATCH'
   /** A write could not be captured and was not made. */
   | 'WRITE_FAILED'
+  /** A write was seen that cannot be captured, and its targets have to be recalculated by hand. */
+  | 'UNSEEN_WRITE'
   /** A target cannot be recounted, e.g. because its `method` throws. */
   | 'RECOUNT_FAILED';
 

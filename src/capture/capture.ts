@@ -1,29 +1,21 @@
-import type { DataSource, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
+import { AsyncLocalStorage } from 'node:async_hooks';
 
-import { contributionOf, waitOf } from '../counter/contribution';
-import type { Contribution, Counter, Definitions, Row, TargetKind } from '../counter/definition';
-import { keyText, targetId } from '../counter/target';
-import { CounterCacheError } from '../errors';
+import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
+
+import type { Definitions } from '../counter/definition';
+import { ConfigurationError, CounterCacheError } from '../errors';
 import { cascadingDelete } from './cascade';
 import { type CascadeNode, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
-import type { OpenTransaction } from './open-transaction';
-import { following } from './paths';
+import { followTables, following } from './paths';
 import { appearingLinks, isRelevant, keyedKinds, planTables, protectOverwrite, type TablePlan } from './plan';
-import { Returning, type RowChange, type Versions } from './returning';
+import { Recorder, type RecorderOptions } from './recorder';
+import { Returning, type Versions } from './returning';
 import { sendOnce, type Statement, type Strategy } from './statement';
+import { trackRows, type TrackWhere } from './track';
 import type { Transactions } from './transactions';
 import type { WriteBuilder, WriteResult } from './write-builder';
-
-export interface CaptureOptions {
-  /** Milliseconds a delta may wait when its counter does not say. */
-  readonly wait: number;
-  /** Milliseconds until the recalculation after a write when the counter does not say. */
-  readonly recalculationDelay: number;
-  readonly onUnknownType: (counter: Counter, type: string) => void;
-  readonly onError: (error: unknown) => void;
-}
 
 /** How one write is captured. */
 interface Way {
@@ -41,7 +33,9 @@ const RETURNS_OLD = 18;
 export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
-  readonly #options: CaptureOptions;
+  readonly #recorder: Recorder;
+  /** Tables whose writes are counted by what became of their rows. */
+  readonly #tracked = new AsyncLocalStorage<ReadonlySet<string>>();
   readonly #executing = new WeakMap<WriteBuilder, Promise<unknown>>();
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
@@ -49,10 +43,10 @@ export class Capture {
   /** Whether any counter has a path: deletions that spread may reach it. */
   readonly #followsPaths: boolean;
 
-  constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: CaptureOptions) {
+  constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: RecorderOptions) {
     this.#dataSource = dataSource;
     this.#transactions = transactions;
-    this.#options = options;
+    this.#recorder = new Recorder(options);
     this.#plans = planTables(dataSource, definitions);
     this.#cascades = planCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
@@ -68,7 +62,7 @@ export class Capture {
       protectOverwrite(expressionMap, this.#counterColumns.get(metadata) ?? new Set());
     const cascade = expressionMap.queryType === 'delete' ? this.#cascades.get(metadata.tablePath) : undefined;
     const plan = cascade?.plan ?? this.#plans.get(metadata);
-    if (plan === undefined || !isRelevant(plan, builder)) return null;
+    if (plan === undefined || !isRelevant(plan, builder) || this.#isTracked(metadata)) return null;
     const work = () => this.#capture(builder, this.#way(builder, plan, cascade), execute);
     // Our changes of a builder last as long as it executes: a second run of the same one waits for the first.
     const result = (this.#executing.get(builder) ?? Promise.resolve()).then(work);
@@ -79,12 +73,53 @@ export class Capture {
     return result;
   }
 
+  /**
+   * Counts what `work` does to matching rows by other ways than the builders, which do not count these rows meanwhile.
+   * What is committed by others in between may be counted twice, so every target is healed as well.
+   */
+  async track<Result>(
+    manager: EntityManager,
+    metadata: EntityMetadata,
+    where: TrackWhere,
+    work: (manager: EntityManager) => Promise<Result>,
+  ): Promise<Result> {
+    const plan = this.#plans.get(metadata);
+    if (plan === undefined)
+      throw new ConfigurationError([`expected an entity that a counter counts or is kept on, got: ${metadata.name}`]);
+    const runner = manager.queryRunner;
+    if (runner?.isTransactionActive !== true)
+      return manager.transaction((own) => this.track(own, metadata, where, work));
+    const open = this.#transactions.current(runner) ?? this.#transactions.adopt(runner);
+    const tracked = new Set([...(this.#tracked.getStore() ?? []), metadata.tablePath]);
+    return open.during(async () => {
+      const { result, changes, transactionId } = await trackRows(manager, plan, where, () =>
+        this.#tracked.run(tracked, () => work(manager)),
+      );
+      const tables = await followTables(runner, [{ plan, changes }], new Set(plan.links));
+      this.#transactions.record(runner, transactionId, (transaction) => {
+        this.#recorder.record(transaction, tables, () => plan.kinds);
+        for (const target of this.#recorder.targetsOf(tables)) transaction.heal(target);
+      });
+      return result;
+    });
+  }
+
   #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | undefined): Way {
     const way = this.#direct(builder, plan, cascade);
     if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
     const isInsert = builder.expressionMap.queryType === 'insert';
     const appearing = isInsert ? appearingLinks(plan, builder) : new Set<never>();
     return { ...way, strategy: following(way.strategy, appearing), alone: false };
+  }
+
+  /** The entity of a table whose rows count somewhere, or stand between; by the table's name without schema. */
+  countedTable(name: string): EntityMetadata | undefined {
+    const plans = [...this.#plans.values()].filter(({ counters, links }) => counters.length + links.length > 0);
+    return plans.find(({ metadata }) => metadata.tableName === name)?.metadata;
+  }
+
+  #isTracked({ tablePath }: EntityMetadata): boolean {
+    return this.#tracked.getStore()?.has(tablePath) === true;
   }
 
   /** How a write is captured, by what the database can return. */
@@ -111,13 +146,9 @@ export class Capture {
     const keyed = builder.expressionMap.queryType === 'insert' ? keyedKinds(way.plan, builder) : way.plan.kinds;
     const returning = Returning.addTo(builder, way.plan, way.versions);
     const record: Statement['record'] = (id, tables) =>
-      this.#transactions.record(runner, id, (transaction) => {
-        for (const { plan, changes, moved = [], dated = [] } of tables) {
-          this.#recordTable(transaction, plan, plan === way.plan ? keyed : plan.kinds, changes);
-          for (const target of moved) transaction.heal(target);
-          transaction.recheck(dated);
-        }
-      });
+      this.#transactions.record(runner, id, (transaction) =>
+        this.#recorder.record(transaction, tables, (plan) => (plan === way.plan ? keyed : plan.kinds)),
+      );
     builder.queryRunner = withQuery(runner, (sql, parameters = []) =>
       this.#send({ runner, builder, plan: way.plan, returning, sql, parameters, record }, way, given !== undefined),
     );
@@ -157,50 +188,6 @@ export class Capture {
       throw error;
     }
   }
-
-  #recordTable(
-    transaction: OpenTransaction,
-    plan: TablePlan,
-    keyed: readonly TargetKind[],
-    changes: readonly RowChange[],
-  ): void {
-    for (const change of changes) {
-      for (const kind of keyed) recordKey(transaction, kind, change);
-      for (const counter of plan.counters) this.#record(transaction, counter, change);
-    }
-  }
-
-  #record(transaction: OpenTransaction, counter: Counter, { before, after }: RowChange): void {
-    const old = this.#contribution(counter, before);
-    const now = this.#contribution(counter, after);
-    if (
-      old !== null &&
-      now !== null &&
-      old.target === now.target &&
-      old.column === now.column &&
-      old.amount === now.amount
-    )
-      return;
-    if (old !== null && before !== null) this.#add(transaction, old, -old.amount, before);
-    if (now !== null && after !== null) this.#add(transaction, now, now.amount, after);
-  }
-
-  #contribution(counter: Counter, row: Row | null): Contribution | null {
-    return row === null ? null : contributionOf(counter, row, this.#options.onUnknownType);
-  }
-
-  #add(transaction: OpenTransaction, { counter, target, column, touch }: Contribution, amount: bigint, row: Row): void {
-    const { recalculation, batchSize } = counter;
-    transaction.record({
-      target,
-      column: column.name,
-      amount,
-      touch: touch?.name ?? null,
-      wait: waitOf(counter, row, this.#options.wait, this.#options.onError),
-      batchSize: batchSize === null ? 0 : Number(BigInt(batchSize) * 10n ** BigInt(column.scale)),
-      recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
-    });
-  }
 }
 
 function rolledBack({ plan }: Statement): CounterCacheError {
@@ -225,20 +212,4 @@ function withQuery(
     },
     set: (target, key, value) => Reflect.set(target, key, value, target),
   });
-}
-
-/** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */
-function recordKey(transaction: OpenTransaction, kind: TargetKind, { before, after }: RowChange): void {
-  const old = before && targetOf(kind, before);
-  const now = after && targetOf(kind, after);
-  if (old === now) return;
-  if (old !== null) transaction.reset(old);
-  if (now !== null) transaction.reset(now);
-}
-
-function targetOf(kind: TargetKind, row: Row): string | null {
-  return targetId(
-    kind.id,
-    kind.keys.map(({ name, sqlType }) => keyText(row[name], sqlType)),
-  );
 }

@@ -1,3 +1,5 @@
+import type { QueryRunner } from 'typeorm';
+
 import type { Row } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
 import { CounterCacheError } from '../errors';
@@ -56,7 +58,7 @@ export const probedUpsert: Strategy = async (statement) => {
   await send(statement, sql, [...parameters], (returned) => (missed = updatedRows(returned)));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-    for (const key of missed.length > 0 ? keys : []) existing.add(await lockByKey(statement, key, missed));
+    for (const key of missed.length > 0 ? keys : []) existing.add(await lockByKey(runner, plan, key, missed));
     const answer = await send(statement, sql, [...parameters], (returned) => {
       missed = updatedRows(returned).filter((after) => existing.find(after) === undefined);
       if (missed.length === 0)
@@ -129,12 +131,13 @@ class ExistingRows {
 }
 
 /** Locks and reads the rows that have the same values in these columns; the driver binds values as it read them. */
-async function lockByKey(
-  { runner, builder, plan }: Statement,
+export async function lockByKey(
+  runner: QueryRunner,
+  plan: TablePlan,
   names: readonly string[],
   keys: readonly Row[],
 ): Promise<readonly Row[]> {
-  const { driver } = dataSourceOf(builder);
+  const { driver } = dataSourceOf(plan.metadata);
   const types = names.map((name) => {
     const column = plan.metadata.findColumnWithDatabaseName(name);
     return column === undefined ? 'text' : sqlTypeOf(column, driver);

@@ -4,20 +4,26 @@ import type { Definitions } from '../counter/definition';
 import { protectCounterColumns } from '../counter/protect';
 import { withConnection } from '../sql/query';
 import { withSideConnection } from '../sql/side-connection';
-import { Capture, type CaptureOptions } from './capture';
+import { Capture } from './capture';
 import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
+import type { RecorderOptions } from './recorder';
 import { Transactions } from './transactions';
+import { truncatedTables } from './truncated-tables';
 
-export interface StartCaptureOptions extends CaptureOptions {
+export interface StartCaptureOptions extends RecorderOptions {
   /** Whether the write that is being made is not to be counted. */
   readonly isSkipped: () => boolean;
+  /** A table whose rows count, or stand between, was emptied by TRUNCATE: told the entity's name. */
+  readonly onTruncated: (entity: string) => void;
 }
 
 /** The capture of one DataSource, for as long as its metadata last. */
 export interface RunningCapture {
   readonly transactions: Transactions;
+  /** See `Capture.track`. */
+  readonly track: Capture['track'];
   /** Takes everything out of the DataSource again. */
   stop(): void;
 }
@@ -30,9 +36,17 @@ export function startCapture(
   options: StartCaptureOptions,
 ): RunningCapture {
   // Beside the pool: every connection of it may be held by a transaction that waits for this.
-  const transactions = new Transactions(handOff, (ends) =>
-    withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
-  );
+  const transactions = new Transactions(handOff, {
+    recheck: (ends) =>
+      withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
+    onTruncate: (sql) => {
+      if (options.isSkipped()) return;
+      for (const name of truncatedTables(sql)) {
+        const metadata = capture.countedTable(name);
+        if (metadata !== undefined) options.onTruncated(metadata.name);
+      }
+    },
+  });
   const capture = new Capture(dataSource, definitions, transactions, options);
   const stops = [
     protectCounterColumns(definitions),
@@ -41,6 +55,7 @@ export function startCapture(
   ];
   return {
     transactions,
+    track: (...args) => capture.track(...args),
     stop: () => {
       for (const stop of stops.splice(0)) stop();
     },

@@ -1,12 +1,13 @@
-/** A statement that begins, divides or ends a transaction. */
+/** A statement that begins, divides or ends a transaction, or does what no row tells of. */
 export type TransactionCommand =
+  | { readonly kind: 'truncate' }
   | { readonly kind: 'begin' }
   /** `chain`: a new transaction begins at once. */
   | { readonly kind: 'commit' | 'rollback'; readonly chain: boolean }
   | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string };
 
-/** How every transaction command begins; all other statements are passed over at once. */
-const BEGINNINGS = new Set(['beg', 'sta', 'sav', 'rel', 'rol', 'com', 'end', 'abo']);
+/** How every command of interest begins; all other statements are passed over at once. */
+const BEGINNINGS = new Set(['beg', 'sta', 'sav', 'rel', 'rol', 'com', 'end', 'abo', 'tru']);
 
 const NAME = String.raw`("(?:[^"]|"")*"|[\w$]+)`;
 const CHAIN = /\bAND\s+CHAIN\b/i;
@@ -17,6 +18,7 @@ const PATTERNS: readonly (readonly [RegExp, (name: string, sql: string) => Trans
   ],
   [new RegExp(`^RELEASE(?:\\s+SAVEPOINT)?\\s+${NAME}`, 'i'), (name) => ({ kind: 'release', name })],
   [new RegExp(`^SAVEPOINT\\s+${NAME}`, 'i'), (name) => ({ kind: 'savepoint', name })],
+  [/^TRUNCATE\b/i, () => ({ kind: 'truncate' })],
   [/^(?:BEGIN|START\s+TRANSACTION)\b/i, () => ({ kind: 'begin' })],
   [/^(?:COMMIT|END)\b(?!\s+PREPARED)/i, (_, sql) => ({ kind: 'commit', chain: CHAIN.test(sql) })],
   [/^(?:ROLLBACK|ABORT)\b(?!\s+PREPARED)/i, (_, sql) => ({ kind: 'rollback', chain: CHAIN.test(sql) })],

@@ -8,8 +8,13 @@ import { notifyObserver } from './observed';
 import { OpenTransaction } from './open-transaction';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 
-/** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
-export type Recheck = (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
+/** What following transactions needs of the library around it. */
+export interface TransactionsOptions {
+  /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
+  readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
+  /** A TRUNCATE has succeeded. */
+  readonly onTruncate: (sql: string) => void;
+}
 
 type BeforeQuery = Parameters<NonNullable<EntitySubscriberInterface['beforeQuery']>>[0];
 type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']>>[0];
@@ -21,14 +26,14 @@ type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']
  */
 export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
-  readonly #recheck: Recheck;
+  readonly #options: TransactionsOptions;
   readonly #open = new WeakMap<QueryRunner, OpenTransaction>();
   /** Those that have captured something and are not over. */
   readonly #unsettled = new Set<OpenTransaction>();
 
-  constructor(handOff: HandOff, recheck: Recheck) {
+  constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
-    this.#recheck = recheck;
+    this.#options = options;
   }
 
   /** The transaction that a query runner is in. */
@@ -80,7 +85,9 @@ export class Transactions implements EntitySubscriberInterface {
     if (event.success) notifyObserver(event.parameters, event.rawResults);
     const command = transactionCommand(event.query);
     if (command === null) return;
-    if (command.kind === 'commit') this.#committed(event, command.chain);
+    if (command.kind === 'truncate') {
+      if (event.success) this.#options.onTruncate(event.query);
+    } else if (command.kind === 'commit') this.#committed(event, command.chain);
     else if (event.success) this.#follow(event.queryRunner, command);
     else if (command.kind === 'begin') this.#open.delete(event.queryRunner);
   }
@@ -100,7 +107,7 @@ export class Transactions implements EntitySubscriberInterface {
       await transaction.idle();
       if (transaction.refusal !== null) throw transaction.refusal;
       if (transaction.isDated)
-        for (const target of await this.#recheck(transaction.takeDated())) transaction.heal(target);
+        for (const target of await this.#options.recheck(transaction.takeDated())) transaction.heal(target);
       announced = transaction.version;
       await this.#handOff.announce(transaction);
     } while (transaction.version !== announced || transaction.isRunning || transaction.isDated);
@@ -123,6 +130,7 @@ export class Transactions implements EntitySubscriberInterface {
         break;
       case 'begin':
       case 'commit':
+      case 'truncate':
     }
   }
 

@@ -19,8 +19,12 @@ export interface ResolveContext {
   readonly dataSource: DataSource;
   /** The source. */
   readonly metadata: EntityMetadata;
+  /** The entity that carries the declaration: the source, or, with a junction, the target. */
+  readonly declaring: EntityMetadata;
   readonly parsed: ParsedOptions;
   readonly label: string;
+  /** Source, way, target and columns: what may be declared only once. */
+  readonly identity: string;
   readonly report: (message: string) => void;
 }
 

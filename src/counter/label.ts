@@ -1,10 +1,14 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 
-import type { ResolveContext } from './endpoint';
-import type { ParsedPolymorphic } from './parse-options';
+import type { ParsedOptions, ParsedPolymorphic } from './parse-options';
 import { walk } from './walk';
 
-type Named = Pick<ResolveContext, 'metadata' | 'parsed' | 'dataSource'>;
+interface Named {
+  readonly dataSource: DataSource;
+  /** The entity that carries the declaration. */
+  readonly metadata: EntityMetadata;
+  readonly parsed: ParsedOptions;
+}
 
 /** For messages, best effort when something is wrong: `Post.author → User.postsCount`. */
 export function labelOf(context: Named): string {
@@ -16,17 +20,21 @@ export function identityOf(context: Named): string {
   return `${context.metadata.name}.${wayOf(context)}>${destinationOf(context)}`;
 }
 
-function wayOf({ parsed: { relation, polymorphic } }: Named): string {
-  if (polymorphic === null) return relation ?? '?';
+function wayOf({ parsed: { relation, junction, polymorphic } }: Named): string {
+  if (polymorphic === null) return relation ?? junction ?? '?';
   const { id, path } = polymorphic;
   return path === null ? id : `${id}.${typeof path === 'string' ? path : JSON.stringify(path)}`;
 }
 
-function destinationOf({ metadata, parsed, dataSource }: Named): string {
-  const targets =
-    parsed.polymorphic === null ? ends(metadata, parsed.relation) : typedEnds(parsed.polymorphic, dataSource);
-  const columns = typeof parsed.column === 'string' ? parsed.column : (parsed.columns ?? []).join('|');
-  return `${[...new Set(targets)].join('|') || '?'}.${columns}`;
+function destinationOf(named: Named): string {
+  const { column, columns } = named.parsed;
+  const properties = typeof column === 'string' ? column : (columns ?? []).join('|');
+  return `${[...new Set(targetsOf(named))].join('|') || '?'}.${properties}`;
+}
+
+function targetsOf({ metadata, parsed: { relation, junction, polymorphic }, dataSource }: Named): string[] {
+  if (polymorphic !== null) return typedEnds(polymorphic, dataSource);
+  return junction === null ? ends(metadata, relation) : [metadata.name];
 }
 
 function typedEnds({ targets, path }: ParsedPolymorphic, dataSource: DataSource): string[] {

@@ -40,11 +40,18 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
   /**
    * Owner-side many-to-one or one-to-one relation from source to target, or a path through several:
    * `'review.product.category'`. After the first step, one-to-one relations may be followed from either side. Either
-   * this or `polymorphic`.
+   * this, `junction` or `polymorphic`.
    *
    * @defaultValue the decorated property
    */
   relation?: PropertyPath<NoInfer<Source>> | undefined;
+  /**
+   * Many-to-many relation of the decorated class, from either side; instead of `relation`. Counts, on rows of that class
+   * itself, the rows of the junction table: `{ junction: 'groups', column: 'groupsCount' }`.
+   *
+   * @defaultValue off
+   */
+  junction?: PropertyPath<NoInfer<Source>> | undefined;
   /**
    * Target chosen per row by a type column; instead of `relation`.
    *

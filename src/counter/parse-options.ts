@@ -9,6 +9,7 @@ export type UserFunction = (...args: never[]) => unknown;
 /** The options of one declaration, of the right types, not yet resolved against metadata. */
 export interface ParsedOptions {
   readonly relation: string | null;
+  readonly junction: string | null;
   readonly polymorphic: ParsedPolymorphic | null;
   readonly column: string | UserFunction;
   readonly columns: readonly string[] | null;
@@ -36,11 +37,16 @@ export interface ParsedPolymorphic {
   readonly path: string | Readonly<Record<string, string>> | null;
 }
 
+const WAYS = ['relation', 'junction', 'polymorphic'] as const;
+
+/** Options that look at source rows. */
+const OF_SOURCES = ['if', 'where', 'incrementBy', 'reads', 'column', 'wait'] as const;
+
 type Report = (message: string) => void;
 type Options = Readonly<Record<string, unknown>>;
 
 const OPTIONS = Object.keys({
-  relation: 1, polymorphic: 1, column: 1, columns: 1, if: 1, where: 1, incrementBy: 1, touch: 1, wait: 1, reads: 1, recalculation: 1,
+  relation: 1, junction: 1, polymorphic: 1, column: 1, columns: 1, if: 1, where: 1, incrementBy: 1, touch: 1, wait: 1, reads: 1, recalculation: 1,
   recalculationDelay: 1, method: 1, includeSoftDeleted: 1, batchSize: 1, name: 1, partitions: 1, durability: 1,
 } satisfies Record<keyof CounterCacheOptions, 1>); // prettier-ignore
 const POLYMORPHIC_OPTIONS = ['id', 'type', 'targets', 'ignore', 'path'];
@@ -96,25 +102,42 @@ function parseTarget(
   declaration: Declaration,
   options: Options,
   report: Report,
-): Pick<ParsedOptions, 'relation' | 'polymorphic'> {
+): Pick<ParsedOptions, 'relation' | 'junction' | 'polymorphic'> {
   const { property, isStatic } = declaration;
   if (isStatic)
     report(`expected @CounterCache on a relation property or a class, got: the static property '${property}'. Move it`);
   const relation = optional(options, 'relation', isName, 'a relation of the source', report);
+  const junction = optional(options, 'junction', isName, 'a many-to-many relation of the class', report);
   const polymorphic = options['polymorphic'] === undefined ? null : parsePolymorphic(options['polymorphic'], report);
-  if (property !== null && polymorphic !== null)
-    report("expected 'polymorphic' on the class, got: on a property. Decorate the class");
   if (property !== null && relation !== null && relation !== property) {
     report(
       `expected 'relation' to be left out on a property, got: '${relation}' on '${property}'. Remove it, or decorate the class`,
     );
   }
-  const named = relation ?? property;
-  if (options['polymorphic'] === undefined && named === null)
-    report("expected 'relation' or 'polymorphic', got neither. Name the relation that leads to the target");
-  if (options['polymorphic'] !== undefined && relation !== null)
-    report("expected 'relation' or 'polymorphic', got both. Remove one");
-  return { relation: polymorphic === null ? named : null, polymorphic };
+  reportWays(property, options, report);
+  return { relation: polymorphic === null && junction === null ? (relation ?? property) : null, junction, polymorphic };
+}
+
+/** There is one way from source to target. */
+function reportWays(property: string | null, options: Options, report: Report): void {
+  const given = WAYS.filter((option) => options[option] !== undefined);
+  const onClass = given.filter((option) => option !== 'relation');
+  if (property !== null && onClass.length > 0)
+    report(`expected '${onClass[0]}' on the class, got: on a property. Decorate the class`);
+  if (property === null && given.length === 0)
+    report("expected 'relation', 'junction' or 'polymorphic', got none. Name the relation that leads to the target");
+  if (given.length > 1) report(`expected one of '${given.join("', '")}', got ${given.length}. Keep one`);
+  if (given.includes('junction'))
+    for (const option of OF_SOURCES.filter((name) => looksAtSource(name, options[name])))
+      report(
+        `expected no '${option}' that looks at rows of a junction table, got: ${describe(options[option])}. Make the junction an entity of its own, with two many-to-one relations, and count that`,
+      );
+}
+
+function looksAtSource(option: (typeof OF_SOURCES)[number], value: unknown): boolean {
+  if (option === 'column' || option === 'wait') return isFunction(value);
+  if (option === 'incrementBy') return isFunction(value) || typeof value === 'string';
+  return value !== undefined;
 }
 
 function parsePolymorphic(value: unknown, report: Report): ParsedPolymorphic | null {

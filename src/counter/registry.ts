@@ -2,11 +2,12 @@ import type { DataSource } from 'typeorm';
 
 import { type Declared, declaredIn, reportNonEntities } from './declared-entities';
 import type { Definitions } from './definition';
-import { labelOf } from './label';
+import { identityOf, labelOf } from './label';
 import { kindIdOfDraft, link } from './link';
 import { parseOptions } from './parse-options';
 import { Problems } from './problems';
 import { type CounterDraft, resolveCounter } from './resolve-counter';
+import { sourceOf } from './resolve-targets';
 
 /**
  * Reads the declarations on the entities of a DataSource, whose metadata must have been built, and resolves them.
@@ -36,9 +37,21 @@ function resolveOne(
 ): CounterDraft | null {
   const messages: string[] = [];
   const parsed = parseOptions(declaration, (message) => messages.push(message));
-  const label = parsed === null ? placeOf({ metadata, declaration }) : labelOf({ metadata, parsed, dataSource });
-  for (const message of messages) problems.at(label)(message);
-  return parsed === null ? null : resolveCounter({ metadata, parsed, dataSource, label, report: problems.at(label) });
+  const named = parsed === null ? null : { metadata, parsed, dataSource };
+  const label = named === null ? placeOf({ metadata, declaration }) : labelOf(named);
+  const report = problems.at(label);
+  for (const message of messages) report(message);
+  const source = named === null ? null : sourceOf(named, report);
+  if (named === null || source === null) return null;
+  return resolveCounter({
+    dataSource,
+    metadata: source,
+    declaring: metadata,
+    parsed: named.parsed,
+    label,
+    identity: identityOf(named),
+    report,
+  });
 }
 
 function placeOf({ metadata, declaration }: Declared): string {

@@ -2,7 +2,6 @@ import type { EntityMetadata } from 'typeorm';
 
 import type { Amount, Counter } from './definition';
 import { hydrator } from './hydrate';
-import { identityOf } from './label';
 import { columnsOfInterest, type Looks } from './relevant-columns';
 import { resolveAmount } from './resolve-amount';
 import { resolveCounterColumn, resolveTouch } from './resolve-column';
@@ -70,10 +69,9 @@ function resolveParts(context: ResolveContext): Omit<Parts, 'amount'> & { readon
 }
 
 function draft(parts: Parts, method: Counter['method'], context: ResolveContext): CounterDraft {
-  const { metadata, parsed, dataSource, label } = context;
+  const { metadata, parsed, dataSource, label, identity } = context;
   const { targets, amount, where, deletedColumn, discriminator } = parts;
   const { relevant, needs } = columnsOfInterest(metadata, looksOf(parts, context));
-  const identity = identityOf(context);
   return {
     name: parsed.name ?? identity,
     label,

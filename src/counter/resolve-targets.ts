@@ -1,6 +1,7 @@
 import type { EntityMetadata } from 'typeorm';
 
-import { type Endpoint, referenceOf, type ResolveContext } from './endpoint';
+import { didYouMean } from '../suggest';
+import { type ColumnPair, type Endpoint, referenceOf, type ResolveContext } from './endpoint';
 import { endpointAt } from './resolve-path';
 import { resolvePolymorphic } from './resolve-polymorphic';
 import { splitWhere } from './split-where';
@@ -12,12 +13,41 @@ export interface Destination {
   readonly where: unknown;
 }
 
+/** The source of a declaration: its entity, or the junction table; `null` when there is a mistake, which is reported. */
+export function sourceOf(
+  { metadata, parsed }: Pick<ResolveContext, 'metadata' | 'parsed'>,
+  report: ResolveContext['report'],
+): EntityMetadata | null {
+  const { junction } = parsed;
+  if (junction === null) return metadata;
+  const relations = metadata.relations.filter(({ isManyToMany }) => isManyToMany);
+  const source = relations.find(({ propertyPath }) => propertyPath === junction)?.junctionEntityMetadata;
+  if (source !== undefined) return source;
+  const paths = relations.map(({ propertyPath }) => propertyPath);
+  const known = paths.length === 0 ? 'It has none' : `It has ${paths.join(', ')}`;
+  report(
+    `expected 'junction' to be a many-to-many relation of ${metadata.name}, got: '${junction}'${didYouMean(junction, paths) || `. ${known}`}`,
+  );
+  return null;
+}
+
 /** The targets of a declaration; none when there is a mistake, which is reported. */
 export function resolveTargets(context: ResolveContext): Destination {
-  const { relation, polymorphic, where } = context.parsed;
+  const { relation, junction, polymorphic, where } = context.parsed;
   if (polymorphic !== null)
     return { endpoints: withoutViews(resolvePolymorphic(polymorphic, context), context), where };
+  if (junction !== null) return { endpoints: [declaringEnd(junction, context)], where };
   return relation === null ? { endpoints: [], where } : resolveRelation(relation, context);
+}
+
+/** The entity that declares a junction is the target; of the junction's columns, those of its side refer to it. */
+function declaringEnd(junction: string, { metadata, declaring, dataSource }: ResolveContext): Endpoint {
+  const relation = declaring.relations.find(({ propertyPath }) => propertyPath === junction);
+  const columns = relation?.isManyToManyOwner === true ? metadata.ownerColumns : metadata.inverseColumns;
+  const pairs = columns.flatMap((column): ColumnPair[] =>
+    column.referencedColumn === undefined ? [] : [[column, column.referencedColumn]],
+  );
+  return { metadata: declaring, ...referenceOf(pairs, dataSource), path: null, type: null };
 }
 
 function resolveRelation(path: string, context: ResolveContext): Destination {

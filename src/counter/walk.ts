@@ -69,6 +69,8 @@ function hopOf(relation: Relation, report: (message: string) => void): Hop | nul
 }
 
 function adviseOwner(relation: Relation, option: string): string {
+  if (relation.isManyToMany && option === 'relation')
+    return `expected 'relation' to be the owning side of a many-to-one or one-to-one relation, got: '${relation.propertyPath}' of ${relation.entityMetadata.name}, which is many-to-many. To count its links, use { junction: '${relation.propertyPath}' } on the class`;
   const { propertyPath, relationType, isOneToOneNotOwner, entityMetadata } = relation;
   const type = `${relationType}${isOneToOneNotOwner ? ' and not the owner' : ''}`;
   return `expected '${option}' to be the owning side of a many-to-one or one-to-one relation, got: '${propertyPath}' of ${entityMetadata.name}, which is ${type}. Declare the counter on the entity that has the foreign key`;

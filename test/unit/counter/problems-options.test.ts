@@ -22,7 +22,22 @@ describe('an option is refused', () => {
       { ...counted, column: 5 },
       "expected 'column' to be a property of the target, or a function of the source, got: 5",
     ],
-    ['neither relation nor polymorphic', { column: 'postsCount' }, "expected 'relation' or 'polymorphic', got neither"],
+    ['no way to the target', { column: 'postsCount' }, "expected 'relation', 'junction' or 'polymorphic', got none"],
+    [
+      'several ways to the target',
+      { ...counted, junction: 'tags' },
+      "expected one of 'relation', 'junction', got 2. Keep one",
+    ],
+    [
+      'a junction that is no many-to-many relation',
+      { junction: 'author', column: 'postsCount' },
+      "expected 'junction' to be a many-to-many relation of Post, got: 'author'",
+    ],
+    [
+      'a condition on a junction',
+      { junction: 'author', column: 'postsCount', if: () => true },
+      "expected no 'if' that looks at rows of a junction table",
+    ],
     [
       'relation of another type',
       { ...counted, relation: 5 },
@@ -105,7 +120,7 @@ describe('an option is refused', () => {
     [
       'relation and polymorphic',
       { ...counted, polymorphic: { id: 'id', type: 'title', targets: () => ({}) } },
-      "expected 'relation' or 'polymorphic', got both",
+      "expected one of 'relation', 'polymorphic', got 2. Keep one",
     ],
   ];
 

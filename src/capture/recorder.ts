@@ -1,0 +1,100 @@
+import { contributionOf, waitOf } from '../counter/contribution';
+import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
+import { keyText, targetId } from '../counter/target';
+import type { OpenTransaction } from './open-transaction';
+import type { TablePlan } from './plan';
+import type { RowChange } from './returning';
+import type { TableChanges } from './statement';
+
+export interface RecorderOptions {
+  /** Milliseconds a delta may wait when its counter does not say. */
+  readonly wait: number;
+  /** Milliseconds until the recalculation after a write when the counter does not say. */
+  readonly recalculationDelay: number;
+  readonly onUnknownType: (counter: Counter, type: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Turns changed rows into deltas of the transaction that changed them. */
+export class Recorder {
+  readonly #options: RecorderOptions;
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+  }
+
+  /** `keyedOf`: the kinds of target whose rows may have appeared, vanished or changed their key. */
+  record(
+    transaction: OpenTransaction,
+    tables: readonly TableChanges[],
+    keyedOf: (plan: TablePlan) => readonly TargetKind[],
+  ): void {
+    for (const { plan, changes, moved = [], dated = [] } of tables) {
+      for (const change of changes) {
+        for (const kind of keyedOf(plan)) recordKey(transaction, kind, change);
+        for (const counter of plan.counters) this.#recordCounter(transaction, counter, change);
+      }
+      for (const target of moved) transaction.heal(target);
+      transaction.recheck(dated);
+    }
+  }
+
+  #recordCounter(transaction: OpenTransaction, counter: Counter, { before, after }: RowChange): void {
+    const old = this.#contribution(counter, before);
+    const now = this.#contribution(counter, after);
+    if (
+      old !== null &&
+      now !== null &&
+      old.target === now.target &&
+      old.column === now.column &&
+      old.amount === now.amount
+    )
+      return;
+    if (old !== null && before !== null) this.#add(transaction, old, -old.amount, before);
+    if (now !== null && after !== null) this.#add(transaction, now, now.amount, after);
+  }
+
+  #contribution(counter: Counter, row: Row | null): Contribution | null {
+    return row === null ? null : contributionOf(counter, row, this.#options.onUnknownType);
+  }
+
+  #add(transaction: OpenTransaction, { counter, target, column, touch }: Contribution, amount: bigint, row: Row): void {
+    const { recalculation, batchSize } = counter;
+    transaction.record({
+      target,
+      column: column.name,
+      amount,
+      touch: touch?.name ?? null,
+      wait: waitOf(counter, row, this.#options.wait, this.#options.onError),
+      batchSize: batchSize === null ? 0 : Number(BigInt(batchSize) * 10n ** BigInt(column.scale)),
+      recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
+    });
+  }
+
+  /** Every target that changed rows count for, before or after. */
+  targetsOf(tables: readonly TableChanges[]): string[] {
+    return tables.flatMap(({ plan, changes }) =>
+      plan.counters.flatMap((counter) =>
+        changes
+          .flatMap(({ before, after }) => [this.#contribution(counter, before), this.#contribution(counter, after)])
+          .flatMap((contribution) => contribution?.target ?? []),
+      ),
+    );
+  }
+}
+
+/** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */
+function recordKey(transaction: OpenTransaction, kind: TargetKind, { before, after }: RowChange): void {
+  const old = before && targetOf(kind, before);
+  const now = after && targetOf(kind, after);
+  if (old === now) return;
+  if (old !== null) transaction.reset(old);
+  if (now !== null) transaction.reset(now);
+}
+
+function targetOf(kind: TargetKind, row: Row): string | null {
+  return targetId(
+    kind.id,
+    kind.keys.map(({ name, sqlType }) => keyText(row[name], sqlType)),
+  );
+}
