@@ -6,7 +6,6 @@ import { attachTo } from './attachment';
 import type { Alarm, DeltaBuffer } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
 import { type RunningCapture, startCapture } from './capture/start-capture';
-import type { TrackWhere } from './capture/track';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
@@ -177,7 +176,7 @@ export class Counters {
     this.#assertOpen();
     const capture = this.#capture;
     if (capture === null) throw notInitialized();
-    return capture.track(manager, this.#dataSource.getMetadata(source), where as TrackWhere, work);
+    return capture.track(manager, this.#dataSource.getMetadata(source), where, work);
   }
 
   /** Resolves when everything captured so far has reached the buffer. */

@@ -73,12 +73,13 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    */
   if?: ((source: Source) => boolean) | undefined;
   /**
-   * The same, declaratively: own columns, and, nested under the relations of a path, columns of the rows between, with equality, `In`, `IsNull`, `Not`, `Between` and comparisons. Evaluated in
-   * JS on writes and in SQL on recalculation.
+   * The same, declaratively: own columns, and, nested under the relations of a path, columns of the rows between, with
+   * values and TypeORM's operators, except `ILike`, `JsonContains`, `Raw` and orderings of text; a list (of own columns)
+   * means OR. Evaluated in JS on writes and in SQL on recalculation.
    *
    * @defaultValue every row counts
    */
-  where?: FindOptionsWhere<NoInfer<Source>> | undefined;
+  where?: FindOptionsWhere<NoInfer<Source>> | readonly FindOptionsWhere<NoInfer<Source>>[] | undefined;
   /**
    * Amount of one row: a constant, a numeric property of the source, or a function. A bigint means whole units.
    *

@@ -1,5 +1,4 @@
-import { CounterCacheError } from '../errors';
-import type { Comparison, Operand } from './comparison';
+import type { Bound, Comparison, Operand } from './operand';
 import type { Row } from './definition';
 
 /** SQL's three truth values; `null` is unknown. */
@@ -18,34 +17,60 @@ export interface Condition {
   readonly sql: (context: SqlContext) => string;
 }
 
-/** Never true, never unknown: what an empty `In` means. */
+/** A binary operator with the same truth in JS, on a raw value that is not null, and in SQL. */
+export interface Relation<B extends Bound = Operand> {
+  readonly sql: string;
+  readonly holds: (raw: unknown, operand: B) => boolean;
+}
+
+/** Never true, never unknown: what an empty list means. */
 export const FALSE: Condition = { test: () => false, sql: () => 'FALSE' };
 
 /** Conjunction: false when one part is, else unknown when one part is. */
 export function allOf(parts: readonly Condition[]): Condition {
   return {
-    test: (row) => {
-      let truth: Truth = true;
-      for (const part of parts) {
-        const found = part.test(row);
-        if (found === false) return false;
-        if (found === null) truth = null;
-      }
-      return truth;
-    },
-    sql: (context) => (parts.length === 0 ? 'TRUE' : parts.map((part) => `(${part.sql(context)})`).join(' AND ')),
+    test: (row) => combine(parts, row, false),
+    sql: (context) => (parts.length === 0 ? 'TRUE' : join(parts, ' AND ', context)),
   };
+}
+
+/** Disjunction of at least one: true when one part is, else unknown when one part is. */
+export function anyOf(parts: readonly Condition[]): Condition {
+  return {
+    test: (row) => combine(parts, row, true),
+    sql: (context) => join(parts, ' OR ', context),
+  };
+}
+
+function combine(parts: readonly Condition[], row: Row, decisive: boolean): Truth {
+  let truth: Truth = !decisive;
+  for (const part of parts) {
+    const found = part.test(row);
+    if (found === decisive) return decisive;
+    if (found === null) truth = null;
+  }
+  return truth;
+}
+
+function join(parts: readonly Condition[], operator: string, context: SqlContext): string {
+  return parts.map((part) => `(${part.sql(context)})`).join(operator);
 }
 
 /** Negation: unknown stays unknown. */
 export function negate(inner: Condition): Condition {
   return {
-    test: (row) => {
+    test(row) {
       const found = inner.test(row);
       return found === null ? null : !found;
     },
     sql: (context) => `NOT (${inner.sql(context)})`,
   };
+}
+
+/** All parts, or `null` when one is missing. */
+export function complete<T>(parts: readonly (T | null)[]): readonly T[] | null {
+  const found = parts.filter((part) => part !== null);
+  return found.length === parts.length ? found : null;
 }
 
 /** NULL or not; never unknown. */
@@ -57,43 +82,39 @@ export function isNull(column: string): Condition {
 }
 
 /** One comparison with an operand; unknown for NULL. */
-export function compare(
+export function compare<B extends Bound>(
   column: string,
-  operand: Operand,
-  relation: { readonly sql: string; readonly holds: (order: number) => boolean },
   comparison: Comparison,
+  relation: Relation<B>,
+  operand: B,
 ): Condition {
   return {
-    test: (row) => {
-      const raw = row[column];
-      return raw === null || raw === undefined ? null : relation.holds(orderOf(raw, operand, column));
-    },
+    test: (row) => ifKnown(row[column], (raw) => relation.holds(raw, operand)),
     sql: (context) => `${comparison.expression(context.column(column))} ${relation.sql} ${parameter(operand, context)}`,
   };
 }
 
-/** Equal to one of several operands; unknown for NULL. */
-export function oneOf(column: string, operands: readonly Operand[], comparison: Comparison): Condition {
+/** Equal to one of several operands, or, with `orNull`, to NULL, which is never true; unknown for NULL. */
+export function oneOf(
+  column: string,
+  comparison: Comparison,
+  operands: readonly Operand[],
+  orNull: boolean,
+): Condition {
   return {
-    test: (row) => {
-      const raw = row[column];
-      return raw === null || raw === undefined ? null : operands.some((operand) => orderOf(raw, operand, column) === 0);
+    test: (row) =>
+      ifKnown(row[column], (raw) => operands.some((operand) => operand.compare(raw) === 0) || (orNull ? null : false)),
+    sql(context) {
+      const list = [...operands.map((operand) => parameter(operand, context)), ...(orNull ? ['NULL'] : [])];
+      return `${comparison.expression(context.column(column))} IN (${list.join(', ')})`;
     },
-    sql: (context) =>
-      `${comparison.expression(context.column(column))} IN (${operands.map((operand) => parameter(operand, context)).join(', ')})`,
   };
 }
 
-function parameter({ bound, cast }: Operand, { bind }: SqlContext): string {
-  return `${bind(bound)}::${cast}`;
+function ifKnown(raw: unknown, test: (raw: unknown) => Truth): Truth {
+  return raw === null || raw === undefined ? null : test(raw);
 }
 
-function orderOf(raw: unknown, operand: Operand, column: string): number {
-  const order = operand.compare(raw);
-  if (order !== null) return order;
-  throw new CounterCacheError(
-    'CONFIGURATION',
-    `expected column "${column}", which a 'where' compares, to come from the driver as ${operand.cast}, got: ${typeof raw}. Remove the custom type parser, or use 'if'`,
-    { column },
-  );
+function parameter({ bound, cast }: Bound, { bind }: SqlContext): string {
+  return `${bind(bound)}::${cast}`;
 }

@@ -1,11 +1,12 @@
-import { type Driver, type EntityMetadata, type FindOperator, InstanceChecker } from 'typeorm';
+import { InstanceChecker } from 'typeorm';
 
 import { describe } from '../describe';
 import { didYouMean } from '../suggest';
-import { type Comparison, comparisonOf, type Operand } from './comparison';
+import { comparisonOf } from './comparison';
 import type { Row } from './definition';
-import type { ColumnMetadata } from './sql-type';
-import { type Condition, allOf, compare, FALSE, isNull, negate, oneOf, type SqlContext } from './truth';
+import { allOf, anyOf, complete, type Condition, type SqlContext } from './truth';
+import { compileValue } from './where-operators';
+import type { WhereContext } from './where-site';
 
 /** A compiled `where`: the same truth in JS, on raw driver rows, and in SQL. */
 export interface Where {
@@ -17,36 +18,20 @@ export interface Where {
   toSql(alias: string, bind: (value: unknown) => string, escape: (name: string) => string): string;
 }
 
-/** What the compiler needs to know, and where it reports. */
-export interface WhereContext {
-  readonly metadata: EntityMetadata;
-  readonly driver: Driver;
-  /** Reports one mistake: what was expected, got what, what to do. */
-  readonly problem: (message: string) => void;
+/** Where an object of properties stands. */
+interface Scope extends WhereContext {
+  /** For messages: `where`, `where[1]`, `where.address`. */
+  readonly name: string;
+  /** Of the property paths: empty, or `address.`. */
+  readonly prefix: string;
+  /** Collects the columns looked at. */
+  readonly columns: Set<string>;
 }
 
-interface Site extends WhereContext {
-  readonly path: string;
-  readonly column: ColumnMetadata;
-  /** `null` for types that compare with nothing but NULL. */
-  readonly comparison: Comparison | null;
-}
-
-const SUPPORTED = 'equality, Equal, In, IsNull, Not, Between, LessThan, LessThanOrEqual, MoreThan or MoreThanOrEqual';
-
-const ORDERINGS: Readonly<Record<string, { readonly sql: string; readonly holds: (order: number) => boolean }>> = {
-  lessThan: { sql: '<', holds: (order) => order < 0 },
-  lessThanOrEqual: { sql: '<=', holds: (order) => order <= 0 },
-  moreThan: { sql: '>', holds: (order) => order > 0 },
-  moreThanOrEqual: { sql: '>=', holds: (order) => order >= 0 },
-};
-
-const EQUALITY = { sql: '=', holds: (order: number) => order === 0 };
-
-/** Compiles a `FindOptionsWhere` over own columns; reports every mistake, and then returns `null`. */
+/** Compiles a `FindOptionsWhere` over own columns, or a list of alternatives; reports every mistake, and then returns `null`. */
 export function compileWhere(where: unknown, context: WhereContext): Where | null {
   const columns = new Set<string>();
-  const root = compileObject(where, '', context, columns);
+  const root = compileAlternatives(where, { ...context, name: 'where', prefix: '', columns });
   if (root === null) return null;
   return Object.freeze<Where>({
     columns: Object.freeze([...columns]),
@@ -56,24 +41,38 @@ export function compileWhere(where: unknown, context: WhereContext): Where | nul
   });
 }
 
+function compileAlternatives(where: unknown, scope: Scope): Condition | null {
+  if (!Array.isArray(where)) return compileObject(where, scope);
+  if (where.length === 0) {
+    scope.problem(
+      `expected '${scope.name}' to list at least one alternative, got: []. Leave it out for every row, or use 'if'`,
+    );
+    return null;
+  }
+  const parts = complete(
+    Array.from(where as unknown[], (part, at) => compileObject(part, { ...scope, name: `${scope.name}[${at}]` })),
+  );
+  return parts === null ? null : anyOf(parts);
+}
+
+function compileObject(where: unknown, scope: Scope): Condition | null {
+  if (!isPlain(where)) {
+    const advice = where === undefined ? '. Leave it out' : '';
+    scope.problem(`expected '${scope.name}' to be an object of properties, got: ${describe(where)}${advice}`);
+    return null;
+  }
+  const parts = complete(Object.entries(where).map(([key, value]) => compileProperty(key, value, scope)));
+  return parts === null ? null : allOf(parts);
+}
+
 function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !InstanceChecker.isFindOperator(value);
 }
 
-function compileObject(where: unknown, prefix: string, context: WhereContext, columns: Set<string>): Condition | null {
-  if (!isPlain(where)) {
-    const name = prefix === '' ? 'where' : `where.${prefix.slice(0, -1)}`;
-    context.problem(
-      `expected '${name}' to be an object of properties, got: ${describe(where)}. Declare one counter per alternative, or use 'if'`,
-    );
-    return null;
-  }
-  const parts = Object.entries(where).map(([key, value]) => compileProperty(prefix + key, value, context, columns));
-  return parts.includes(null) ? null : allOf(parts.filter((part) => part !== null));
-}
-
-function compileProperty(path: string, value: unknown, context: WhereContext, columns: Set<string>): Condition | null {
-  const { metadata, driver } = context;
+function compileProperty(key: string, value: unknown, scope: Scope): Condition | null {
+  const { metadata, driver, columns } = scope;
+  const path = scope.prefix + key;
+  const name = `${scope.name}.${key}`;
   const column = metadata.columns.find(({ propertyPath }) => propertyPath === path);
   if (
     column !== undefined &&
@@ -81,11 +80,11 @@ function compileProperty(path: string, value: unknown, context: WhereContext, co
     !(column.isVirtual && column.relationMetadata !== undefined)
   ) {
     columns.add(column.databaseName);
-    return compileValue(value, { ...context, path, column, comparison: comparisonOf(column, driver) });
+    return compileValue(value, { ...scope, name, column, comparison: comparisonOf(column, driver) });
   }
   if (metadata.allEmbeddeds.some(({ propertyPath }) => propertyPath === path))
-    return compileObject(value, `${path}.`, context, columns);
-  context.problem(`expected 'where.${path}' to be a stored column of ${metadata.name}${adviseColumn(path, context)}`);
+    return compileAlternatives(value, { ...scope, name, prefix: `${path}.` });
+  scope.problem(`expected '${name}' to be a stored column of ${metadata.name}${adviseColumn(path, scope)}`);
   return null;
 }
 
@@ -99,100 +98,4 @@ function adviseColumn(path: string, { metadata }: WhereContext): string {
   }
   const own = relation.joinColumns.find(({ isVirtual }) => !isVirtual);
   return `, got: a relation. Use its foreign-key column${own === undefined ? ', declared as a @Column of its own' : ` '${own.propertyPath}'`}`;
-}
-
-function compileValue(value: unknown, site: Site): Condition | null {
-  return InstanceChecker.isFindOperator(value)
-    ? compileOperator(value as FindOperator<unknown>, site)
-    : compileComparison(value, EQUALITY, site);
-}
-
-function compileOperator(operator: FindOperator<unknown>, site: Site): Condition | null {
-  const { child } = operator;
-  if (operator.type === 'isNull') return isNull(site.column.databaseName);
-  if (operator.type === 'not') {
-    const inner = compileValue(child ?? operator.value, site);
-    return inner === null ? null : negate(inner);
-  }
-  if (operator.type === 'equal' && child !== undefined) return compileOperator(child, site);
-  if (child !== undefined)
-    return refuseOperator(`${operatorName(operator.type)}(${operatorName(child.type)}(…))`, site);
-  if (operator.type === 'equal') return compileComparison(operator.value, EQUALITY, site);
-  if (operator.type === 'in') return compileIn(operator.value, site);
-  if (operator.type === 'between') return compileBetween(operator.value, site);
-  const ordering = ORDERINGS[operator.type];
-  if (ordering === undefined) return refuseOperator(operatorName(operator.type), site);
-  return isOrdered(operator.type, site) ? compileComparison(operator.value, ordering, site) : null;
-}
-
-function operatorName(type: string): string {
-  return type === 'ilike' ? 'ILike' : type.charAt(0).toUpperCase() + type.slice(1);
-}
-
-function refuseOperator(name: string, { path, problem }: Site): null {
-  problem(`expected 'where.${path}' to use ${SUPPORTED}, got: ${name}. Use 'if' instead`);
-  return null;
-}
-
-function isOrdered(type: string, { comparison, path, problem, column }: Site): boolean {
-  if (comparison === null || comparison.ordered) return true;
-  problem(
-    `expected 'where.${path}' to use no ordering on a ${describeType(column)} column (its order depends on the collation), got: ${operatorName(type)}. Use 'if' instead`,
-  );
-  return false;
-}
-
-function compileIn(values: unknown, site: Site): Condition | null {
-  if (!Array.isArray(values)) return refuseOperator(`In(${describe(values)})`, site);
-  if (values.length === 0) return FALSE;
-  const operands = values.map((value) => operandOf(value, site));
-  if (site.comparison === null || operands.includes(null)) return null;
-  return oneOf(
-    site.column.databaseName,
-    operands.filter((operand) => operand !== null),
-    site.comparison,
-  );
-}
-
-function compileBetween(range: unknown, site: Site): Condition | null {
-  if (!isOrdered('between', site)) return null;
-  const [from, to] = Array.isArray(range) ? (range as unknown[]) : [];
-  const bounds = [
-    compileComparison(from, ORDERINGS['moreThanOrEqual'] ?? EQUALITY, site),
-    compileComparison(to, ORDERINGS['lessThanOrEqual'] ?? EQUALITY, site),
-  ];
-  return bounds.includes(null) ? null : allOf(bounds.filter((bound) => bound !== null));
-}
-
-function compileComparison(
-  value: unknown,
-  relation: { readonly sql: string; readonly holds: (order: number) => boolean },
-  site: Site,
-): Condition | null {
-  const operand = operandOf(value, site);
-  return operand === null || site.comparison === null
-    ? null
-    : compare(site.column.databaseName, operand, relation, site.comparison);
-}
-
-function operandOf(value: unknown, { path, column, comparison, driver, problem }: Site): Operand | null {
-  if (comparison === null) {
-    problem(
-      `expected 'where.${path}' to be of a type that can be compared, got: ${describeType(column)}, which only supports IsNull() and Not(IsNull()). Use 'if' instead`,
-    );
-    return null;
-  }
-  // The driver applies the column's transformers, as it does on save.
-  const prepared: unknown =
-    value === null || value === undefined ? value : driver.preparePersistentValue(value, column);
-  const operand = prepared === null || prepared === undefined ? null : comparison.operand(prepared);
-  if (operand !== null) return operand;
-  const advice = prepared === null || prepared === undefined ? 'Use IsNull() for NULL' : 'Use a value of its type';
-  problem(`expected 'where.${path}' to be compared with a ${describeType(column)}, got: ${describe(value)}. ${advice}`);
-  return null;
-}
-
-function describeType(column: ColumnMetadata): string {
-  const type = typeof column.type === 'function' ? column.type.name : column.type;
-  return column.isArray ? `${type} array` : type;
 }

@@ -1,4 +1,7 @@
 import {
+  And,
+  ArrayContains,
+  ArrayOverlap,
   Column,
   DeleteDateColumn,
   Entity,
@@ -6,10 +9,12 @@ import {
   IsNull,
   LessThan,
   LessThanOrEqual,
+  Like,
   ManyToOne,
   MoreThan,
   MoreThanOrEqual,
   Not,
+  Or,
   PrimaryGeneratedColumn,
   type Relation,
 } from 'typeorm';
@@ -33,6 +38,10 @@ class Board {
   @Column({ default: 0 }) red!: number;
   @Column({ default: 0 }) even!: number;
   @Column({ default: 0 }) evenAndOpened!: number;
+  @Column({ default: 0 }) openish!: number;
+  @Column({ default: 0 }) middling!: number;
+  @Column({ default: 0 }) tagged!: number;
+  @Column({ default: 0 }) either!: number;
   @Column({ default: 0 }) ever!: number;
   @Column({ default: 0 }) never!: number;
 }
@@ -69,6 +78,26 @@ class Board {
   where: { state: 'open' },
   if: ({ points }) => points !== null && points % 2 === 0,
 })
+@CounterCache<Card, Board>({
+  relation: 'board',
+  column: 'openish',
+  where: { state: And(Like('o_en%'), Not(Like('% '))) },
+})
+@CounterCache<Card, Board>({
+  relation: 'board',
+  column: 'middling',
+  where: { points: Or(IsNull(), And(MoreThan(1), LessThan(4))) },
+})
+@CounterCache<Card, Board>({
+  relation: 'board',
+  column: 'tagged',
+  where: { tags: And(ArrayOverlap(['hot', 'new']), Not(ArrayContains(['new', 'old']))) },
+})
+@CounterCache<Card, Board>({
+  relation: 'board',
+  column: 'either',
+  where: [{ state: Not('open'), done: true }, { tags: ArrayContains(['old']) }, { points: 7 }],
+})
 @CounterCache<Card, Board>({ relation: 'board', column: 'ever', includeSoftDeleted: true })
 @CounterCache<Card, Board>({ relation: 'board', column: 'never', where: { state: In([]) } })
 class Card {
@@ -79,6 +108,7 @@ class Card {
   @Column({ type: 'timestamptz', nullable: true }) seenAt!: Date | null;
   @Column({ type: 'enum', enum: ['red', 'blue', 'grey'], default: 'red' }) color!: 'red' | 'blue' | 'grey';
   @Column({ default: false }) done!: boolean;
+  @Column({ type: 'text', array: true, nullable: true }) tags!: string[] | null;
   @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null;
   @ManyToOne(() => Board, { nullable: true }) board!: Relation<Board> | null;
 }
@@ -94,8 +124,12 @@ const CONDITIONS = [
   `color NOT IN ('blue', 'grey') AND NOT done`,
   `points % 2 = 0`,
   `points % 2 = 0 AND state = 'open'`,
+  `state LIKE 'o_en%' AND state NOT LIKE '% '`,
+  `(points IS NULL OR points > 1 AND points < 4)`,
+  `tags && '{hot,new}' AND NOT tags @> '{new,old}'`,
+  `(state <> 'open' AND done OR tags @> '{old}' OR points = 7)`,
 ];
-const COLUMNS = `"opened", "live", "stateless", "notOpened", "withState", "cheap", "recent", "red", "even", "evenAndOpened", "ever", "never"`;
+const COLUMNS = `"opened", "live", "stateless", "notOpened", "withState", "cheap", "recent", "red", "even", "evenAndOpened", "openish", "middling", "tagged", "either", "ever", "never"`;
 const TRUTH = `SELECT b.id, ARRAY[${COLUMNS}]::text[] AS got, ARRAY[
   ${CONDITIONS.map((condition) => `count(c.id) FILTER (WHERE c."deletedAt" IS NULL AND ${condition})`).join(', ')},
   count(c.id), 0]::text[] AS right FROM board b LEFT JOIN card c ON c."boardId" = b.id GROUP BY b.id ORDER BY b.id`;
@@ -116,6 +150,7 @@ const pickCard = (boards: readonly (Board | null)[]): Partial<Card> => ({
   seenAt: pick([null, NOON, new Date(NOON.getTime() - 1), new Date(NOON.getTime() + 1)]),
   color: pick(['red', 'blue', 'grey'] as const),
   done: pick([true, false]),
+  tags: pick([null, [], ['hot'], ['new', 'old'], ['old', 'hot', 'new'], ['new'], ['HOT', null as never]]),
   board: pick(boards),
 });
 

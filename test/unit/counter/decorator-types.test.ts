@@ -1,5 +1,17 @@
 import { expectTypeOf } from 'expect-type';
-import { EntitySchema, In, IsNull, Not } from 'typeorm';
+import {
+  And,
+  Any,
+  ArrayContains,
+  EntitySchema,
+  type FindOptionsWhere,
+  In,
+  IsNull,
+  LessThan,
+  Like,
+  Not,
+  Or,
+} from 'typeorm';
 
 import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
 import type { CounterCacheOptions } from '../../../src/counter/options';
@@ -16,6 +28,7 @@ interface Item {
   published: boolean;
   price: string;
   weight: number;
+  tags: string[];
 }
 
 /** Checked by the compiler; a decorator alone does nothing. */
@@ -63,6 +76,28 @@ describe('the options', () => {
     expectTypeOf<'weight'>().toExtend<Options['incrementBy']>();
     expectTypeOf<(source: Item) => string>().not.toExtend<Options['incrementBy']>();
     expectTypeOf<(source: Item) => Promise<boolean>>().not.toExtend<Options['if']>();
+  });
+
+  it('take one condition or a list of alternatives', () => {
+    CounterCache<Item, Owner>({
+      relation: 'owner',
+      column: 'postsCount',
+      where: [
+        { price: And(Like('1%'), Not(IsNull())), weight: Or(IsNull(), LessThan(3)) },
+        { tags: ArrayContains(['a']), weight: Any([1, 2]) },
+      ],
+    });
+    const alternatives: readonly FindOptionsWhere<Item>[] = [{ published: true }];
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', where: alternatives });
+    CounterCache({ relation: 'owner', column: 'postsCount', where: [{ published: true }, { weight: 1 }] });
+    // @ts-expect-error -- no such property
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', where: { publishd: true } });
+    // @ts-expect-error -- no such property
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', where: [{ publishd: true }] });
+    // @ts-expect-error -- no text
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', where: [{ published: true }, { price: 5 }] });
+    type Where = FindOptionsWhere<Item>;
+    expectTypeOf<CounterCacheOptions<Item, Owner>['where']>().toEqualTypeOf<Where | readonly Where[] | undefined>();
   });
 
   it('need no type arguments', () => {
