@@ -3,6 +3,7 @@ import type { QueryRunner } from 'typeorm';
 import type { Row } from '../counter/definition';
 import { keyText } from '../counter/target';
 import { escapeName, escapePath } from '../sql/escape';
+import { amongKeys } from '../sql/keys';
 import type { CascadeEdge, CascadeNode } from './cascade-plan';
 import { keyOf, restrict } from './lock-and-read';
 import type { TablePlan } from './plan';
@@ -65,10 +66,11 @@ async function spread(
 async function referencing(runner: QueryRunner, edge: CascadeEdge, rows: readonly Row[]): Promise<readonly Row[]> {
   const { plan } = edge.child;
   const arrays = edge.referenced.map((name) => rows.map((row) => keyText(row[name])));
-  const names = arrays.map((_, i) => `k${i}`);
-  const wanted = names.map((name, i) => `w.${name}::${edge.foreignKeys[i]?.sqlType ?? 'text'}`).join(', ');
-  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE (${edge.foreignKeys.map(({ name }) => escapeName(name)).join(', ')})
-    IN (SELECT ${wanted} FROM unnest(${arrays.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${names.join(', ')}))`;
+  const wanted = amongKeys(
+    edge.foreignKeys.map(({ name }) => escapeName(name)),
+    edge.foreignKeys.map(({ sqlType }) => sqlType),
+  );
+  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${wanted}`;
   return lockRows(runner, plan, source, arrays);
 }
 

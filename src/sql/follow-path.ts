@@ -2,6 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { PathStep } from '../counter/definition';
 import { keyText } from '../counter/target';
+import { listedKeys } from './keys';
 import { pathJoins, targetKeySql } from './path-joins';
 import { rowsOf } from './query';
 
@@ -26,7 +27,6 @@ export async function followPath(
   keys: readonly KeyTexts[],
 ): Promise<Followed> {
   const entry = (steps[0]?.keys ?? []).map(({ sqlType }, i) => ({ sql: `k.k${i}::${sqlType}`, sqlType }));
-  const names = entry.map((_, i) => `k${i}`);
   const parameters: unknown[] = entry.map((_, i) => keys.map((key) => key[i] ?? null));
   const bind = (value: unknown): string => `$${parameters.push(value)}`;
   const joins = pathJoins('LEFT JOIN', steps, entry, bind);
@@ -34,7 +34,7 @@ export async function followPath(
   const rows = await rowsOf(
     runner,
     `SELECT ${["current_setting('transaction_isolation') AS isolation", ...ends].join(', ')}
-     FROM unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) WITH ORDINALITY AS k(${names.join(', ')}, ordinal)
+     FROM ${listedKeys(entry.length)}
      ${joins} ORDER BY k.ordinal`,
     parameters,
   );

@@ -3,10 +3,10 @@ import type { QueryRunner } from 'typeorm';
 import { parseDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
 import { escapeName, escapePath } from './escape';
+import { keyArrays, listedKeys, matchesListed } from './keys';
 import { appliedBatchesSql } from './ledger';
 import { rowsOf } from './query';
 import type { TablePaths } from './tables';
-import { keyArrays } from './update-columns';
 
 /** A counter column of several targets, and which of some batches are applied, in one snapshot. */
 export interface ColumnValues {
@@ -24,19 +24,12 @@ export async function readColumn(
   batches: readonly string[],
 ): Promise<ColumnValues> {
   const { kind } = column;
-  const names = kind.keys.map((_, i) => `k${i}`);
-  const parameters: unknown[] = [
-    ...keyArrays(
-      kind,
-      targets.map((target) => ({ target })),
-    ),
-    batches,
-  ];
+  const parameters: unknown[] = [...keyArrays(kind, targets), batches];
   const rows = await rowsOf(
     runner,
     `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, ${appliedBatchesSql(tables, `$${parameters.length}`)} AS applied
-     FROM unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) WITH ORDINALITY AS k(${names.join(', ')}, ordinal)
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${kind.keys.map((key, i) => `t.${escapeName(key.name)} = k.k${i}::${key.sqlType}`).join(' AND ')}
+     FROM ${listedKeys(kind.keys.length)}
+     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)}
      ORDER BY k.ordinal`,
     parameters,
   );

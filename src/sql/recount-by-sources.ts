@@ -2,8 +2,8 @@ import type { EntityManager, QueryRunner } from 'typeorm';
 
 import { contributionOf } from '../counter/contribution';
 import type { Counter, CounterColumn, CounterTarget, Row, TargetKind } from '../counter/definition';
-import { keyValuesOf } from '../counter/target';
 import { escapeName } from './escape';
+import { amongKeys, keyArrays } from './keys';
 import { rowsOf } from './query';
 import { sourceRows } from './source-rows';
 
@@ -38,13 +38,13 @@ async function* sourcesOf(
   targets: ReadonlySet<string>,
 ): AsyncGenerator<Row> {
   const { foreignKeys, path } = target;
-  const keys = [...targets].map(keyValuesOf);
-  const parameters: unknown[] = foreignKeys.map((_, i) => keys.map((key) => key[i]));
+  const parameters: unknown[] = keyArrays(target.kind, [...targets]);
   const bind = (value: unknown) => `$${parameters.push(value)}`;
   const rows = sourceRows(counter, target, bind);
-  const names = foreignKeys.map((_, i) => `w${i}`);
-  const wanted = `(${rows.keys.join(', ')}) IN (SELECT ${foreignKeys.map((key, i) => `w${i}::${key.sqlType}`).join(', ')}
-    FROM unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${names.join(', ')}))`;
+  const wanted = amongKeys(
+    rows.keys,
+    foreignKeys.map(({ sqlType }) => sqlType),
+  );
   const columns = [
     ...counter.needs.map((name) => `s.${escapeName(name)}`),
     ...(path === null ? [] : rows.keys.map((key, i) => `${key} AS ${KEY}${i}`)),

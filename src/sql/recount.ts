@@ -4,12 +4,12 @@ import type { Snapshot } from '../buffer/buffer';
 import { parseDecimal, scaleAmount } from '../counter/amount';
 import type { Counter, CounterColumn, CounterTarget, TargetKind } from '../counter/definition';
 import { escapeName, escapePath } from './escape';
+import { amongKeys, keyArrays, listedKeys, matchesListed } from './keys';
 import { rowsOf, type ResultRow, withConnection, withTransaction } from './query';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
 import { parseSnapshot } from './snapshot';
 import { sourceRows } from './source-rows';
-import { keyArrays } from './update-columns';
 
 /** Column and truth of one target, in scaled units; `null` when the row does not exist. */
 export type Counted = ReadonlyMap<string, { readonly column: bigint; readonly truth: bigint }> | null;
@@ -47,14 +47,9 @@ async function recountBySql(
   targets: readonly string[],
 ): Promise<Counts> {
   const parts = columns.flatMap((column) => feeds(column, kind).filter(({ counter }) => counter.sql));
-  const parameters: unknown[] = keyArrays(
-    kind,
-    targets.map((target) => ({ target })),
-  );
+  const parameters: unknown[] = keyArrays(kind, targets);
   const bind = (value: unknown) => `$${parameters.push(value)}`;
   const joins = parts.map((part, i) => sourceJoin(part, i, bind));
-  const keyNames = kind.keys.map((_, i) => `k${i}`);
-  const matches = kind.keys.map((key, i) => `t.${escapeName(key.name)} = k.k${i}::${key.sqlType}`).join(' AND ');
   const selected = [
     `(t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present`,
     'pg_current_snapshot()::text AS snapshot',
@@ -63,8 +58,8 @@ async function recountBySql(
   ];
   const rows = await rowsOf(
     runner,
-    `SELECT ${selected.join(', ')} FROM unnest(${keyNames.map((_, i) => `$${i + 1}::text[]`).join(', ')}) WITH ORDINALITY AS k(${keyNames.join(', ')}, ordinal)
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matches} ${joins.join(' ')} ORDER BY k.ordinal`,
+    `SELECT ${selected.join(', ')} FROM ${listedKeys(kind.keys.length)}
+     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${joins.join(' ')} ORDER BY k.ordinal`,
     parameters,
   );
   return {
@@ -93,10 +88,10 @@ function sourceJoin({ counter, target }: Feed, index: number, bind: (value: unkn
   const { foreignKeys } = target;
   const { from, keys, conditions } = sourceRows(counter, target, bind);
   const n = counter.amount.from === 'column' ? `SUM(s.${escapeName(counter.amount.column)})` : 'COUNT(*)';
-  const wanted =
-    foreignKeys.length === 1
-      ? `${keys[0]} = ANY($1::text[]::${foreignKeys[0]?.sqlType}[])`
-      : `(${keys.join(', ')}) IN (SELECT ${foreignKeys.map((key, i) => `w${i}::${key.sqlType}`).join(', ')} FROM unnest(${keys.map((_, i) => `$${i + 1}::text[]`).join(', ')}) AS w(${keys.map((_, i) => `w${i}`).join(', ')}))`;
+  const wanted = amongKeys(
+    keys,
+    foreignKeys.map(({ sqlType }) => sqlType),
+  );
   const on = foreignKeys.map((key, i) => `s${index}.f${i} = k.k${i}::${key.sqlType}`).join(' AND ');
   return `LEFT JOIN (SELECT ${keys.map((key, i) => `${key} AS f${i}`).join(', ')}, ${n} AS n FROM ${from}
     WHERE ${[wanted, ...conditions].join(' AND ')} GROUP BY ${keys.map((_, i) => i + 1).join(', ')}) s${index} ON ${on}`;

@@ -3,8 +3,8 @@ import type { QueryRunner } from 'typeorm';
 import type { BatchEntry } from '../buffer/buffer';
 import { formatDecimal, parseDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind, TouchColumn } from '../counter/definition';
-import { keyValuesOf } from '../counter/target';
 import { escapeName, escapePath } from './escape';
+import { keyArrays, listedKeys, matchesListed } from './keys';
 import { rowsOf } from './query';
 
 /** A column's value before and after it was reconciled, in units of the column (not scaled), as text. */
@@ -66,7 +66,7 @@ class UpdateStatement {
     this.#columns = [...kind.columns.values()].filter(({ name }) => entries.some((entry) => entry.amounts.has(name)));
     this.#touches = [...kind.touches.values()].filter(({ name }) => entries.some((entry) => entry.touches.has(name)));
     this.parameters = [
-      ...keyArrays(kind, entries),
+      ...keyArrays(kind, targetsOf(entries)),
       ...this.#columns.map(({ name, scale }) =>
         entries.map((entry) => formatDecimal(entry.amounts.get(name) ?? 0n, scale)),
       ),
@@ -134,25 +134,20 @@ class UpdateStatement {
   }
 }
 
-/** One text array per key column; a parameter each. */
-export function keyArrays(kind: TargetKind, entries: readonly { readonly target: string }[]): (string | undefined)[][] {
-  const values = entries.map(({ target }) => keyValuesOf(target));
-  return kind.keys.map((_, i) => values.map((key) => key[i]));
-}
-
 /** Ordinals (from 1) of the entries whose row exists, locked or not. */
 async function presentTargets(
   runner: QueryRunner,
   kind: TargetKind,
   entries: readonly BatchEntry[],
 ): Promise<ReadonlySet<number>> {
-  const names = kind.keys.map((_, i) => `k${i}`);
-  const arrays = names.map((_, i) => `$${i + 1}::text[]`);
-  const matches = kind.keys.map((key, i) => `t.${escapeName(key.name)} = u.k${i}::${key.sqlType}`).join(' AND ');
   const rows = await rowsOf(
     runner,
-    `SELECT u.ordinal FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, ordinal) JOIN ${escapePath(kind.tablePath)} t ON ${matches}`,
-    keyArrays(kind, entries),
+    `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)} JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)}`,
+    keyArrays(kind, targetsOf(entries)),
   );
   return new Set(rows.map((row) => Number(row['ordinal'])));
+}
+
+function targetsOf(entries: readonly BatchEntry[]): string[] {
+  return entries.map(({ target }) => target);
 }
