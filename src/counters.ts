@@ -13,11 +13,12 @@ import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
 import { describeTarget, type JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
-import { rebuild } from './jobs/rebuild';
+import { rebuild, reportLost } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
 import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
+import type { SweptEpochs } from './jobs/sweep';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
@@ -254,7 +255,7 @@ export class Counters {
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
     const definitions = this.#definitions;
     if (definitions === null) throw notInitialized();
-    const installation = await this.#installer.open((lost) => this.#rebuild(lost));
+    const installation = await this.#installer.open((swept) => this.#rebuild(swept));
     const context: JobContext = {
       dataSource: this.#dataSource,
       tables: installation.tables,
@@ -268,9 +269,10 @@ export class Counters {
   }
 
   /** In the background: it may take long, and a write may be waiting for the buffer to open. */
-  #rebuild(lost: readonly number[]): void {
+  #rebuild({ lost }: SweptEpochs): void {
+    reportLost({ events: this.#events }, lost);
     const work = this.#open()
-      .then(({ context }) => rebuild(context, lost))
+      .then(({ context }) => rebuild(context, () => this.#closing !== null))
       .catch((error: unknown) => this.#events.emit('error', error))
       .finally(() => this.#background.delete(work));
     this.#background.add(work);

@@ -7,7 +7,7 @@ import { BufferUnavailableError, ConfigurationError } from './errors';
 import type { Events } from './events';
 import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
 import type { Scheduler } from './jobs/scheduler';
-import { sweepEpochs } from './jobs/sweep';
+import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
 import { withConnection } from './sql/query';
 import { withSideConnection } from './sql/side-connection';
@@ -68,7 +68,7 @@ export class Installer {
    *
    * @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH`
    */
-  async open(onLost: (shards: readonly number[]) => void): Promise<Installation> {
+  async open(onLost: (swept: SweptEpochs) => void): Promise<Installation> {
     const tables = tablePaths(this.#dataSource);
     const shards = this.#options.buffer?.shards ?? this.#options.shards;
     return withSideConnection(this.#dataSource, async (side) => {
@@ -77,9 +77,9 @@ export class Installer {
       try {
         const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
         const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
-        const lost = await within(sweep, limit, null);
-        if (lost === null) throw new BufferUnavailableError(`the buffer did not answer within ${limit} ms`, { limit });
-        if (lost.length > 0) onLost(lost);
+        const swept = await within(sweep, limit, null);
+        if (swept === null) throw new BufferUnavailableError(`the buffer did not answer within ${limit} ms`, { limit });
+        if (swept.isRebuilding) onLost(swept);
       } catch (error) {
         // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
         this.#onDegraded(error);
@@ -108,8 +108,8 @@ export class Installer {
 
   #redisBuffer(installation: string): DeltaBuffer {
     if (this.#connections === null) throw new Error('connect() comes before open()');
-    const { prefix, shards, window } = this.#options;
-    return new RedisBuffer({ ...this.#connections, prefix, installation, shards, window });
+    const { prefix, shards, window, survivesRestarts } = this.#options;
+    return new RedisBuffer({ ...this.#connections, prefix, installation, shards, window, survivesRestarts });
   }
 
   #bullMq(installation: string): Scheduler {

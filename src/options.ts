@@ -58,6 +58,13 @@ export interface CountersOptions {
   sweepInterval?: number | undefined;
   /** Targets claimed at a time, and so per UPDATE. @defaultValue 1_000 */
   batch?: number | undefined;
+  /**
+   * Redis has every write on disk before it answers (`appendfsync always`): a restart with its data loses nothing.
+   * Otherwise a restart or failover counts as a loss, after which every target is recounted.
+   *
+   * @defaultValue false
+   */
+  survivesRestarts?: boolean | undefined;
   /** The longest a write waits for Redis. @defaultValue 50 */
   redisTimeout?: number | undefined;
   /** The longest `attach` waits for Redis. @defaultValue 5_000 */
@@ -100,6 +107,7 @@ export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number
   readonly redis: Redis | RedisOptions | string | null;
   readonly prefix: string;
   readonly durability: Durability;
+  readonly survivesRestarts: boolean;
   readonly buffer: DeltaBuffer | null;
   readonly scheduler: Scheduler | null;
   readonly queue: Readonly<QueueOptions>;
@@ -120,6 +128,7 @@ const DEFAULTS = {
   wait: 10_000,
   recalculationDelay: 6 * HOUR,
   durability: 'guarded',
+  survivesRestarts: false,
   window: 1_000,
   sweepInterval: 30_000,
   batch: 1_000,
@@ -176,6 +185,7 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   for (const [name, range] of Object.entries(RANGES)) checkNumber(name, present[name], range, problems);
   checkPrefix(present['prefix'], problems);
   checkDurability(present['durability'], problems);
+  checkBoolean('survivesRestarts', present['survivesRestarts'], problems);
   checkRedis(present, problems);
   checkMethods('buffer', present['buffer'], ['announce', 'confirm', 'claim', 'acknowledge'], problems);
   checkMethods('scheduler', present['scheduler'], ['schedule', 'start', 'close'], problems);
@@ -210,6 +220,11 @@ function checkNumber(
 function checkPrefix(value: unknown, problems: string[]): void {
   if (value === undefined || (typeof value === 'string' && /^[^\s{}:]+$/.test(value))) return;
   problems.push(`expected 'prefix' to be a text without spaces, colons and braces, got: ${describe(value)}`);
+}
+
+function checkBoolean(name: string, value: unknown, problems: string[]): void {
+  if (value === undefined || typeof value === 'boolean') return;
+  problems.push(`expected '${name}' to be true or false, got: ${describe(value)}`);
 }
 
 function checkDurability(value: unknown, problems: string[]): void {

@@ -155,6 +155,11 @@ export interface DeltaBuffer {
   /** Number of shards. */
   readonly shards: number;
 
+  /**
+   * Names the data's present life: another one means that data may have gone back in time, as after a restart from an
+   * older file or a failover. `null` when the buffer cannot tell.
+   */
+  incarnation(): Promise<string | null>;
   /** The shard's epoch, or `null` when the shard is empty (new, or it lost its data). */
   epoch(shard: number): Promise<number | null>;
   /** Raises the shard's epoch; a lower or equal one is ignored. */

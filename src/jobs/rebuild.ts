@@ -1,33 +1,64 @@
+import type { QueryRunner } from 'typeorm';
+
 import { byShard } from '../buffer/shard';
+import type { TargetKind } from '../counter/definition';
 import { CounterCacheError } from '../errors';
 import { listTargets } from '../sql/list-targets';
-import { withConnection } from '../sql/query';
+import { withTransaction } from '../sql/query';
+import { lockRebuilding, noteRebuilding, type RebuildCursor } from '../sql/rebuilding';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
 
-/** Targets listed per statement. */
+/** Targets listed per step. */
 const PAGE = 5_000;
 
-/** Requests the recalculation, behind a barrier, of every target of shards that lost their data. */
-export async function rebuild(context: JobContext, lost: readonly number[]): Promise<void> {
+/** Tells that shards lost their data. */
+export function reportLost({ events }: Pick<JobContext, 'events'>, lost: readonly number[]): void {
   if (lost.length === 0) return;
-  const { buffer, dataSource, definitions, schedule, events } = context;
-  const reason = `shards ${lost.join(', ')} of the buffer lost their data; their targets are recalculated`;
+  const reason = `shards ${lost.join(', ')} of the buffer lost their data, or went back in time; their targets are recalculated`;
   events.emit('error', new CounterCacheError('BUFFER_LOST', reason, { shards: lost }));
-  const barrier = await withConnection(dataSource, allocateBarrier);
-  for (const kind of definitions.kinds.values()) {
-    let after: readonly string[] | null = null;
-    for (;;) {
-      const rows: Awaited<ReturnType<typeof listTargets>> = await withConnection(dataSource, (runner) =>
-        listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE }),
-      );
-      const groups = byShard(rows, ({ target }) => target, buffer.shards);
-      for (const shard of lost) {
-        const targets = (groups.get(shard) ?? []).map(({ target }) => target);
-        if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
-      }
-      if (rows.length < PAGE) break;
-      after = rows.at(-1)?.key ?? null;
-    }
+}
+
+/**
+ * Requests the recalculation, behind a barrier, of every target of shards that lost their data. How far it has come is
+ * noted in SQL: whoever finds a rebuilding that its finder did not finish goes on with it.
+ */
+export async function rebuild(context: JobContext, stopped: () => boolean = () => false): Promise<void> {
+  const kinds = [...context.definitions.kinds.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const step = () =>
+    withTransaction(context.dataSource, 'READ COMMITTED', (runner) => rebuildPage(context, runner, kinds));
+  while (!stopped() && (await step()));
+}
+
+/** Requests one page of targets; false when nothing is left to do. */
+async function rebuildPage(context: JobContext, runner: QueryRunner, kinds: readonly TargetKind[]): Promise<boolean> {
+  const { buffer, tables, schedule } = context;
+  const rebuilding = await lockRebuilding(runner, tables);
+  if (rebuilding === null) return false;
+  const { shards, cursor } = rebuilding;
+  const kind = kinds.find(({ id }) => cursor.kind === undefined || id >= cursor.kind);
+  if (kind === undefined) {
+    await noteRebuilding(runner, tables, shards, null);
+    return true;
   }
+  const after = kind.id === cursor.kind ? (cursor.after ?? null) : null;
+  const rows = await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
+  const barrier = await allocateBarrier(runner);
+  const groups = byShard(rows, ({ target }) => target, buffer.shards);
+  for (const shard of shards) {
+    const targets = (groups.get(shard) ?? []).map(({ target }) => target);
+    if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
+  }
+  await noteRebuilding(runner, tables, shards, nextCursor(kinds, kind, rows.length < PAGE ? null : rows.at(-1)?.key));
+  return true;
+}
+
+function nextCursor(
+  kinds: readonly TargetKind[],
+  kind: TargetKind,
+  after: readonly string[] | null | undefined,
+): RebuildCursor | null {
+  if (after !== null && after !== undefined) return { kind: kind.id, after };
+  const next = kinds[kinds.indexOf(kind) + 1];
+  return next === undefined ? null : { kind: next.id };
 }

@@ -1,10 +1,10 @@
-import { adoptEpoch, readEpochs } from '../sql/epoch';
+import { adoptEpoch, adoptIncarnation, readShards } from '../sql/epoch';
 import { purgeLedger } from '../sql/ledger';
 import { withConnection } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
-import { rebuild } from './rebuild';
+import { rebuild, reportLost } from './rebuild';
 import { reconcile, settleBatch } from './reconcile';
 
 /** Stale batches, and stale intents, handled per shard and sweep. */
@@ -15,7 +15,9 @@ const LIMIT = 100;
  * without an alarm. The dirty index is the truth; jobs are only alarms.
  */
 export async function sweep(context: JobContext, stopped: () => boolean): Promise<void> {
-  await rebuild(context, await sweepEpochs(context));
+  const { lost, isRebuilding } = await sweepEpochs(context);
+  reportLost(context, lost);
+  if (isRebuilding) await rebuild(context, stopped);
   const failures: unknown[] = [];
   for (let shard = 0; shard < context.buffer.shards && !stopped(); shard++) {
     // What fails in one place must not keep the sweep from all others.
@@ -35,17 +37,30 @@ const STEPS: readonly ((context: JobContext, shard: number) => Promise<unknown>)
   recalculateDue,
 ];
 
-/** Brings the epochs of all shards together; returns the shards that lost their data. */
-export async function sweepEpochs(context: Pick<JobContext, 'buffer' | 'dataSource' | 'tables'>): Promise<number[]> {
-  const { buffer, dataSource, tables } = context;
-  const inSql = await readEpochs(dataSource, tables);
+/** What a look at the epochs of all shards found. */
+export interface SweptEpochs {
+  /** Shards that lost their data, found just now. */
+  readonly lost: readonly number[];
+  /** Recounts of lost shards are still to be requested. */
+  readonly isRebuilding: boolean;
+}
+
+/** Brings the epochs of all shards together. */
+export async function sweepEpochs({
+  buffer,
+  dataSource,
+  tables,
+}: Pick<JobContext, 'buffer' | 'dataSource' | 'tables'>): Promise<SweptEpochs> {
+  const incarnation = await buffer.incarnation();
+  if (incarnation !== null) await adoptIncarnation(dataSource, tables, incarnation);
+  const inSql = await readShards(dataSource, tables);
   const inBuffer = await Promise.all(Array.from({ length: buffer.shards }, (_, shard) => buffer.epoch(shard)));
   const lost: number[] = [];
   for (const [shard, epoch] of inBuffer.entries()) {
-    if (epoch !== null && epoch > 0 && epoch === inSql.get(shard)) continue;
+    if (epoch !== null && epoch > 0 && epoch === inSql.get(shard)?.epoch) continue;
     if ((await adoptEpoch(dataSource, tables, shard, buffer)) === 'lost') lost.push(shard);
   }
-  return lost;
+  return { lost, isRebuilding: lost.length > 0 || [...inSql.values()].some((shard) => shard.isRebuilding) };
 }
 
 async function sweepBatches(context: JobContext, shard: number): Promise<void> {

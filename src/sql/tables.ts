@@ -9,11 +9,18 @@ export const StateEntity = new EntitySchema<{ id: string; value: string }>({
   columns: { id: { type: 'text', primary: true }, value: { type: 'text' } },
 });
 
-/** The epoch of each shard; 0 until the shard is first used. */
-export const ShardEntity = new EntitySchema<{ shard: number; epoch: string }>({
+/**
+ * The epoch of each shard; 0 until the shard is first used. `rebuilding` says how far the recounts of a shard that lost
+ * its data have been requested.
+ */
+export const ShardEntity = new EntitySchema<{ shard: number; epoch: string; rebuilding: string | null }>({
   name: 'CounterCacheShard',
   tableName: 'counter_cache_shard',
-  columns: { shard: { type: 'integer', primary: true }, epoch: { type: 'bigint' } },
+  columns: {
+    shard: { type: 'integer', primary: true },
+    epoch: { type: 'bigint' },
+    rebuilding: { type: 'text', nullable: true },
+  },
 });
 
 /** Applied batches; `unapplied` names the targets that were not, with what becomes of them. */
@@ -70,7 +77,7 @@ export function tablePaths(dataSource: DataSource): TablePaths {
 export function createTablesSql(paths: TablePaths): string {
   return [
     `CREATE TABLE ${paths.state} ("id" text PRIMARY KEY, "value" text NOT NULL);`,
-    `CREATE TABLE ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL);`,
+    `CREATE TABLE ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL, "rebuilding" text);`,
     `CREATE TABLE ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT now(), "unapplied" jsonb);`,
     `CREATE INDEX ${paths.ledgerIndex} ON ${paths.ledger} ("applied_at");`,
   ].join('\n');

@@ -28,7 +28,7 @@ async function create(
   options: { readonly shards: number; readonly window: number },
   installation: string = randomUUID(),
 ) {
-  const buffer = new RedisBuffer({ ...connections, prefix: PREFIX, installation, ...options });
+  const buffer = new RedisBuffer({ ...connections, prefix: PREFIX, installation, ...options, survivesRestarts: false });
   const cleanup = async (): Promise<void> => {
     const keys = await keysOf(installation);
     if (keys.length > 0) await connections.worker.del(...keys);

@@ -108,7 +108,27 @@ describe('while Redis is away', () => {
     expect(events.at(-1)).toBe('recovered');
   });
 
-  // Saved while nothing moves: a snapshot that is older than what was applied is a loss that the epoch does not show.
+  test('killed and restarted from an older file: what was applied since is not counted twice', async () => {
+    await write(8);
+    await fixture.counters.settled();
+    await server.save();
+    await fixture.counters.flush();
+    await write(8);
+    await fixture.counters.flush();
+    expect(await isTrue()).toBe(true);
+    await server.kill();
+    await server.restart({ keepData: true });
+    await until(() =>
+      fixture.counters.status().then(
+        ({ dirty }) => dirty > 0,
+        () => false,
+      ),
+    );
+    await fixture.counters.startWorker();
+    await until(() => fixture.errors.some((error) => (error as { code?: string }).code === 'BUFFER_LOST'));
+    await expectHealed();
+  });
+
   test('killed and restarted with its data, under a worker: nothing is counted twice', async () => {
     await fixture.counters.startWorker();
     await write(8);

@@ -48,7 +48,7 @@ export async function openInternals(
     dataSource,
     tables: tablePaths(dataSource),
     definitions: resolveDefinitions(dataSource),
-    buffer: new RedisBuffer({ ...connections, prefix, installation, shards, window }),
+    buffer: new RedisBuffer({ ...connections, prefix, installation, shards, window, survivesRestarts: false }),
     options,
     events: new Events((error) => process.emitWarning(String(error))),
     schedule: async () => undefined,

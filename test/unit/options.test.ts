@@ -28,6 +28,7 @@ describe('resolveOptions', () => {
       wait: 10_000,
       recalculationDelay: 21_600_000,
       durability: 'guarded',
+      survivesRestarts: false,
       window: 1_000,
       sweepInterval: 30_000,
       batch: 1_000,

@@ -52,6 +52,11 @@ export class MemoryBuffer implements DeltaBuffer {
     this.#shards = Array.from({ length: this.shards }, () => new MemoryShard());
   }
 
+  /** It ends with the process, and then every epoch is missing. */
+  async incarnation(): Promise<null> {
+    return null;
+  }
+
   async epoch(shard: number): Promise<number | null> {
     return this.#shard(shard).epoch;
   }

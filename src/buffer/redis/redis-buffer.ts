@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import type { Redis } from 'ioredis';
+import { type Redis, ReplyError } from 'ioredis';
 
 import type {
   Alarm,
@@ -44,6 +44,8 @@ export interface RedisBufferOptions extends RedisConnections {
   readonly shards: number;
   /** Due times are rounded up to multiples of it, ms. */
   readonly window: number;
+  /** Every write is on disk before it is answered: a restart loses nothing. */
+  readonly survivesRestarts: boolean;
 }
 
 type TimesReply = readonly [now: number, reconcile: readonly number[], recalculate: readonly number[]];
@@ -57,6 +59,15 @@ export class RedisBuffer implements DeltaBuffer {
   constructor(options: RedisBufferOptions) {
     this.#options = options;
     this.shards = options.shards;
+  }
+
+  async incarnation(): Promise<string | null> {
+    if (this.#options.survivesRestarts) return null;
+    const info = await this.#options.worker.info('server', 'replication').catch(refusedInfo);
+    const [run, replication] = ['run_id', 'master_replid'].map(
+      (name) => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1],
+    );
+    return run === undefined ? null : `${run}/${replication ?? ''}`;
   }
 
   async epoch(shard: number): Promise<number | null> {
@@ -276,4 +287,10 @@ function decodeBatches(shard: number, flat: readonly string[]): Batch[] {
   return Array.from({ length: flat.length / 2 }, (_, i) =>
     decodeBatch(flat[2 * i] ?? '', shard, flat[2 * i + 1] ?? ''),
   );
+}
+
+/** Managed services may forbid INFO; a connection that is down is another matter. */
+function refusedInfo(error: unknown): string {
+  if (error instanceof ReplyError) return '';
+  throw error;
 }
