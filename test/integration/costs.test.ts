@@ -45,6 +45,12 @@ async function open(options: NonNullable<Parameters<typeof setup>[0]['counters']
   };
 }
 
+/** Before PostgreSQL 18 an UPDATE cannot return old rows: they are locked and read first. */
+function locking({ dataSource }: Costs): string[] {
+  const { version = '' } = dataSource.driver as { version?: string };
+  return Number.parseInt(version, 10) < 18 ? ['SELECT "id" AS'] : [];
+}
+
 /** The first time a script is sent whole, and a connection to PostgreSQL introduces itself. */
 async function warmUp({ dataSource, counters }: Fixture): Promise<void> {
   const { id } = await dataSource.manager.save(Author, { name: 'a' });
@@ -121,9 +127,9 @@ describe('what a write costs', () => {
     });
   });
 
-  test('an update of a relevant column: no extra query on PostgreSQL 18', async () => {
+  test('an update of a relevant column: no extra query from PostgreSQL 18 on, before that one that locks and reads', async () => {
     expect(await cost(costs, () => manager().update(Post, { id: post.id }, { published: true }))).toEqual({
-      sql: ['START TRANSACTION', 'UPDATE "post" SET', 'COMMIT'],
+      sql: ['START TRANSACTION', ...locking(costs), 'UPDATE "post" SET', 'COMMIT'],
       scripts: ['announce', 'confirm'],
       commands: [],
     });
@@ -131,15 +137,15 @@ describe('what a write costs', () => {
 
   test('an update of a relevant column that changes no contribution: no call to Redis', async () => {
     expect(await cost(costs, () => manager().update(Post, { id: post.id }, { published: true }))).toEqual({
-      sql: ['START TRANSACTION', 'UPDATE "post" SET', 'COMMIT'],
+      sql: ['START TRANSACTION', ...locking(costs), 'UPDATE "post" SET', 'COMMIT'],
       scripts: [],
       commands: [],
     });
   });
 
-  test('a delete and a soft delete: no extra query', async () => {
+  test('a delete: no extra query; a soft delete: as an update', async () => {
     expect(await cost(costs, () => manager().softDelete(Post, { id: post.id }))).toEqual({
-      sql: ['START TRANSACTION', 'UPDATE "post" SET', 'COMMIT'],
+      sql: ['START TRANSACTION', ...locking(costs), 'UPDATE "post" SET', 'COMMIT'],
       scripts: ['announce', 'confirm'],
       commands: [],
     });
