@@ -15,6 +15,7 @@ import { Returning, type Versions } from './returning';
 import { sendOnce, type Statement, type Strategy } from './statement';
 import { trackRows, type TrackWhere } from './track';
 import type { Transactions } from './transactions';
+import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
 /** How one write is captured. */
@@ -39,6 +40,7 @@ export class Capture {
   readonly #executing = new WeakMap<WriteBuilder, Promise<unknown>>();
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
+  readonly #updateCascades: ReadonlyMap<string, UpdateNode>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
   /** Whether any counter has a path: deletions that spread may reach it. */
   readonly #followsPaths: boolean;
@@ -49,6 +51,7 @@ export class Capture {
     this.#recorder = new Recorder(options);
     this.#plans = planTables(dataSource, definitions);
     this.#cascades = planCascades(dataSource, definitions);
+    this.#updateCascades = planUpdateCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
     this.#followsPaths = [...this.#plans.values()].some(({ followsPaths }) => followsPaths);
   }
@@ -61,9 +64,13 @@ export class Capture {
     if (expressionMap.onUpdate !== undefined)
       protectOverwrite(expressionMap, this.#counterColumns.get(metadata) ?? new Set());
     const cascade = expressionMap.queryType === 'delete' ? this.#cascades.get(metadata.tablePath) : undefined;
-    const plan = cascade?.plan ?? this.#plans.get(metadata);
-    if (plan === undefined || !isRelevant(plan, builder) || this.#isTracked(metadata)) return null;
-    const work = () => this.#capture(builder, this.#way(builder, plan, cascade), execute);
+    const update = expressionMap.queryType === 'update' ? this.#updateCascades.get(metadata.tablePath) : undefined;
+    const plan = cascade?.plan ?? this.#plans.get(metadata) ?? update?.plan;
+    if (plan === undefined || this.#isTracked(metadata)) return null;
+    const spreading = update !== undefined && spreads(update, builder) ? update : undefined;
+    if (spreading === undefined && !isRelevant(plan, builder)) return null;
+    const work = () =>
+      this.#capture(builder, this.#way(builder, spreading?.plan ?? plan, cascade ?? spreading), execute);
     // Our changes of a builder last as long as it executes: a second run of the same one waits for the first.
     const result = (this.#executing.get(builder) ?? Promise.resolve()).then(work);
     this.#executing.set(
@@ -104,11 +111,11 @@ export class Capture {
     });
   }
 
-  #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | undefined): Way {
+  #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
     const way = this.#direct(builder, plan, cascade);
     if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
     const isInsert = builder.expressionMap.queryType === 'insert';
-    const appearing = isInsert ? appearingLinks(plan, builder) : new Set<never>();
+    const appearing = () => (isInsert ? appearingLinks(plan, builder) : new Set<never>());
     return { ...way, strategy: following(way.strategy, appearing), alone: false };
   }
 
@@ -123,9 +130,12 @@ export class Capture {
   }
 
   /** How a write is captured, by what the database can return. */
-  #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | undefined): Way {
+  #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
-    if (cascade !== undefined) return { plan, versions: 'row', strategy: cascadingDelete(cascade), alone: false };
+    if (cascade !== undefined) {
+      const strategy = queryType === 'update' ? cascadingUpdate(cascade) : cascadingDelete(cascade as CascadeNode);
+      return { plan, versions: 'row', strategy, alone: false };
+    }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
       return { plan, versions: 'row', strategy: sendOnce, alone: true };
     const { version } = this.#dataSource.driver as { version?: string };
@@ -143,11 +153,12 @@ export class Capture {
   async #capture(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> {
     const given = builder.queryRunner;
     const runner = given ?? this.#dataSource.createQueryRunner();
-    const keyed = builder.expressionMap.queryType === 'insert' ? keyedKinds(way.plan, builder) : way.plan.kinds;
+    // Looked at when the statement is over: a listener may have set a key.
+    const keyed = () => (builder.expressionMap.queryType === 'insert' ? keyedKinds(way.plan, builder) : way.plan.kinds);
     const returning = Returning.addTo(builder, way.plan, way.versions);
     const record: Statement['record'] = (id, tables) =>
       this.#transactions.record(runner, id, (transaction) =>
-        this.#recorder.record(transaction, tables, (plan) => (plan === way.plan ? keyed : plan.kinds)),
+        this.#recorder.record(transaction, tables, (plan) => (plan === way.plan ? keyed() : plan.kinds)),
       );
     builder.queryRunner = withQuery(runner, (sql, parameters = []) =>
       this.#send({ runner, builder, plan: way.plan, returning, sql, parameters, record }, way, given !== undefined),

@@ -2,7 +2,7 @@ import type { DataSource, EntityMetadata } from 'typeorm';
 
 import type { Definitions, KeyColumn } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
-import { planTable, type TablePlan } from './plan';
+import { opaqueColumns, planTable, type TablePlan } from './plan';
 
 /** A foreign key by which the database itself deletes or changes rows when the row that they reference is deleted. */
 export interface CascadeEdge {
@@ -30,16 +30,16 @@ type DraftNode = { plan: TablePlan; edges: CascadeEdge[] };
 export function planCascades(dataSource: DataSource, definitions: Definitions): ReadonlyMap<string, CascadeNode> {
   const nodes = new Map<string, DraftNode>();
   for (const metadata of dataSource.entityMetadatas.filter(isRoot)) {
-    nodes.set(metadata.tablePath, { plan: planTable(metadata, definitions), edges: [] });
+    nodes.set(metadata.tablePath, { plan: planTable(dataSource, metadata, definitions), edges: [] });
   }
   for (const metadata of dataSource.entityMetadatas)
     for (const key of metadata.foreignKeys) addEdge(dataSource, nodes, key);
-  prune(nodes);
+  prune(nodes, dataSource);
   return new Map([...nodes].filter(([, { edges }]) => edges.length > 0));
 }
 
 /** Tables of single-table inheritance are planned once, by the root of the hierarchy. */
-function isRoot(metadata: EntityMetadata): boolean {
+export function isRoot(metadata: EntityMetadata): boolean {
   return metadata.inheritancePattern !== 'STI' || metadata.parentEntityMetadata === undefined;
 }
 
@@ -53,27 +53,28 @@ function addEdge(
   const parent = nodes.get(key.referencedEntityMetadata.tablePath);
   const child = nodes.get(key.entityMetadata.tablePath);
   if (parent === undefined || child === undefined) return;
-  const foreignKeys = key.columns.map((column) => ({
-    name: column.databaseName,
-    sqlType: sqlTypeOf(column, dataSource.driver),
-  }));
-  const known = parent.edges.some(
-    (edge) =>
-      edge.child === child &&
-      edge.foreignKeys.map(({ name }) => name).join() === foreignKeys.map(({ name }) => name).join(),
-  );
+  const edge = edgeOf(dataSource, key);
+  const nameOf = ({ foreignKeys }: Pick<CascadeEdge, 'foreignKeys'>): string =>
+    foreignKeys.map(({ name }) => name).join();
+  const known = parent.edges.some((other) => other.child === child && nameOf(other) === nameOf(edge));
   // Children of single-table inheritance repeat the keys of their parent.
   if (known) return;
-  parent.edges.push({
-    child,
-    action,
-    foreignKeys,
+  parent.edges.push({ ...edge, child, action });
+}
+
+/** The columns of a foreign key, and those that they refer to. */
+export function edgeOf(
+  { driver }: DataSource,
+  key: EntityMetadata['foreignKeys'][number],
+): Pick<CascadeEdge, 'foreignKeys' | 'referenced'> {
+  return {
+    foreignKeys: key.columns.map((column) => ({ name: column.databaseName, sqlType: sqlTypeOf(column, driver) })),
     referenced: key.referencedColumns.map(({ databaseName }) => databaseName),
-  });
+  };
 }
 
 /** Drops edges that lead to no row that feeds a counter; then adds what the rest needs to read. */
-function prune(nodes: ReadonlyMap<string, DraftNode>): void {
+function prune(nodes: ReadonlyMap<string, DraftNode>, dataSource: DataSource): void {
   const matters = (node: CascadeNode, seen: Set<CascadeNode>): boolean => {
     if (seen.has(node)) return false;
     seen.add(node);
@@ -86,8 +87,10 @@ function prune(nodes: ReadonlyMap<string, DraftNode>): void {
     node.edges.splice(0, node.edges.length, ...kept);
   }
   for (const node of nodes.values()) {
-    const columns = new Set([...node.plan.columns, ...node.edges.flatMap(({ referenced }) => referenced)]);
-    node.plan = { ...node.plan, columns: [...columns] };
+    const referenced = node.edges.flatMap((edge) => edge.referenced);
+    const columns = [...new Set([...node.plan.columns, ...referenced])];
+    const texts = [...new Set([...node.plan.texts, ...opaqueColumns(dataSource, node.plan.metadata, referenced)])];
+    node.plan = { ...node.plan, columns, texts };
   }
 }
 

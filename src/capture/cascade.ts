@@ -1,13 +1,13 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
-import { keyText } from '../counter/target';
 import { escapeName, escapePath } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
 import type { CascadeEdge, CascadeNode } from './cascade-plan';
-import { keyOf, restrict } from './lock-and-read';
+import { restrict } from './lock-and-read';
 import type { TablePlan } from './plan';
 import { lockRows, type RowChange } from './returning';
+import { keyOf, textOf } from './row-text';
 import { send, type Strategy, type TableChanges } from './statement';
 
 /** A row that goes, or loses references, together with a deleted one. */
@@ -62,10 +62,14 @@ async function spread(
   }
 }
 
-/** The rows that reference deleted ones by one foreign key, locked. */
-async function referencing(runner: QueryRunner, edge: CascadeEdge, rows: readonly Row[]): Promise<readonly Row[]> {
+/** The rows that reference these by one foreign key, locked. */
+export async function referencing(
+  runner: QueryRunner,
+  edge: Pick<CascadeEdge, 'foreignKeys' | 'referenced'> & { readonly child: { readonly plan: TablePlan } },
+  rows: readonly Row[],
+): Promise<readonly Row[]> {
   const { plan } = edge.child;
-  const arrays = edge.referenced.map((name) => rows.map((row) => keyText(row[name])));
+  const arrays = edge.referenced.map((name) => rows.map((row) => textOf(row, name)));
   const wanted = amongKeys(
     edge.foreignKeys.map(({ name }) => escapeName(name)),
     edge.foreignKeys.map(({ sqlType }) => sqlType),

@@ -3,14 +3,19 @@ import type { QueryRunner } from 'typeorm';
 import type { Row } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
 import { CounterCacheError } from '../errors';
-import { escapeName, escapePath } from '../sql/escape';
-import type { TablePlan } from './plan';
+import { escapeForBuilder, escapeName, escapePath } from '../sql/escape';
+import { amongKeys } from '../sql/keys';
+import { type TablePlan, writesKey } from './plan';
 import { lockRows, type Returned, type RowChange } from './returning';
+import { keyOf, textOf } from './row-text';
 import { send, type Statement, type Strategy } from './statement';
 import { dataSourceOf, type WriteBuilder } from './write-builder';
 
 /** How often an upsert is tried again because a row that it updated appeared after the probe. */
 const ATTEMPTS = 10;
+
+/** Between the parts of a statement whose parameters are numbered together. */
+const SEPARATOR = '/* counter_cache */';
 
 const SAVEPOINT = 'counter_cache_upsert';
 
@@ -21,12 +26,41 @@ const SAVEPOINT = 'counter_cache_upsert';
 export const lockedUpdate: Strategy = async (statement) => {
   const { plan } = statement;
   const { rows, restricted } = await restrict(statement);
-  const before = new Map(rows.map((row) => [keyOf(plan.primaryKey, row), row]));
-  return send(statement, ...restricted, ({ changes, transactionId }) => {
-    const paired = changes.map(({ after }) => ({ before: previous(before, plan, after, rows), after }));
-    statement.record(transactionId, [{ plan, changes: paired }]);
-  });
+  return send(statement, ...restricted, ({ changes, transactionId }) =>
+    statement.record(transactionId, [{ plan, changes: pairUpdated(statement, rows, afterOf(changes)) }]),
+  );
 };
+
+/** The new versions of changed rows. */
+export function afterOf(changes: readonly RowChange[]): Row[] {
+  return changes.flatMap(({ after }) => (after === null ? [] : [after]));
+}
+
+/** Which row became which. Where an update of several writes their keys nothing tells, and the sums do not need it. */
+export function pairUpdated(
+  { plan, builder }: Pick<Statement, 'plan' | 'builder'>,
+  before: readonly Row[],
+  after: readonly Row[],
+): RowChange[] {
+  if (!writesKey(plan, builder)) return pairByKey(plan, before, after);
+  const [only, ...others] = before;
+  const [became] = after;
+  if (only !== undefined && became !== undefined && others.length === 0) return [{ before: only, after: became }];
+  return keepApart(before, after);
+}
+
+function pairByKey({ primaryKey }: TablePlan, before: readonly Row[], after: readonly Row[]): RowChange[] {
+  const known = new Map(before.map((row) => [keyOf(primaryKey, row), row]));
+  return after.map((row) => ({ before: known.get(keyOf(primaryKey, row)) ?? null, after: row }));
+}
+
+/** Old versions that went, and new ones that came. */
+export function keepApart(before: readonly Row[], after: readonly Row[]): RowChange[] {
+  return [
+    ...before.map((row) => ({ before: row, after: null })),
+    ...after.map((row) => ({ before: null, after: row })),
+  ];
+}
 
 /** Locks and reads the rows that a statement is about to change, and makes SQL that changes exactly those. */
 export async function restrict({ runner, builder, plan }: Statement): Promise<{
@@ -130,7 +164,7 @@ class ExistingRows {
   }
 }
 
-/** Locks and reads the rows that have the same values in these columns; the driver binds values as it read them. */
+/** Locks and reads the rows that have the same values in these columns. */
 export async function lockByKey(
   runner: QueryRunner,
   plan: TablePlan,
@@ -142,17 +176,20 @@ export async function lockByKey(
     const column = plan.metadata.findColumnWithDatabaseName(name);
     return column === undefined ? 'text' : sqlTypeOf(column, driver);
   });
-  const arrays = names.map((name) => keys.map((row) => row[name]));
-  const wanted = `(${names.map(escapeName).join(', ')}) IN (SELECT * FROM unnest(${types.map((type, i) => `$${i + 1}::${type}[]`).join(', ')}))`;
-  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${wanted}`;
+  const arrays = names.map((name) => keys.map((row) => textOf(row, name)));
+  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${amongKeys(names.map(escapeName), types)}`;
   return lockRows(runner, plan, source, arrays);
 }
 
-/** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters. */
-function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[]] {
-  const source = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
-  const sql = builder.replacePropertyNamesForTheWholeQuery(source);
-  return dataSourceOf(builder).driver.escapeQueryWithParameters(sql, builder.getParameters());
+/** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters and what stands before SELECT. */
+function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[], string] {
+  const { driver } = dataSourceOf(builder);
+  const escape = (sql: string): [string, unknown[]] =>
+    driver.escapeQueryWithParameters(builder.replacePropertyNamesForTheWholeQuery(sql), builder.getParameters());
+  const from = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
+  const [sql, parameters] = escape(`${builder.createCteExpression?.() ?? ''}${SEPARATOR}${from}`);
+  const [common = '', source = ''] = sql.split(SEPARATOR);
+  return [source, parameters, common];
 }
 
 /** A condition that names the locked rows by their primary key. */
@@ -162,27 +199,11 @@ function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row
   columns.forEach(({ databaseName }, i) =>
     builder.setParameter(
       `__cc_k${i}`,
-      rows.map((row) => String(row[databaseName])),
+      rows.map((row) => textOf(row, databaseName)),
     ),
   );
   // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
   const typed = columns.map((column, i) => `CAST(w.k${i} AS ${sqlTypeOf(column, driver)})`).join(', ');
   const arrays = columns.map((_, i) => `CAST(:__cc_k${i} AS text[])`).join(', ');
-  return `(${columns.map(({ databaseName }) => escapeName(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
-}
-
-/** Some columns of a row, as a string to compare by. */
-export function keyOf(names: readonly string[], row: Row): string {
-  return JSON.stringify(names.map((name) => String(row[name])));
-}
-
-/** The old version of an updated row. An update of the primary key itself can only be paired when it changed one row. */
-function previous(
-  before: ReadonlyMap<string, Row>,
-  plan: TablePlan,
-  after: Row | null,
-  rows: readonly Row[],
-): Row | null {
-  if (after === null) return null;
-  return before.get(keyOf(plan.primaryKey, after)) ?? (rows.length === 1 ? (rows[0] ?? null) : null);
+  return `(${columns.map(({ databaseName }) => escapeForBuilder(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
 }

@@ -13,12 +13,12 @@ import type { Strategy, TableChanges } from './statement';
  * Makes a strategy follow paths: what it captured is completed, by further queries, with the targets that paths lead to,
  * before it is recorded.
  */
-export function following(strategy: Strategy, appearing: ReadonlySet<PathLink>): Strategy {
+export function following(strategy: Strategy, appearing: () => ReadonlySet<PathLink>): Strategy {
   return async (statement) => {
     const captured: { id: string | null; tables: readonly TableChanges[] }[] = [];
     const answer = await strategy({ ...statement, record: (id, tables) => void captured.push({ id, tables }) });
     for (const { id, tables } of captured)
-      statement.record(id, await followTables(statement.runner, tables, appearing));
+      statement.record(id, await followTables(statement.runner, tables, appearing()));
     return answer;
   };
 }

@@ -1,8 +1,10 @@
-import type { DataSource, EntityMetadata } from 'typeorm';
+import type { DataSource, EntityMetadata, EntitySubscriberInterface } from 'typeorm';
 
 import type { Counter, Definitions, KeyColumn, TargetKind } from '../counter/definition';
+import { sqlTypeOf } from '../counter/sql-type';
 import { linksOf, type PathLink } from './links';
-import type { ExpressionMap, WriteBuilder } from './write-builder';
+import { isOpaque } from './row-text';
+import { dataSourceOf, type ExpressionMap, type WriteBuilder } from './write-builder';
 
 /** What to capture of writes to one table through one metadata. */
 export interface TablePlan {
@@ -18,13 +20,15 @@ export interface TablePlan {
   /** Database columns to read from each row: what contributions and target keys need, and the primary key. */
   readonly columns: readonly string[];
   readonly primaryKey: readonly string[];
+  /** Columns by which rows are told apart, and whose values the driver does not give exactly: read as text, too. */
+  readonly texts: readonly string[];
   /** Database columns whose change can change a contribution or the key of a target. */
   readonly relevant: ReadonlySet<string>;
 }
 
 /** One plan per metadata that feeds a counter, carries one, or stands between. */
 export function planTables(dataSource: DataSource, definitions: Definitions): ReadonlyMap<EntityMetadata, TablePlan> {
-  const plans = dataSource.entityMetadatas.map((metadata) => planTable(metadata, definitions));
+  const plans = dataSource.entityMetadatas.map((metadata) => planTable(dataSource, metadata, definitions));
   return new Map(
     plans
       .filter(({ counters, kinds, links }) => counters.length + kinds.length + links.length > 0)
@@ -32,7 +36,7 @@ export function planTables(dataSource: DataSource, definitions: Definitions): Re
   );
 }
 
-export function planTable(metadata: EntityMetadata, definitions: Definitions): TablePlan {
+export function planTable(dataSource: DataSource, metadata: EntityMetadata, definitions: Definitions): TablePlan {
   const counters = definitions.countersOf.get(metadata) ?? [];
   const kinds = [...definitions.kinds.values()].filter(({ tablePath }) => tablePath === metadata.tablePath);
   const primaryKey = metadata.primaryColumns.map(({ databaseName }) => databaseName);
@@ -48,9 +52,22 @@ export function planTable(metadata: EntityMetadata, definitions: Definitions): T
     links,
     followsPaths: links.length > 0 || counters.some(({ targets }) => targets.some(({ path }) => path !== null)),
     primaryKey,
+    texts: opaqueColumns(dataSource, metadata, primaryKey),
     columns: [...new Set([...primaryKey, ...keys, ...counters.flatMap(({ needs }) => needs)])],
     relevant: new Set([...keys, ...counters.flatMap((counter) => [...counter.relevant])]),
   };
+}
+
+/** Those columns whose values the driver does not give exactly. */
+export function opaqueColumns(
+  { driver }: DataSource,
+  metadata: EntityMetadata,
+  names: readonly string[],
+): readonly string[] {
+  return names.filter((name) => {
+    const column = metadata.findColumnWithDatabaseName(name);
+    return column !== undefined && isOpaque(sqlTypeOf(column, driver));
+  });
 }
 
 /** Whether a write can change a contribution or a target's key; an update of other columns costs no query at all. */
@@ -60,10 +77,39 @@ export function isRelevant(plan: TablePlan, builder: WriteBuilder): boolean {
   if (queryType === 'insert')
     return (
       !isEmpty(valuesSet) &&
-      (plan.counters.length > 0 || keyedKinds(plan, builder).length > 0 || appearingLinks(plan, builder).size > 0)
+      (plan.counters.length > 0 ||
+        mayBeChanged(builder, plan.metadata) ||
+        keyedKinds(plan, builder).length > 0 ||
+        appearingLinks(plan, builder).size > 0)
     );
+  if (queryType === 'update' && mayBeChanged(builder, plan.metadata)) return true;
   const written = queryType === 'update' ? writtenColumns(plan.metadata, builder) : deletionColumns(plan.metadata);
   return [...written].some((column) => plan.relevant.has(column));
+}
+
+/** A listener or subscriber may yet change what is written: it runs inside `execute`. */
+function mayBeChanged(builder: WriteBuilder, metadata: EntityMetadata): boolean {
+  const { queryType, callListeners } = builder.expressionMap;
+  if (callListeners !== true) return false;
+  const listeners = queryType === 'insert' ? metadata.beforeInsertListeners : metadata.beforeUpdateListeners;
+  const event = queryType === 'insert' ? 'beforeInsert' : 'beforeUpdate';
+  return (
+    listeners.length > 0 ||
+    dataSourceOf(builder).subscribers.some(
+      (subscriber) => subscriber[event] !== undefined && isListening(subscriber, metadata),
+    )
+  );
+}
+
+function isListening(subscriber: EntitySubscriberInterface, { target }: EntityMetadata): boolean {
+  const to: unknown = subscriber.listenTo?.();
+  if (typeof to !== 'function' || to === Object || to === target) return true;
+  return typeof target === 'function' && Object.prototype.isPrototypeOf.call(to, target);
+}
+
+/** Whether an update writes the primary key. */
+export function writesKey({ metadata, primaryKey }: TablePlan, builder: WriteBuilder): boolean {
+  return [...writtenColumns(metadata, builder)].some((name) => primaryKey.includes(name));
 }
 
 /** TypeORM sends no statement for an empty list of rows. */
@@ -96,7 +142,7 @@ function hasChosenKey({ metadata }: TablePlan, keys: readonly KeyColumn[], { exp
 }
 
 /** Database columns that an update writes, those that TypeORM adds by itself included. */
-function* writtenColumns(metadata: EntityMetadata, builder: WriteBuilder): Generator<string> {
+export function* writtenColumns(metadata: EntityMetadata, builder: WriteBuilder): Generator<string> {
   const values = Object.entries(builder.expressionMap.valuesSet ?? {}).filter(([, value]) => value !== undefined);
   for (const path of builder.createPropertyPath(metadata, Object.fromEntries(values))) {
     for (const { databaseName } of metadata.findColumnsWithPropertyPath(path)) yield databaseName;

@@ -1,9 +1,10 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
-import { escapeName } from '../sql/escape';
+import { escapeForBuilder, escapeName } from '../sql/escape';
 import type { RawResult } from './observed';
 import type { TablePlan } from './plan';
+import { textName } from './row-text';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** What a write did to one row; `null` where the row did not exist before, or does not any more. */
@@ -79,11 +80,13 @@ export class Returning {
 
   #columns(): string[] {
     const both = this.#versions === 'old-and-new';
-    const column = (version: string) => (name: string, i: number) =>
-      `${both ? `${version}.` : ''}${escapeName(name)} AS ${escapeName(`${version}${i}`)}`;
+    const columns = (version: string): string[] =>
+      readings(this.#plan, both ? version : null, escapeForBuilder).map(
+        ({ sql }, i) => `${sql} AS ${escapeName(`${version}${i}`)}`,
+      );
     return [
-      ...this.#plan.columns.map(column(NEW)),
-      ...(both ? this.#plan.columns.map(column(OLD)) : []),
+      ...columns(NEW),
+      ...(both ? columns(OLD) : []),
       ...(this.#queryType === 'insert' && !both ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
       // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
       `CAST(pg_current_xact_id() AS text) AS ${escapeName(XID)}`,
@@ -98,20 +101,42 @@ export class Returning {
 
   #version(row: Record<string, unknown>, prefix: string): Row | null {
     // All columns of a version that does not exist are NULL, and a primary key never is.
-    const values: Row = Object.fromEntries(this.#plan.columns.map((name, i) => [name, row[`${prefix}${i}`]]));
+    const read = readings(this.#plan, null, escapeName);
+    const values: Row = Object.fromEntries(read.map(({ name }, i) => [name, row[`${prefix}${i}`]]));
     return this.#plan.primaryKey.every((name) => values[name] === null) ? null : values;
   }
 }
 
-/** The rows a statement is about to change, locked. */
+/** One value to read of a row: where the row holds it, and how to select it. */
+interface Reading {
+  readonly name: string;
+  readonly sql: string;
+}
+
+/** What a plan reads of each row: columns as the driver gives them, and texts where those do not tell enough. */
+export function readings(
+  { columns, texts }: Pick<TablePlan, 'columns' | 'texts'>,
+  alias: string | null,
+  escape: (name: string) => string,
+): readonly Reading[] {
+  const sql = (name: string): string => `${alias === null ? '' : `${alias}.`}${escape(name)}`;
+  return [
+    ...columns.map((name) => ({ name, sql: sql(name) })),
+    ...texts.map((name) => ({ name: textName(name), sql: `CAST(${sql(name)} AS text)` })),
+  ];
+}
+
+/** The rows a statement is about to change, locked. `common` stands before SELECT. */
 export async function lockRows(
   runner: QueryRunner,
-  plan: Pick<TablePlan, 'columns'>,
+  plan: Pick<TablePlan, 'columns' | 'texts'>,
   source: string,
   parameters: readonly unknown[],
+  common = '',
 ): Promise<readonly Row[]> {
-  const columns = plan.columns.map((name, i) => `${escapeName(name)} AS ${escapeName(`${NEW}${i}`)}`).join(', ');
-  const answer = await runner.query(`SELECT ${columns} ${source} FOR UPDATE`, [...parameters], true);
+  const read = readings(plan, null, escapeName);
+  const columns = read.map(({ sql }, i) => `${sql} AS ${escapeName(`${NEW}${i}`)}`).join(', ');
+  const answer = await runner.query(`${common}SELECT ${columns} ${source} FOR UPDATE`, [...parameters], true);
   const records = answer.records as readonly Record<string, unknown>[];
-  return records.map((record) => Object.fromEntries(plan.columns.map((name, i) => [name, record[`${NEW}${i}`]])));
+  return records.map((record) => Object.fromEntries(read.map(({ name }, i) => [name, record[`${NEW}${i}`]])));
 }

@@ -1,11 +1,12 @@
 import type { EntityManager, FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
-import { escapeName } from '../sql/escape';
+import { escapeForBuilder } from '../sql/escape';
 import { rowsOf } from '../sql/query';
-import { keyOf, lockByKey } from './lock-and-read';
+import { lockByKey } from './lock-and-read';
 import type { TablePlan } from './plan';
-import type { RowChange } from './returning';
+import { readings, type RowChange } from './returning';
+import { keyOf } from './row-text';
 
 /** Conditions on source rows, as `find` takes them. */
 export type TrackWhere = FindOptionsWhere<ObjectLiteral> | FindOptionsWhere<ObjectLiteral>[];
@@ -45,13 +46,14 @@ function byKey(plan: TablePlan, rows: readonly Row[]): Map<string, Row> {
   return new Map(rows.map((row) => [keyOf(plan.primaryKey, row), row]));
 }
 
-async function matching(manager: EntityManager, { metadata, columns }: TablePlan, where: TrackWhere): Promise<Row[]> {
+async function matching(manager: EntityManager, plan: TablePlan, where: TrackWhere): Promise<Row[]> {
   const query = manager
-    .createQueryBuilder<ObjectLiteral>(metadata.target as never, 't')
+    .createQueryBuilder<ObjectLiteral>(plan.metadata.target as never, 't')
     .setFindOptions({ where, withDeleted: true, loadEagerRelations: false })
     .select([])
     .setLock('pessimistic_write', undefined, ['t']);
-  for (const [i, name] of columns.entries()) query.addSelect(`t.${escapeName(name)}`, `${PREFIX}${i}`);
+  const columns = readings(plan, 't', escapeForBuilder);
+  for (const [i, { sql }] of columns.entries()) query.addSelect(sql, `${PREFIX}${i}`);
   const rows = await query.getRawMany<Record<string, unknown>>();
-  return rows.map((row) => Object.fromEntries(columns.map((name, i) => [name, row[`${PREFIX}${i}`]])));
+  return rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[`${PREFIX}${i}`]])));
 }

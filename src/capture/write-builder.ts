@@ -7,6 +7,7 @@ export interface ExpressionMap {
   readonly queryType: 'insert' | 'update' | 'delete' | 'soft-delete' | 'restore';
   readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata };
   readonly valuesSet?: unknown;
+  readonly callListeners?: boolean;
   readonly insertFromSelect?: unknown;
   readonly onUpdate?: { overwrite?: string[]; columns?: string[]; conflict?: string | string[] } | undefined;
   wheres: { type: 'simple' | 'and' | 'or'; condition: string }[];
@@ -26,6 +27,8 @@ export interface WriteBuilder {
   createReturningExpression(type: 'insert' | 'update' | 'delete'): string;
   createPropertyPath(metadata: EntityMetadata, values: object): string[];
   createWhereExpression(): string;
+  /** `WITH … `, where this release of TypeORM has it. */
+  createCteExpression?(): string;
   replacePropertyNamesForTheWholeQuery(sql: string): string;
   getQueryAndParameters(): [string, unknown[]];
   getParameters(): Record<string, unknown>;

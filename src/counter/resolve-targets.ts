@@ -7,6 +7,12 @@ import { resolvePolymorphic } from './resolve-polymorphic';
 import { splitWhere } from './split-where';
 import { hopsOf } from './walk';
 
+/**
+ * Types whose values may be equal and written differently, or that the driver does not give exactly: a target would have
+ * several ids.
+ */
+const INEXACT = /^(date|time|timestamp|interval|bytea|json|real|double precision|citext)/;
+
 /** Where a declaration leads, and what of its `where` is about the source's own columns. */
 export interface Destination {
   readonly endpoints: readonly Endpoint[];
@@ -34,8 +40,7 @@ export function sourceOf(
 /** The targets of a declaration; none when there is a mistake, which is reported. */
 export function resolveTargets(context: ResolveContext): Destination {
   const { relation, junction, polymorphic, where } = context.parsed;
-  if (polymorphic !== null)
-    return { endpoints: withoutViews(resolvePolymorphic(polymorphic, context), context), where };
+  if (polymorphic !== null) return { endpoints: usable(resolvePolymorphic(polymorphic, context), context), where };
   if (junction !== null) return { endpoints: [declaringEnd(junction, context)], where };
   return relation === null ? { endpoints: [], where } : resolveRelation(relation, context);
 }
@@ -62,15 +67,21 @@ function resolveRelation(path: string, context: ResolveContext): Destination {
     hop: first,
     type: null,
   };
-  return { endpoints: withoutViews([endpointAt(entry, further, along, context)], context), where: own };
+  return { endpoints: usable([endpointAt(entry, further, along, context)], context), where: own };
 }
 
-function withoutViews(endpoints: readonly Endpoint[], { report }: ResolveContext): readonly Endpoint[] {
-  return endpoints.filter(({ metadata, path }) => {
+/** Without those that cannot be targets, which are reported. */
+function usable(endpoints: readonly Endpoint[], { report }: ResolveContext): readonly Endpoint[] {
+  return endpoints.filter(({ metadata, keys, path }) => {
     const views = [metadata, ...(path?.steps ?? []).map((step) => step.metadata)].filter(isView);
     for (const view of views)
       report(`expected the target to be a table, got: the view ${view.name}. Count on the table behind it`);
-    return views.length === 0;
+    const inexact = keys.filter(({ sqlType }) => INEXACT.test(sqlType));
+    for (const { name, sqlType } of inexact)
+      report(
+        `expected the key of ${metadata.name} to have one spelling per value, got: "${name}", which is ${sqlType}. Refer to it by an integer, uuid or text column`,
+      );
+    return views.length + inexact.length === 0;
   });
 }
 

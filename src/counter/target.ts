@@ -54,12 +54,14 @@ export function keyValuesOf(target: string): readonly string[] {
 
 /**
  * A raw driver value of a key column as text, the same whichever way it was read; `null` for NULL.
- * With the column's SQL type, spellings that PostgreSQL holds equal become one (upper-case uuids, padded characters).
+ * With the column's SQL type, spellings that PostgreSQL holds equal become one (upper-case uuids, padded characters,
+ * decimals with more zeros).
  */
 export function keyText(value: unknown, sqlType = ''): string | null {
   const text = rawText(value);
   if (text === null) return null;
   if (sqlType === 'uuid') return text.toLowerCase();
+  if (sqlType === 'numeric' && text.includes('.')) return text.replace(/\.?0+$/, '');
   return sqlType === 'bpchar' ? text.replace(/ +$/, '') : text;
 }
 

@@ -68,7 +68,7 @@ export function selectKinds({ definitions, dataSource }: JobContext, filter: Rec
   const counters = namedCounters(definitions.counters, filter);
   const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);
   const targeted = counters.flatMap(({ targets }) => targets.map(({ kind }) => kind));
-  const kinds = [...new Set(targeted)].filter((kind) => metadata === null || kind.metadata === metadata);
+  const kinds = [...new Set(targeted)].filter((kind) => metadata === null || kind.tablePath === metadata.tablePath);
   if (kinds.length === 0 && metadata !== null) {
     const known = [...new Set(targeted.map((kind) => kind.metadata.name))].join(', ');
     throw new ConfigurationError([`no counter of this filter targets ${metadata.name}. Name one of: ${known}`]);

@@ -38,7 +38,8 @@ export function selectTargets(context: JobContext, filter: TargetFilter): Target
 /** The kinds of one target entity. */
 export function kindsOf({ dataSource, definitions }: JobContext, target: EntityTarget<ObjectLiteral>): TargetKind[] {
   const metadata = dataSource.getMetadata(target);
-  const kinds = [...definitions.kinds.values()].filter((kind) => kind.metadata === metadata);
+  // Classes of one table share its rows: the kind's own metadata are those of the root.
+  const kinds = [...definitions.kinds.values()].filter((kind) => kind.tablePath === metadata.tablePath);
   if (kinds.length > 0) return kinds;
   throw new ConfigurationError([`${metadata.name} has no counter columns: name an entity that a counter targets`]);
 }

@@ -2,7 +2,7 @@ import type { FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
 
 import type { TargetKind } from '../counter/definition';
 import { keyText, targetId } from '../counter/target';
-import { escapeName } from './escape';
+import { escapeForBuilder } from './escape';
 
 /** Which rows of a target table to list, in key order. */
 export interface TargetPage {
@@ -27,7 +27,7 @@ export async function listTargets(
     .select([])
     .limit(page.limit);
   if (page.where !== null) query.where(page.where);
-  const columns = kind.keys.map(({ name }) => `t.${escapeName(name)}`);
+  const columns = kind.keys.map(({ name }) => `t.${escapeForBuilder(name)}`);
   columns.forEach((column, i) => query.addSelect(column, `k${i}`).andWhere(`${column} IS NOT NULL`).addOrderBy(column));
   const cast = (parameter: string, i: number) => `CAST(:${parameter} AS ${kind.keys[i]?.sqlType ?? 'text'})`;
   if (page.after !== null) {

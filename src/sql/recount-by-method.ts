@@ -5,6 +5,7 @@ import type { Counter, CounterColumn, TargetKind } from '../counter/definition';
 import { describe } from '../describe';
 import { keyValuesOf } from '../counter/target';
 import { CounterCacheError } from '../errors';
+import { escapeForBuilder } from './escape';
 
 /** Adds what a counter's `method` counts for each target; the method runs inside the recount's snapshot. */
 export async function recountByMethod(
@@ -28,14 +29,13 @@ export async function recountByMethod(
 }
 
 function loadTarget(manager: EntityManager, kind: TargetKind, target: string): Promise<ObjectLiteral | null> {
-  const values = keyValuesOf(target);
-  const where: ObjectLiteral = {};
-  kind.keys.forEach(({ name }, i) => kind.metadata.findColumnWithDatabaseName(name)?.setEntityValue(where, values[i]));
-  return manager.findOne<ObjectLiteral>(kind.metadata.target, {
-    where,
-    withDeleted: true,
-    loadEagerRelations: false,
-  });
+  // By the stored key: conditions on properties would pass through transformers.
+  const query = manager.createQueryBuilder<ObjectLiteral>(kind.metadata.target as never, 't').withDeleted();
+  for (const [i, value] of keyValuesOf(target).entries()) {
+    const { name = '', sqlType = 'text' } = kind.keys[i] ?? {};
+    query.andWhere(`t.${escapeForBuilder(name)} = CAST(:cc_key${i} AS ${sqlType})`, { [`cc_key${i}`]: value });
+  }
+  return query.getOne();
 }
 
 function amountOf(counted: unknown, counter: Counter, column: CounterColumn, target: string): bigint {

@@ -1,4 +1,7 @@
-import { refusing } from './blog';
+import { Column, Entity, ManyToOne, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
+
+import { defineCounterCache } from '../../../src/counter/decorator';
+import { problemsOf, refusing } from './blog';
 
 const counted = { relation: 'author', column: 'postsCount' } as const;
 
@@ -140,5 +143,43 @@ describe('what does not fit the entities is refused', () => {
 
   it.each(cases)('%s', async (_name, options, problem) => {
     expect(await refusing(options)).toContainEqual(expect.stringContaining(problem));
+  });
+});
+
+describe('a key that has several spellings is refused', () => {
+  it.each(['date', 'timestamptz', 'bytea', 'citext', 'real'] as const)('%s', async (type) => {
+    @Entity()
+    class Target {
+      @PrimaryColumn({ type }) key!: string;
+      @Column({ default: 0 }) count!: number;
+    }
+    @Entity()
+    class Source {
+      @PrimaryGeneratedColumn() id!: number;
+      @ManyToOne(() => Target) target!: object;
+    }
+    defineCounterCache(Source, { relation: 'target', column: 'count' });
+    expect(await problemsOf([Source, Target])).toEqual([
+      expect.stringContaining('expected the key of Target to have one spelling per value, got: "key"'),
+    ]);
+  });
+});
+
+describe('a foreign key that the database sets to its default', () => {
+  it('is refused', async () => {
+    @Entity()
+    class Target {
+      @PrimaryGeneratedColumn() id!: number;
+      @Column({ default: 0 }) count!: number;
+    }
+    @Entity()
+    class Source {
+      @PrimaryGeneratedColumn() id!: number;
+      @ManyToOne(() => Target, { onDelete: 'SET DEFAULT' as never }) target!: object;
+    }
+    defineCounterCache(Source, { relation: 'target', column: 'count' });
+    expect(await problemsOf([Source, Target])).toEqual([
+      expect.stringContaining('expected Source.target not to be ON DELETE SET DEFAULT, which cannot be followed'),
+    ]);
   });
 });
