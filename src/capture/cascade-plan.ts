@@ -75,15 +75,14 @@ export function edgeOf(
 
 /** Drops edges that lead to no row that feeds a counter; then adds what the rest needs to read. */
 function prune(nodes: ReadonlyMap<string, DraftNode>, dataSource: DataSource): void {
-  const matters = (node: CascadeNode, seen: Set<CascadeNode>): boolean => {
-    if (seen.has(node)) return false;
-    seen.add(node);
-    return feeds(node) || node.edges.some((edge) => edge.action === 'CASCADE' && matters(edge.child, seen));
+  const matters = ({ action, child, foreignKeys }: CascadeEdge, seen: Set<CascadeNode>): boolean => {
+    if (action === 'SET NULL') return foreignKeys.some(({ name }) => child.plan.relevant.has(name));
+    if (seen.has(child)) return false;
+    seen.add(child);
+    return feeds(child) || child.edges.some((edge) => matters(edge, seen));
   };
   for (const node of nodes.values()) {
-    const kept = node.edges.filter(({ action, child, foreignKeys }) =>
-      action === 'CASCADE' ? matters(child, new Set()) : foreignKeys.some(({ name }) => child.plan.relevant.has(name)),
-    );
+    const kept = node.edges.filter((edge) => matters(edge, new Set()));
     node.edges.splice(0, node.edges.length, ...kept);
   }
   for (const node of nodes.values()) {

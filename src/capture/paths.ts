@@ -123,7 +123,8 @@ async function followMoved(
 function movedRows(link: PathLink, { before, after }: RowChange, appearing: ReadonlySet<PathLink>): Row[] {
   const { step } = link;
   if (before === null) return after !== null && appearing.has(link) && leadsOn(step, after) ? [after] : [];
-  if (after === null) return step.mayVanish && leadsOn(step, before) ? [before] : [];
+  // Sources below may go in the same statement: then their paths end here.
+  if (after === null) return leadsOn(step, before) ? [before] : [];
   const [led, leads] = [leadsOn(step, before), leadsOn(step, after)];
   if (led && leads && sameColumns([...step.keys, ...step.foreignKeys], before, after)) return [];
   return [...(led ? [before] : []), ...(leads ? [after] : [])];

@@ -70,8 +70,6 @@ export interface PathStep {
   readonly relevant: ReadonlySet<string>;
   /** Rows may refer to one that does not exist yet: no foreign key of the database vouches for it. */
   readonly mayAppear: boolean;
-  /** A row may go while others refer to it: those go along, lose the reference, or keep it in vain. */
-  readonly mayVanish: boolean;
 }
 
 /** The rows between source and target, of which there is at least one. */

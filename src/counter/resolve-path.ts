@@ -72,7 +72,7 @@ function stepOf(
     deletedColumn,
     where: compiled,
     relevant: relevantOf(metadata, [...keys, ...foreignKeys], deletedColumn, compiled),
-    ...danglingOf(before),
+    mayAppear: mayAppear(before),
   });
 }
 
@@ -90,13 +90,10 @@ function relevantOf(
   return columnsOfInterest(metadata, { named, seen: null, functionsCount: false }).relevant;
 }
 
-/** Whether rows may refer to one that is not there yet, or not any more, as far as the database's foreign key lets them. */
-function danglingOf(before: Hop | null): Pick<PathStep, 'mayAppear' | 'mayVanish'> {
+/** Whether rows may refer to one that is not there yet, as far as the database's foreign key lets them. */
+function mayAppear(before: Hop | null): boolean {
   const foreignKey = before?.relation.isOneToOneNotOwner === false ? before.relation.foreignKeys[0] : undefined;
-  if (foreignKey === undefined) return { mayAppear: true, mayVanish: true };
-  const deferred = foreignKey.deferrable !== undefined;
-  const acts = foreignKey.onDelete !== undefined && !['RESTRICT', 'NO ACTION'].includes(foreignKey.onDelete);
-  return { mayAppear: deferred, mayVanish: deferred || acts };
+  return foreignKey === undefined || foreignKey.deferrable !== undefined;
 }
 
 function pathOf(
