@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, EntityManager, EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
 import { attachTo } from './attachment';
-import type { Alarm, DeltaBuffer } from './buffer/buffer';
+import type { Alarm } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import type { Counter, Definitions } from './counter/definition';
@@ -20,6 +20,7 @@ import { type RecountReport, recountRun } from './jobs/recount-run';
 import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
 import type { SweptEpochs } from './jobs/sweep';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
+import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
@@ -57,11 +58,12 @@ export class Counters {
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
     this.#installer = new Installer(dataSource, options, this.#events, (error) => this.#handOff.reportDegraded(error));
     this.#handOff = new HandOff({
-      durability: options.durability,
+      window: options.window,
       memoryQueue: options.memoryQueue,
-      buffer: () => this.#buffer(),
+      open: async () => (await this.#open()).installation,
       barrier: () => withConnection(dataSource, allocateBarrier),
       schedule: (alarms) => this.#schedule(alarms),
+      wake: async (alarms) => (await this.#open()).installation.scheduler.schedule(alarms),
       onDegraded: (error) => this.#events.emit('degraded', { error }),
       onRecovered: () => this.#events.emit('recovered'),
       onError: (error) => this.#events.emit('error', error),
@@ -180,12 +182,12 @@ export class Counters {
     return capture.track(manager, this.#dataSource.getMetadata(source), where, work);
   }
 
-  /** Resolves when everything captured so far has reached the buffer. */
+  /** Resolves when everything captured so far has reached the buffer, or waits in the outbox. */
   settled(): Promise<void> {
     return this.#handOff.settled();
   }
 
-  /** Figures over the whole buffer. */
+  /** Figures over the whole buffer and the outbox. */
   async status(): Promise<CountersStatus> {
     return readStatus(await this.#context());
   }
@@ -193,6 +195,18 @@ export class Counters {
   /** Makes failed targets due again; returns how many. */
   async retryFailed(filter: TargetFilter = {}): Promise<number> {
     return retryFailed(await this.#context(), filter);
+  }
+
+  /**
+   * What the outbox holds: changes that wait, and for `outboxRetention` those that were applied, in the order in which
+   * they were written.
+   *
+   * @throws ConfigurationError when the entity has no counter columns, or ids do not fit its key
+   * @example
+   * for await (const { id, column, amount } of counters.log({ target: User })) console.log(id, column, amount);
+   */
+  async *log(filter: TargetFilter = {}): AsyncGenerator<LogEntry, void, undefined> {
+    yield* readLog(await this.#context(), filter);
   }
 
   on<Name extends keyof CountersEvents>(event: Name, listener: (...args: CountersEvents[Name]) => void): this {
@@ -229,6 +243,7 @@ export class Counters {
     this.#definitions = definitions;
     this.#opening = null;
     this.#capture = startCapture(this.#dataSource, definitions, this.#handOff, {
+      durability: this.#options.durability,
       wait: this.#options.wait,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
@@ -276,10 +291,6 @@ export class Counters {
       .catch((error: unknown) => this.#events.emit('error', error))
       .finally(() => this.#background.delete(work));
     this.#background.add(work);
-  }
-
-  async #buffer(): Promise<DeltaBuffer> {
-    return (await this.#open()).installation.buffer;
   }
 
   async #schedule(alarms: readonly Alarm[]): Promise<void> {

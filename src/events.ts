@@ -25,7 +25,7 @@ export interface Drift {
 
 /** Every event with its payload. */
 export interface CountersEvents {
-  /** A batch was applied. `updates` counts the UPDATE statements on target tables. */
+  /** A batch, or what waited in the outbox, was applied. `updates` counts the UPDATE statements on target tables. */
   reconciled: [{ readonly shard: number; readonly changes: readonly ColumnChange[]; readonly updates: number }];
   /** Targets were recounted (`checked`); corrections of columns (`fixed`), if any, are pending. */
   recalculated: [{ readonly shard: number; readonly checked: number; readonly fixed: number }];
@@ -33,9 +33,9 @@ export interface CountersEvents {
   drift: [{ readonly drifts: readonly Drift[] }];
   /** The database refused to change a target; its delta is parked until `retryFailed` or a recalculation. */
   failed: [{ readonly entity: string; readonly id: string; readonly reason: string }];
-  /** This process cannot reach the buffer; writes go on, their targets will be recalculated. */
+  /** This process cannot reach the buffer; writes go on, and their deltas wait in the outbox. */
   degraded: [{ readonly error: unknown }];
-  /** The buffer answers again, and what was written meanwhile is to be recalculated. */
+  /** The buffer answers again, and recalculations that could not be asked for meanwhile are asked for. */
   recovered: [];
   /** Something went wrong in the background; nothing is lost unless the error says so. */
   error: [unknown];

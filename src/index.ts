@@ -13,6 +13,7 @@ export {
 export type { ColumnChange, CountersEvents, Drift } from './events';
 export type { ReconcileReport } from './jobs/reconcile';
 export type { TargetFilter, TargetKey } from './jobs/targets';
+export type { LogEntry } from './live/log';
 export type { CounterValue } from './live/read';
 export type { CountersStatus } from './live/status';
 export type { RecountFilter } from './jobs/recount-filter';
@@ -20,7 +21,8 @@ export type { RecountReport } from './jobs/recount-run';
 export type { AlarmHandler, RunningScheduler, Scheduler } from './jobs/scheduler';
 export { InProcessScheduler, type InProcessSchedulerOptions } from './jobs/in-process/in-process-scheduler';
 export type { CounterWorker, WorkerOptions } from './jobs/worker';
-export type { CountersOptions, Durability, Logger, QueueOptions } from './options';
+export type { Durability } from './durability';
+export type { CountersOptions, Logger, QueueOptions } from './options';
 export type {
   Alarm,
   Batch,

@@ -4,13 +4,11 @@ import type { Redis, RedisOptions } from 'ioredis';
 
 import type { DeltaBuffer } from './buffer/buffer';
 import { describe } from './describe';
+import { DURABILITIES, type Durability, isDurability } from './durability';
 import { ConfigurationError } from './errors';
 import type { AlarmJobOptions } from './jobs/bullmq/alarm-producer';
 import type { Scheduler } from './jobs/scheduler';
 import { didYouMean } from './suggest';
-
-/** How a delta gets from the caller's transaction to the buffer. */
-export type Durability = 'guarded' | 'relaxed';
 
 /** Where warnings go. */
 export interface Logger {
@@ -50,7 +48,13 @@ export interface CountersOptions {
   wait?: number | undefined;
   /** Until a full recalculation, from the first write not yet covered. @defaultValue 21_600_000 (6 h) */
   recalculationDelay?: number | undefined;
-  /** @defaultValue 'guarded' */
+  /**
+   * How deltas get from the caller's transaction to where they wait; a counter may say otherwise. `guarded`: announced in
+   * Redis before COMMIT, or, when Redis does not answer, written to the outbox. `outbox`: written to an SQL table in the
+   * same transaction. `relaxed`: sent to Redis after COMMIT.
+   *
+   * @defaultValue 'guarded'
+   */
   durability?: Durability | undefined;
   /** Due times are rounded up to multiples of it. A `buffer` of your own has its own. @defaultValue 1_000 */
   window?: number | undefined;
@@ -75,7 +79,9 @@ export interface CountersOptions {
   claimTimeout?: number | undefined;
   /** How long applied batches are remembered. @defaultValue 604_800_000 (7 days) */
   ledgerRetention?: number | undefined;
-  /** Targets kept in memory for recalculation while Redis is away. @defaultValue 100_000 */
+  /** How long applied rows of the outbox are kept, for `counters.log()`. @defaultValue 0 */
+  outboxRetention?: number | undefined;
+  /** Targets kept in memory for recalculation while neither Redis nor the outbox takes their deltas. @defaultValue 100_000 */
   memoryQueue?: number | undefined;
   /** A buffer of your own. @defaultValue Redis */
   buffer?: DeltaBuffer | undefined;
@@ -99,6 +105,7 @@ type Numbers =
   | 'intentTimeout'
   | 'claimTimeout'
   | 'ledgerRetention'
+  | 'outboxRetention'
   | 'memoryQueue';
 
 /** Options with every default filled in, frozen. */
@@ -137,6 +144,7 @@ const DEFAULTS = {
   intentTimeout: 60_000,
   claimTimeout: 60_000,
   ledgerRetention: 7 * 24 * HOUR,
+  outboxRetention: 0,
   memoryQueue: 100_000,
   buffer: null,
   scheduler: null,
@@ -159,6 +167,7 @@ const RANGES = {
   intentTimeout: { least: 1, most: LONGEST_TIMER },
   claimTimeout: { least: 1, most: LONGEST_TIMER },
   ledgerRetention: { least: 1, most: Number.MAX_SAFE_INTEGER },
+  outboxRetention: { least: 0, most: Number.MAX_SAFE_INTEGER },
   memoryQueue: { least: 0, most: Number.MAX_SAFE_INTEGER },
 } satisfies Record<Numbers, { readonly least: number; readonly most: number }>;
 
@@ -228,9 +237,8 @@ function checkBoolean(name: string, value: unknown, problems: string[]): void {
 }
 
 function checkDurability(value: unknown, problems: string[]): void {
-  if (value === undefined || value === 'guarded' || value === 'relaxed') return;
-  const reason = value === 'outbox' ? '. It is not available yet' : '';
-  problems.push(`expected 'durability' to be 'guarded' or 'relaxed', got: ${describe(value)}${reason}`);
+  if (value === undefined || isDurability(value)) return;
+  problems.push(`expected 'durability' to be one of '${DURABILITIES.join("', '")}', got: ${describe(value)}`);
 }
 
 function checkRedis({ redis, buffer, scheduler }: Readonly<Record<string, unknown>>, problems: string[]): void {

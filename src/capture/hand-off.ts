@@ -1,16 +1,23 @@
-import { byShard } from '../buffer/shard';
+import type { QueryRunner } from 'typeorm';
+
 import type { Alarm, DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
-import type { Durability } from '../options';
+import { byShard } from '../buffer/shard';
+import type { TablePaths } from '../sql/tables';
+import { BufferHealth } from './buffer-health';
+import { Handover } from './handover';
 import { LostTargets } from './lost-targets';
 import type { OpenTransaction } from './open-transaction';
 
 /** What the hand-off needs of the library around it. */
 export interface HandOffOptions {
-  readonly durability: Durability;
-  /** The buffer, once the installation is known; rejects while our tables are missing. */
-  readonly buffer: () => Promise<DeltaBuffer>;
+  /** Where deltas wait, once the installation is known; rejects while our tables are missing. */
+  readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
+  /** Due times in the outbox are rounded up to multiples of it, ms. */
+  readonly window: number;
   /** Adds alarms; never rejects. */
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  /** Adds alarms for the outbox; rejects when it cannot. */
+  readonly wake: (alarms: readonly Alarm[]) => Promise<void>;
   /** A transaction id above those of all transactions open now, from the database. */
   readonly barrier: () => Promise<bigint>;
   /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
@@ -22,86 +29,75 @@ export interface HandOffOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Intents of one transaction by shard, between announce and confirm; those whose announcement failed apart. */
-interface Announced {
-  readonly intents: ReadonlyMap<number, Intent>;
-  readonly failed: ReadonlySet<number>;
-}
-
-const NONE: Announced = { intents: new Map(), failed: new Set() };
+/** No transaction has this id: a discard of it asks whether the buffer answers, and changes nothing. */
+const NO_TRANSACTION = '0';
 
 /**
- * Takes what a transaction captured to the buffer: announces it right before COMMIT, and afterwards confirms, discards,
- * or, when the outcome is unknown, leaves it to the sweep. Nothing after COMMIT throws or is awaited by the caller (I5).
+ * Takes what a transaction captured to where it waits, right before COMMIT, and afterwards confirms, discards, or, when
+ * the outcome is unknown, leaves it to the sweep. Nothing after COMMIT throws or is awaited by the caller (I5).
  */
 export class HandOff {
   readonly #options: HandOffOptions;
-  readonly #announced = new WeakMap<OpenTransaction, Announced>();
+  readonly #handovers = new WeakMap<OpenTransaction, Handover>();
   readonly #underWay = new Set<Promise<void>>();
   readonly #lost: LostTargets;
-  #degraded = false;
+  readonly #health: BufferHealth;
+  #wakes = true;
 
   constructor(options: HandOffOptions) {
     this.#options = options;
-    this.#lost = new LostTargets({ ...options, onRecovered: () => this.#setDegraded(null) });
+    const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
+    this.#lost = new LostTargets({ ...options, buffer, onRecovered: () => this.#health.review() });
+    this.#health = new BufferHealth({
+      ...options,
+      probe: async () => (await buffer()).discard(0, NO_TRANSACTION),
+      isBehind: () => this.#lost.size > 0,
+    });
   }
 
   /**
-   * Before COMMIT. In `guarded` it announces one intent per touched shard, concurrently. An announcement that fails or
-   * times out does not fail the transaction: its targets are recalculated after it.
+   * Before COMMIT. `guarded` deltas are announced, one intent per touched shard; those of a shard that fails or times out
+   * are written to the outbox instead, through the transaction's own query runner, as those of `outbox` are. Without a
+   * runner everything is announced.
    *
-   * @throws TablesMissingError, and whatever else keeps the buffer from being opened
+   * @throws TablesMissingError, and whatever else keeps the buffer from being opened or the outbox from being written
    */
-  async announce(transaction: OpenTransaction): Promise<void> {
-    const deltas = transaction.deltas();
-    if (deltas.length === 0 || transaction.id === null) return;
-    const { id } = transaction;
-    const buffer = await this.#options.buffer();
-    const groups = byShard(deltas, ({ target }) => target, buffer.shards);
-    const intents = new Map([...groups].map(([shard, group]) => [shard, { id, deltas: group }]));
-    const failed = new Set<number>();
-    this.#announced.set(transaction, { intents, failed });
-    if (this.#options.durability === 'relaxed') return;
-    let failure: unknown = null;
-    const announce = (shard: number, intent: Intent): Promise<void> =>
-      buffer.announce(shard, intent).catch((error: unknown) => {
-        failed.add(shard);
-        failure = error;
-      });
-    await Promise.all([...intents].map(([shard, intent]) => announce(shard, intent)));
-    this.#setDegraded(failure);
+  async prepare(transaction: OpenTransaction, runner: QueryRunner | null): Promise<void> {
+    const sums = transaction.sums();
+    const known = this.#handovers.get(transaction);
+    const isEmpty = Object.values(sums).every((deltas) => deltas.length === 0);
+    if (transaction.id === null || (isEmpty && known === undefined)) return;
+    const { buffer, tables } = await this.#options.open();
+    const tools = { buffer, tables, health: this.#health, window: this.#options.window };
+    const handover = known?.id === transaction.id ? known : new Handover(transaction.id, tools, runner);
+    this.#handovers.set(transaction, handover);
+    await handover.prepare(sums);
   }
 
   /** After a successful COMMIT. */
   confirm(transaction: OpenTransaction): void {
-    const { intents, failed } = this.#take(transaction);
-    for (const [shard, intent] of intents) {
-      // It may arrive yet, after a recalculation that has counted the delta already: to confirm it could double it. An
-      // intent that is left is absorbed or swept.
-      if (failed.has(shard)) this.#lost.add(shard, intent.deltas);
-      else this.#run(this.#confirmShard(shard, intent));
-    }
+    const handover = this.#take(transaction);
+    if (handover === undefined) return;
+    const { announced, relaxed, lost, stray, alarms } = handover;
+    for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
+    for (const [shard, intent] of relaxed) this.#run(this.#addShard(shard, intent));
+    for (const [shard, { deltas }] of lost) this.#lost.add(shard, deltas);
+    // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
+    for (const shard of stray) this.#run(this.#discardShard(shard, transaction));
+    if (alarms.length > 0) this.#run(this.#wake(alarms));
   }
 
   /** After a rollback: forgets what was announced. What fails here is swept later, and recalculated needlessly. */
   discard(transaction: OpenTransaction): void {
-    if (this.#options.durability === 'relaxed') return;
-    for (const [shard, intent] of this.#take(transaction).intents) {
-      this.#run(
-        this.#options
-          .buffer()
-          .then((buffer) => buffer.discard(shard, intent.id))
-          .catch(() => undefined),
-      );
-    }
+    for (const shard of this.#take(transaction)?.tried ?? []) this.#run(this.#discardShard(shard, transaction));
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */
   recalculate(deltas: readonly TargetDelta[]): void {
     if (deltas.length === 0) return;
     const request = async (): Promise<void> => {
-      const { shards } = await this.#options.buffer();
-      const groups = byShard(deltas, ({ target }) => target, shards);
+      const { buffer } = await this.#options.open();
+      const groups = byShard(deltas, ({ target }) => target, buffer.shards);
       for (const [shard, group] of groups) this.#lost.add(shard, group);
     };
     this.#run(request());
@@ -109,7 +105,7 @@ export class HandOff {
 
   /** The buffer was found out of reach elsewhere. */
   reportDegraded(error: unknown): void {
-    this.#setDegraded(error);
+    this.#health.failed(error);
   }
 
   /** Resolves when everything captured so far has reached the buffer. */
@@ -121,26 +117,52 @@ export class HandOff {
   /** Waits for what is under way, then gives up on targets that still could not be handed over; returns those. */
   async close(): Promise<readonly string[]> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
-    return this.#lost.close();
+    const left = await this.#lost.close();
+    this.#health.close();
+    return left;
   }
 
   async #confirmShard(shard: number, intent: Intent): Promise<void> {
-    try {
-      const buffer = await this.#options.buffer();
+    await this.#orLost(shard, intent, async (buffer) => {
       await this.#requestHeals(buffer, shard, intent);
-      if (this.#options.durability === 'relaxed') {
-        await this.#options.schedule(await buffer.add(shard, intent));
-        return;
-      }
       const { found, alarms } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
       if (!found) this.#lost.add(shard, intent.deltas);
       await this.#options.schedule(alarms);
+    });
+  }
+
+  async #addShard(shard: number, intent: Intent): Promise<void> {
+    await this.#orLost(shard, intent, async (buffer) => {
+      await this.#requestHeals(buffer, shard, intent);
+      await this.#options.schedule(await buffer.add(shard, intent));
+    });
+  }
+
+  async #orLost(shard: number, { deltas }: Intent, work: (buffer: DeltaBuffer) => Promise<void>): Promise<void> {
+    try {
+      await work((await this.#options.open()).buffer);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
-      this.#lost.add(shard, intent.deltas);
-      this.#setDegraded(error);
+      this.#lost.add(shard, deltas);
+      this.#health.failed(error);
     }
+  }
+
+  /** Workers look for themselves, only later: an outage is told once, not with every write. */
+  async #wake(alarms: readonly Alarm[]): Promise<void> {
+    try {
+      await this.#options.wake(alarms);
+      this.#wakes = true;
+    } catch (error) {
+      if (this.#wakes) this.#options.onError(error);
+      this.#wakes = false;
+    }
+  }
+
+  async #discardShard(shard: number, { id }: OpenTransaction): Promise<void> {
+    const { buffer } = await this.#options.open();
+    if (id !== null) await buffer.discard(shard, id).catch(() => undefined);
   }
 
   /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */
@@ -151,21 +173,10 @@ export class HandOff {
     await this.#options.schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
   }
 
-  #setDegraded(error: unknown): void {
-    if (error !== null && !this.#degraded) {
-      this.#degraded = true;
-      this.#options.onDegraded(error);
-    }
-    if (error === null && this.#degraded && this.#lost.size === 0) {
-      this.#degraded = false;
-      this.#options.onRecovered();
-    }
-  }
-
-  #take(transaction: OpenTransaction): Announced {
-    const announced = this.#announced.get(transaction) ?? NONE;
-    this.#announced.delete(transaction);
-    return announced;
+  #take(transaction: OpenTransaction): Handover | undefined {
+    const handover = this.#handovers.get(transaction);
+    this.#handovers.delete(transaction);
+    return handover;
   }
 
   #run(work: Promise<void>): void {

@@ -1,4 +1,5 @@
 import type { TargetDelta } from '../buffer/buffer';
+import type { Durability } from '../durability';
 import type { DatedEnd } from './dated-ends';
 
 /** One captured change of one column of one target. */
@@ -10,7 +11,11 @@ export interface CapturedDelta {
   readonly wait: number;
   readonly batchSize: number;
   readonly recalculateIn: number | null;
+  readonly durability: Durability;
 }
+
+/** The sums of a transaction, by how they are handed over. */
+export type CapturedSums = Readonly<Record<Durability, TargetDelta[]>>;
 
 /** What is captured since a savepoint (or since the start). */
 interface Frame {
@@ -26,6 +31,8 @@ interface Frame {
 
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
+  /** How what is asked of a whole target is handed over; the deltas of its counters may go another way. */
+  readonly #durability: Durability;
   /** Made by the library around one statement: no other statement is part of it. */
   readonly isSingle: boolean;
   /** How it ended, once it is over. */
@@ -37,7 +44,8 @@ export class OpenTransaction {
   #running = 0;
   readonly #idle: (() => void)[] = [];
 
-  constructor(isSingle = false) {
+  constructor(durability: Durability, isSingle = false) {
+    this.#durability = durability;
     this.isSingle = isSingle;
   }
 
@@ -66,7 +74,7 @@ export class OpenTransaction {
    * whose end was not seen; returns that, and starts anew.
    */
   identify(id: string): TargetDelta[] | null {
-    const forgotten = this.#id === null || this.#id === id ? null : this.deltas();
+    const forgotten = this.#id === null || this.#id === id ? null : this.targets();
     if (forgotten !== null) this.#frames = [newFrame(null)];
     this.#id = id;
     return forgotten;
@@ -151,19 +159,27 @@ export class OpenTransaction {
   rollbackTo(name: string): void {
     const at = this.#find(name);
     if (at < 0) return;
-    this.#frames.splice(at);
+    const dropped = this.#frames.splice(at);
     this.savepoint(name);
+    // What was handed over while this was under way has to be handed over anew.
+    if (!dropped.every(isEmpty)) this.#version += 1;
   }
 
   /** The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. */
-  deltas(): TargetDelta[] {
-    const sums = new Map<string, Sum>();
-    for (const frame of this.#frames) for (const delta of frame.deltas) addTo(sums, delta);
+  sums(): CapturedSums {
+    const sums = { guarded: new Map(), relaxed: new Map(), outbox: new Map() } satisfies Record<Durability, Sums>;
+    for (const frame of this.#frames) for (const delta of frame.deltas) addTo(sums[delta.durability], delta);
+    const whole: Sums = sums[this.#durability];
     for (const { resets, heals } of this.#frames) {
-      for (const target of resets) sumOf(sums, target).reset = true;
-      for (const target of heals) sumOf(sums, target).heal = true;
+      for (const target of resets) sumOf(whole, target).reset = true;
+      for (const target of heals) sumOf(whole, target).heal = true;
     }
-    return [...sums.values()].map(prune).filter(({ amounts, reset, heal }) => amounts.size > 0 || reset || heal);
+    return { guarded: pruned(sums.guarded), relaxed: pruned(sums.relaxed), outbox: pruned(sums.outbox) };
+  }
+
+  /** Everything that {@link sums} names, however it would be handed over. */
+  targets(): TargetDelta[] {
+    return Object.values(this.sums()).flat();
   }
 
   #top(): Frame {
@@ -181,6 +197,10 @@ function newFrame(savepoint: string | null): Frame {
   return { savepoint, deltas: [], resets: new Set(), heals: new Set(), refusal: null };
 }
 
+function isEmpty({ deltas, resets, heals, refusal }: Frame): boolean {
+  return deltas.length + resets.size + heals.size === 0 && refusal === null;
+}
+
 type Sum = TargetDelta & {
   amounts: Map<string, bigint>;
   touches: string[];
@@ -191,8 +211,14 @@ type Sum = TargetDelta & {
   heal: boolean;
 };
 
+type Sums = Map<string, Sum>;
+
+function pruned(sums: Sums): TargetDelta[] {
+  return [...sums.values()].map(prune).filter(({ amounts, reset, heal }) => amounts.size > 0 || reset || heal);
+}
+
 /** The sum of a target that nothing may have been added to. */
-function sumOf(sums: Map<string, Sum>, target: string): Sum {
+function sumOf(sums: Sums, target: string): Sum {
   const known = sums.get(target);
   if (known !== undefined) return known;
   const sum: Sum = {
@@ -209,7 +235,7 @@ function sumOf(sums: Map<string, Sum>, target: string): Sum {
   return sum;
 }
 
-function addTo(sums: Map<string, Sum>, delta: CapturedDelta): void {
+function addTo(sums: Sums, delta: CapturedDelta): void {
   const sum = sums.get(delta.target);
   if (sum === undefined) {
     const { target, wait, batchSize, recalculateIn } = delta;

@@ -1,5 +1,6 @@
 import { contributionOf, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
+import type { Durability } from '../durability';
 import { keyText, targetId } from '../counter/target';
 import type { OpenTransaction } from './open-transaction';
 import type { TablePlan } from './plan';
@@ -7,6 +8,8 @@ import type { RowChange } from './returning';
 import type { TableChanges } from './statement';
 
 export interface RecorderOptions {
+  /** How deltas are handed over when their counter does not say. */
+  readonly durability: Durability;
   /** Milliseconds a delta may wait when its counter does not say. */
   readonly wait: number;
   /** Milliseconds until the recalculation after a write when the counter does not say. */
@@ -67,6 +70,7 @@ export class Recorder {
       touch: touch?.name ?? null,
       wait: waitOf(counter, row, this.#options.wait, this.#options.onError),
       batchSize: batchSize === null ? 0 : Number(BigInt(batchSize) * 10n ** BigInt(column.scale)),
+      durability: counter.durability ?? this.#options.durability,
       recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
     });
   }

@@ -37,6 +37,7 @@ export function startCapture(
 ): RunningCapture {
   // Beside the pool: every connection of it may be held by a transaction that waits for this.
   const transactions = new Transactions(handOff, {
+    durability: options.durability,
     recheck: (ends) =>
       withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
     onTruncate: (sql) => {

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
+import type { Durability } from '../durability';
 import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { notifyObserver } from './observed';
@@ -10,6 +11,8 @@ import { type TransactionCommand, transactionCommand } from './transaction-comma
 
 /** What following transactions needs of the library around it. */
 export interface TransactionsOptions {
+  /** How deltas are handed over when their counter does not say. */
+  readonly durability: Durability;
   /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
   readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
   /** A TRUNCATE has succeeded. */
@@ -21,7 +24,7 @@ type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']
 
 /**
  * A TypeORM subscriber that follows transactions by their statements, TypeORM's and raw ones alike, and hands off what
- * they captured: announced right before the COMMIT statement (other subscribers may still write in
+ * they captured: right before the COMMIT statement (other subscribers may still write in
  * `beforeTransactionCommit`), settled by what the server answered.
  */
 export class Transactions implements EntitySubscriberInterface {
@@ -46,7 +49,7 @@ export class Transactions implements EntitySubscriberInterface {
    * before counters were attached.
    */
   adopt(runner: QueryRunner, single = false): OpenTransaction {
-    const adopted = new OpenTransaction(single);
+    const adopted = new OpenTransaction(this.#options.durability, single);
     this.#open.set(runner, adopted);
     return adopted;
   }
@@ -59,7 +62,7 @@ export class Transactions implements EntitySubscriberInterface {
    */
   record(runner: QueryRunner, id: string | null, fill: (transaction: OpenTransaction) => void): void {
     const known = this.#open.get(runner);
-    const transaction = known ?? new OpenTransaction();
+    const transaction = known ?? new OpenTransaction(this.#options.durability);
     // Another id: the end of the transaction we knew was not seen, nor how it ended.
     const forgotten = id === null ? null : transaction.identify(id);
     if (forgotten !== null) this.#handOff.recalculate(forgotten);
@@ -69,7 +72,7 @@ export class Transactions implements EntitySubscriberInterface {
       transaction.refuse(error as Error);
       throw error;
     }
-    if (known === undefined) this.#handOff.recalculate(transaction.deltas());
+    if (known === undefined) this.#handOff.recalculate(transaction.targets());
     else this.#unsettled.add(known);
   }
 
@@ -78,7 +81,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (command?.kind === 'begin' && !this.#open.has(event.queryRunner)) this.adopt(event.queryRunner);
     if (command?.kind !== 'commit') return;
     const transaction = this.#open.get(event.queryRunner);
-    if (transaction !== undefined && !transaction.isIdle) return this.#prepare(transaction);
+    if (transaction !== undefined && !transaction.isIdle) return this.#prepare(transaction, event.queryRunner);
   }
 
   afterQuery(event: AfterQuery): void {
@@ -97,20 +100,20 @@ export class Transactions implements EntitySubscriberInterface {
     const end = performance.now() + limit;
     while (this.#unsettled.size > 0 && performance.now() < end) await delay(5);
     // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
-    for (const transaction of this.#unsettled) await this.#handOff.announce(transaction);
+    for (const transaction of this.#unsettled) await this.#handOff.prepare(transaction, null);
   }
 
-  /** Announces all that is captured when COMMIT is sent: statements under way are part of the transaction. */
-  async #prepare(transaction: OpenTransaction): Promise<void> {
-    let announced: number;
+  /** Hands over all that is captured when COMMIT is sent: statements under way are part of the transaction. */
+  async #prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
+    let prepared: number;
     do {
       await transaction.idle();
       if (transaction.refusal !== null) throw transaction.refusal;
       if (transaction.isDated)
         for (const target of await this.#options.recheck(transaction.takeDated())) transaction.heal(target);
-      announced = transaction.version;
-      await this.#handOff.announce(transaction);
-    } while (transaction.version !== announced || transaction.isRunning || transaction.isDated);
+      prepared = transaction.version;
+      await this.#handOff.prepare(transaction, runner);
+    } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
   }
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {

@@ -1,5 +1,6 @@
 import type { EntityManager, EntityMetadata } from 'typeorm';
 
+import type { Durability } from '../durability';
 import type { Where } from './where';
 
 /** A row as the database returns it: database column name → raw driver value. */
@@ -128,6 +129,8 @@ export interface Counter {
   readonly recalculation: { readonly delay: number | null } | false;
   readonly method: RecountMethod | null;
   readonly batchSize: number | null;
+  /** `null` takes the default of the configuration. */
+  readonly durability: Durability | null;
   /** Database name of the source's delete-date column when soft-deleted rows do not count; otherwise `null`. */
   readonly deletedColumn: string | null;
   /** Single-table inheritance: rows count only when the discriminator column holds one of these. */

@@ -1,5 +1,7 @@
 import type { EntityManager, EntitySchema, FindOptionsWhere } from 'typeorm';
 
+import type { Durability } from '../durability';
+
 /** What an entity looks like when the type arguments are left out: any property. */
 export type AnyEntity = Record<string, unknown>;
 
@@ -148,9 +150,9 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    */
   partitions?: 1 | undefined;
   /**
-   * Not available per counter yet.
+   * How deltas get from the caller's transaction to where they wait.
    *
    * @defaultValue `durability` of the configuration
    */
-  durability?: undefined;
+  durability?: Durability | undefined;
 }

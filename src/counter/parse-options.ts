@@ -1,4 +1,5 @@
 import { describe } from '../describe';
+import { DURABILITIES, type Durability, isDurability } from '../durability';
 import { didYouMean } from '../suggest';
 import type { Declaration } from './declaration';
 import type { CounterCacheOptions, EntityLike } from './options';
@@ -25,6 +26,7 @@ export interface ParsedOptions {
   readonly includeSoftDeleted: boolean;
   readonly batchSize: number | null;
   readonly name: string | null;
+  readonly durability: Durability | null;
 }
 
 /** The `polymorphic` option, with its targets called. */
@@ -77,6 +79,7 @@ export function parseOptions(declaration: Declaration, report: Report): ParsedOp
     includeSoftDeleted: optional(options, 'includeSoftDeleted', isBoolean, 'a boolean', report) ?? false,
     batchSize: optional(options, 'batchSize', isPositiveInteger, 'a positive whole number', report),
     name: optional(options, 'name', isName, 'a text of at least one character', report),
+    durability: optional(options, 'durability', isDurability, `one of '${DURABILITIES.join("', '")}'`, report),
   };
 }
 
@@ -87,14 +90,9 @@ function reportUnknown(options: Options, known: readonly string[], prefix: strin
   }
 }
 
-function reportUnavailable({ partitions, durability }: Options, report: Report): void {
+function reportUnavailable({ partitions }: Options, report: Report): void {
   if (partitions !== undefined && partitions !== 1) {
     report(`expected 'partitions' to be 1, got: ${describe(partitions)}. It is not available yet: leave it out`);
-  }
-  if (durability !== undefined) {
-    report(
-      `expected no 'durability' on a counter, got: ${describe(durability)}. It is not available per counter yet: set it in Counters.attach()`,
-    );
   }
 }
 

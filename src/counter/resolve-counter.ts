@@ -87,6 +87,7 @@ function draft(parts: Parts, method: Counter['method'], context: ResolveContext)
     recalculation: parsed.recalculation,
     method,
     batchSize: parsed.batchSize,
+    durability: parsed.durability,
     deletedColumn,
     discriminator,
     relevant,

@@ -6,6 +6,7 @@ import { formatDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
 import { CounterCacheError } from '../errors';
 import type { Drift } from '../events';
+import { retryRows } from '../sql/outbox/retry-rows';
 import { withConnection } from '../sql/query';
 import { type Counted, type Counts, recount } from '../sql/recount';
 import { readHorizon } from '../sql/snapshot';
@@ -25,6 +26,9 @@ const SETTLE_TIMEOUTS = 2;
 
 /** Milliseconds after which a refused recalculation is tried again. */
 const REFUSED_DELAY = 500;
+
+/** Milliseconds after which deltas of the outbox that were refused are tried again. */
+const RETRY_DELAY = 1_000;
 
 /** Milliseconds after which a recount that failed by itself (a `method` that throws, say) is tried again. */
 const FAILED_DELAY = 60_000;
@@ -95,6 +99,7 @@ async function recalculateKind(
   const recounts = watched.map((target, i) => recountOf(context, kind, target, counts.counted[i] ?? null));
   const { outcomes: finalized, alarms } = await buffer.finalize(shard, token, counts.snapshot, recounts, options);
   await schedule(alarms);
+  if (!options.dry) await retryRefused(context, counts.refused);
   return [...refused, ...finalized.map((one, i) => resultOf(context, columns, one, counts.counted[i] ?? null))];
 }
 
@@ -107,12 +112,12 @@ async function readUnderWatch(
   columns: readonly CounterColumn[],
   targets: readonly string[],
 ): Promise<Counts> {
-  const { buffer, dataSource, options } = context;
+  const { buffer, dataSource, tables, options } = context;
   const renew = () => void buffer.renew(shard, token, targets, WATCH_TTL).catch(() => undefined);
   const renewal = setInterval(renew, WATCH_TTL / 4);
   try {
-    const counts = await recount(dataSource, kind, columns, targets);
-    if (options.durability === 'relaxed') await delay(SETTLE_TIMEOUTS * options.redisTimeout);
+    const counts = await recount(dataSource, tables, kind, columns, targets);
+    if (columns.some((column) => isRelaxed(context, column))) await delay(SETTLE_TIMEOUTS * options.redisTimeout);
     return counts;
   } catch (error) {
     await buffer.unwatch(shard, token, targets);
@@ -120,6 +125,19 @@ async function readUnderWatch(
   } finally {
     clearInterval(renewal);
   }
+}
+
+function isRelaxed({ options }: JobContext, { counters }: CounterColumn): boolean {
+  return counters.some(({ durability }) => (durability ?? options.durability) === 'relaxed');
+}
+
+/**
+ * What the outbox holds of a target is part of what the recount compared. Where the database had refused it, the
+ * correction of the column may be what was missing: tried again, once that is applied.
+ */
+async function retryRefused({ dataSource, tables }: JobContext, targets: readonly string[]): Promise<void> {
+  if (targets.length === 0) return;
+  await withConnection(dataSource, (runner) => retryRows(runner, tables, targets, RETRY_DELAY));
 }
 
 function refusal(target: string): Recalculated {

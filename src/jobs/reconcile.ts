@@ -1,7 +1,8 @@
 import type { Batch, ClaimScope } from '../buffer/buffer';
 import { kindIdOf } from '../counter/target';
 import { CounterCacheError } from '../errors';
-import { applyBatch, type Applied } from '../sql/apply';
+import { applyBatch } from '../sql/apply';
+import type { AppliedEntries } from '../sql/apply-entries';
 import { describeTarget, type JobContext } from './context';
 
 /** What a reconcile did. */
@@ -58,7 +59,7 @@ export async function settleBatch(context: JobContext, batch: Batch): Promise<Re
   if (applied.status === 'fenced') await healFenced(context, batch);
   const { alarms } = await buffer.acknowledge(batch.shard, batch.id, applied.unapplied);
   await context.schedule(alarms);
-  emitApplied(context, batch, applied);
+  if (applied.status === 'applied') emitApplied(context, batch.shard, applied);
   return {
     batches: applied.status === 'applied' ? 1 : 0,
     targets: applied.status === 'applied' ? batch.entries.length - applied.unapplied.length : 0,
@@ -73,8 +74,8 @@ async function healFenced({ buffer, schedule }: JobContext, batch: Batch): Promi
   await schedule(await buffer.request(batch.shard, targets, { barrier: 0n, delay: 0 }));
 }
 
-function emitApplied({ events, definitions }: JobContext, batch: Batch, applied: Applied): void {
-  if (applied.status !== 'applied') return;
+/** Tells what was applied, refused or not known. */
+export function emitApplied({ events, definitions }: JobContext, shard: number, applied: AppliedEntries): void {
   for (const row of applied.unapplied) {
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
   }
@@ -86,7 +87,7 @@ function emitApplied({ events, definitions }: JobContext, batch: Batch, applied:
     before,
     after,
   }));
-  events.emit('reconciled', { shard: batch.shard, changes, updates: applied.updates });
+  events.emit('reconciled', { shard, changes, updates: applied.updates });
 }
 
 function unknownKind(kind: string): CounterCacheError {

@@ -6,6 +6,7 @@ import type { Drift } from '../events';
 import { listTargets } from '../sql/list-targets';
 import { withConnection } from '../sql/query';
 import { describeTarget, type JobContext } from './context';
+import { drain } from './drain';
 import { announceResults, type Recalculated, recalculateTargets } from './recalculate';
 import { reconcile } from './reconcile';
 import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
@@ -78,6 +79,8 @@ async function recountStep(
     if (!dry) {
       announceResults(context, shard, done);
       await reconcile(context, shard, { select: 'targets', targets: group });
+      // After the corrections: with them the database may take what it refused before.
+      await drain(context, { select: 'targets', targets: group }, shard);
       await batchesGone(context, shard, group);
     }
     results.push(...done);

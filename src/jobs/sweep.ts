@@ -1,8 +1,10 @@
 import { adoptEpoch, adoptIncarnation, readShards } from '../sql/epoch';
 import { purgeLedger } from '../sql/ledger';
+import { purgeOutbox } from '../sql/outbox/settle-rows';
 import { withConnection } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
+import { healDue } from './drain';
 import { recalculateDue } from './recalculate';
 import { rebuild, reportLost } from './rebuild';
 import { reconcile, settleBatch } from './reconcile';
@@ -19,15 +21,18 @@ export async function sweep(context: JobContext, stopped: () => boolean): Promis
   reportLost(context, lost);
   if (isRebuilding) await rebuild(context, stopped);
   const failures: unknown[] = [];
+  await healDue(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !stopped(); shard++) {
     // What fails in one place must not keep the sweep from all others.
     for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));
   }
   if (failures.length > 0) throw failures[0];
   if (stopped()) return;
-  await withConnection(context.dataSource, (runner) =>
-    purgeLedger(runner, context.tables, context.options.ledgerRetention),
-  );
+  const { dataSource, tables, options } = context;
+  await withConnection(dataSource, async (runner) => {
+    await purgeLedger(runner, tables, options.ledgerRetention);
+    await purgeOutbox(runner, tables, options.outboxRetention);
+  });
 }
 
 const STEPS: readonly ((context: JobContext, shard: number) => Promise<unknown>)[] = [

@@ -3,7 +3,9 @@ import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
+import { drain, drainDue } from './drain';
 import { reconcile } from './reconcile';
+import { Repeated } from './repeated';
 import type { RunningScheduler, Scheduler } from './scheduler';
 import { sweep } from './sweep';
 import { within } from '../time-limit';
@@ -25,8 +27,7 @@ const CLOSE_LIMIT = 15_000;
 export class CounterWorker {
   readonly #context: JobContext;
   #running: RunningScheduler | null = null;
-  #timer: NodeJS.Timeout | null = null;
-  #sweep: Promise<void> = Promise.resolve();
+  #repeated: readonly Repeated[] = [];
   #closing: Promise<void> | null = null;
 
   private constructor(context: JobContext) {
@@ -38,7 +39,7 @@ export class CounterWorker {
     const concurrency = checkConcurrency(options);
     const worker = new CounterWorker(context);
     worker.#running = await scheduler.start(({ kind, shard, at }) => worker.#handle(kind, shard, at), { concurrency });
-    worker.#startSweep();
+    worker.#sweep();
     return worker;
   }
 
@@ -48,25 +49,34 @@ export class CounterWorker {
   }
 
   async #close(): Promise<void> {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    const finished = Promise.all([this.#running?.close(), this.#sweep]).then(() => true);
+    const stopped = this.#repeated.map((one) => one.stop());
+    const finished = Promise.all([this.#running?.close(), ...stopped]).then(() => true);
     // A database or a Redis that answers no more must not keep the process: what is claimed is taken over by others.
     if (!(await within(finished, CLOSE_LIMIT, false))) await this.#running?.close(true);
   }
 
   async #handle(kind: 'reconcile' | 'recalculate', shard: number, at: number): Promise<void> {
-    if (kind === 'reconcile') await reconcile(this.#context, shard, { select: 'due' }, at);
+    if (kind === 'reconcile') await this.#reconcile(shard, at);
     else await recalculateDue(this.#context, shard);
   }
 
-  /** The next sweep starts an interval after the last one ended, so sweeps of one worker never overlap. */
-  #startSweep(): void {
-    this.#sweep = sweep(this.#context, () => this.#closing !== null)
-      .catch((error: unknown) => this.#context.events.emit('error', error))
-      .finally(() => {
-        if (this.#closing === null)
-          this.#timer = setTimeout(() => this.#startSweep(), this.#context.options.sweepInterval);
-      });
+  async #reconcile(shard: number, at: number): Promise<void> {
+    const scope = { select: 'due' } as const;
+    try {
+      // One after the other: they would pass over each other's rows.
+      await drain(this.#context, scope, shard);
+    } finally {
+      await reconcile(this.#context, shard, scope, at);
+    }
+  }
+
+  /** The outbox needs no Redis: one that does not answer must not keep it waiting. */
+  #sweep(): void {
+    const { sweepInterval } = this.#context.options;
+    const onError = (error: unknown): void => this.#context.events.emit('error', error);
+    this.#repeated = [() => drainDue(this.#context), () => sweep(this.#context, () => this.#closing !== null)].map(
+      (work) => new Repeated(work, sweepInterval, onError),
+    );
   }
 }
 

@@ -1,9 +1,11 @@
 import type { ShardStatus } from '../buffer/buffer';
 import { describeTarget, type JobContext } from '../jobs/context';
+import { outboxStatus } from '../sql/outbox/outbox-status';
+import { withConnection } from '../sql/query';
 
-/** Figures over all shards. Times in ms since the epoch, by the buffer's clock. */
+/** Figures over all shards and the outbox. Times in ms since the epoch, by the clock of where the delta waits. */
 export interface CountersStatus {
-  /** Targets with a pending delta. */
+  /** Targets with a pending delta; one with deltas both in the buffer and in the outbox counts twice. */
   readonly dirty: number;
   /** When the oldest pending delta is due; `null` when nothing is dirty. */
   readonly oldestDue: number | null;
@@ -18,19 +20,20 @@ export interface CountersStatus {
 }
 
 /** Adds up the figures of all shards. */
-export async function readStatus({ buffer, definitions }: JobContext): Promise<CountersStatus> {
+export async function readStatus({ buffer, definitions, dataSource, tables }: JobContext): Promise<CountersStatus> {
+  const outbox = await withConnection(dataSource, (runner) => outboxStatus(runner, tables));
   const shards = await Promise.all(Array.from({ length: buffer.shards }, (_, shard) => buffer.status(shard)));
   const sum = (figure: 'dirty' | 'batches' | 'intents' | 'recalculations') =>
     shards.reduce((total: number, shard: ShardStatus) => total + shard[figure], 0);
   const dues = shards.flatMap(({ oldestDue }) => (oldestDue === null ? [] : [oldestDue]));
+  if (outbox.oldestDue !== null) dues.push(outbox.oldestDue);
+  const failed = [...shards.flatMap((shard) => shard.failed), ...outbox.failed];
   return {
-    dirty: sum('dirty'),
+    dirty: sum('dirty') + outbox.dirty,
     oldestDue: dues.length === 0 ? null : Math.min(...dues),
     batches: sum('batches'),
     intents: sum('intents'),
     recalculations: sum('recalculations'),
-    failed: shards.flatMap(({ failed }) =>
-      failed.map(({ target, reason }) => ({ ...describeTarget(definitions, target), reason })),
-    ),
+    failed: failed.map(({ target, reason }) => ({ ...describeTarget(definitions, target), reason })),
   };
 }

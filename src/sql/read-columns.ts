@@ -5,17 +5,21 @@ import type { CounterColumn } from '../counter/definition';
 import { escapeName, escapePath } from './escape';
 import { keyArrays, listedKeys, matchesListed } from './keys';
 import { appliedBatchesSql } from './ledger';
+import { waitingSum } from './outbox/waiting-sum';
 import { rowsOf } from './query';
 import type { TablePaths } from './tables';
 
-/** A counter column of several targets, and which of some batches are applied, in one snapshot. */
+/** A counter column of several targets, with what waits for it in the outbox, and which of some batches are applied, in one snapshot. */
 export interface ColumnValues {
   /** By the order of the targets; `null` where the row does not exist. Scaled units. */
   readonly values: readonly (bigint | null)[];
   readonly applied: ReadonlySet<string>;
 }
 
-/** Reads a counter column and the ledger in one statement, so that a batch is seen either in both or in neither. */
+/**
+ * Reads a counter column, the outbox and the ledger in one statement, so that what was applied is seen either before or
+ * after, wherever it waited.
+ */
 export async function readColumn(
   runner: QueryRunner,
   tables: TablePaths,
@@ -24,17 +28,21 @@ export async function readColumn(
   batches: readonly string[],
 ): Promise<ColumnValues> {
   const { kind } = column;
-  const parameters: unknown[] = [...keyArrays(kind, targets), batches];
+  const parameters: unknown[] = keyArrays(kind, targets);
+  const bind = (value: unknown): string => `$${parameters.push(value)}`;
+  const outbox = waitingSum(tables, `(${bind(targets)}::text[])[k.ordinal::integer]`, bind(column.name));
   const rows = await rowsOf(
     runner,
-    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, ${appliedBatchesSql(tables, `$${parameters.length}`)} AS applied
+    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, ${outbox}::text AS outbox, ${appliedBatchesSql(tables, bind(batches))} AS applied
      FROM ${listedKeys(kind.keys.length)}
      LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)}
      ORDER BY k.ordinal`,
     parameters,
   );
   return {
-    values: rows.map((row) => (row['present'] === true ? parseDecimal(String(row['value']), column.scale) : null)),
+    values: rows.map((row) =>
+      row['present'] === true ? parseDecimal(String(row['value']), column.scale) + BigInt(String(row['outbox'])) : null,
+    ),
     applied: new Set((rows[0]?.['applied'] ?? []) as string[]),
   };
 }

@@ -5,13 +5,18 @@ import { parseDecimal, scaleAmount } from '../counter/amount';
 import type { Counter, CounterColumn, CounterTarget, TargetKind } from '../counter/definition';
 import { escapeName, escapePath } from './escape';
 import { amongKeys, keyArrays, listedKeys, matchesListed } from './keys';
+import { isRefused, waitingSum } from './outbox/waiting-sum';
 import { rowsOf, type ResultRow, withConnection, withTransaction } from './query';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
 import { parseSnapshot } from './snapshot';
 import { sourceRows } from './source-rows';
+import type { TablePaths } from './tables';
 
-/** Column and truth of one target, in scaled units; `null` when the row does not exist. */
+/**
+ * Column and truth of one target, in scaled units; `null` when the row does not exist. What waits for the column in the
+ * outbox is part of `column`: draining moves it from there to here in one transaction.
+ */
 export type Counted = ReadonlyMap<string, { readonly column: bigint; readonly truth: bigint }> | null;
 
 /** What targets of one kind hold and should hold, in one snapshot. */
@@ -19,6 +24,8 @@ export interface Counts {
   readonly snapshot: Snapshot;
   /** In the order of the targets asked for. */
   readonly counted: readonly Counted[];
+  /** Targets with something in the outbox that the database has refused. */
+  readonly refused: readonly string[];
 }
 
 /**
@@ -27,21 +34,23 @@ export interface Counts {
  */
 export async function recount(
   dataSource: DataSource,
+  tables: TablePaths,
   kind: TargetKind,
   columns: readonly CounterColumn[],
   targets: readonly string[],
 ): Promise<Counts> {
   if (columns.every((column) => column.counters.every((counter) => counter.sql))) {
-    return withConnection(dataSource, (runner) => recountBySql(runner, kind, columns, targets));
+    return withConnection(dataSource, (runner) => recountBySql(runner, tables, kind, columns, targets));
   }
   return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
-    const counts = await recountBySql(runner, kind, columns, targets);
+    const counts = await recountBySql(runner, tables, kind, columns, targets);
     return { ...counts, counted: await addOthers(manager, kind, columns, targets, counts.counted) };
   });
 }
 
 async function recountBySql(
   runner: QueryRunner,
+  tables: TablePaths,
   kind: TargetKind,
   columns: readonly CounterColumn[],
   targets: readonly string[],
@@ -50,10 +59,13 @@ async function recountBySql(
   const parameters: unknown[] = keyArrays(kind, targets);
   const bind = (value: unknown) => `$${parameters.push(value)}`;
   const joins = parts.map((part, i) => sourceJoin(part, i, bind));
+  const target = `(${bind(targets)}::text[])[k.ordinal::integer]`;
   const selected = [
     `(t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present`,
     'pg_current_snapshot()::text AS snapshot',
     ...columns.map(({ name }, i) => `COALESCE(t.${escapeName(name)}, 0)::text AS c${i}`),
+    ...columns.map(({ name }, i) => `${waitingSum(tables, target, bind(name))}::text AS o${i}`),
+    `${isRefused(tables, target)} AS refused`,
     ...parts.map((_, i) => `COALESCE(s${i}.n, 0)::text AS n${i}`),
   ];
   const rows = await rowsOf(
@@ -65,6 +77,7 @@ async function recountBySql(
   return {
     snapshot: parseSnapshot(String(rows[0]?.['snapshot'])),
     counted: rows.map((row) => countedOf(row, columns, parts)),
+    refused: targets.filter((_, i) => rows[i]?.['refused'] === true),
   };
 }
 
@@ -105,7 +118,8 @@ function countedOf(row: ResultRow, columns: readonly CounterColumn[], parts: rea
         (sum, part, at) => (part.column === column ? sum + amountOf(part, String(row[`n${at}`])) : sum),
         0n,
       );
-      return [column.name, { column: parseDecimal(String(row[`c${i}`]), column.scale), truth }];
+      const held = parseDecimal(String(row[`c${i}`]), column.scale) + BigInt(String(row[`o${i}`]));
+      return [column.name, { column: held, truth }];
     }),
   );
 }

@@ -36,11 +36,67 @@ export const LedgerEntity = new EntitySchema<{ batch: string; shard: number; app
   indices: [{ columns: ['applied_at'] }],
 });
 
+const OPEN = '"applied_at" IS NULL';
+const WAITING = `${OPEN} AND "failed" IS NULL`;
+const RETAINED = '"applied_at" IS NOT NULL';
+
+/** The indexes of the outbox: by what is due, by target, by what is kept after it was applied. */
+const OUTBOX_INDICES = [
+  { columns: ['shard', 'heal', 'due'], where: WAITING },
+  { columns: ['target'], where: OPEN },
+  { columns: ['applied_at'], where: RETAINED },
+];
+
+/**
+ * Deltas written in the caller's own transaction. Rows are only inserted by writers, never changed, so that writers
+ * cannot meet on one.
+ */
+export const OutboxEntity = new EntitySchema<OutboxRow>({
+  name: 'CounterCacheOutbox',
+  tableName: 'counter_cache_outbox',
+  columns: {
+    id: { type: 'bigint', primary: true, generated: 'increment' },
+    shard: { type: 'integer' },
+    target: { type: 'text' },
+    column: { type: 'text', nullable: true },
+    amount: { type: 'bigint' },
+    touches: { type: 'text', array: true },
+    written_at: { type: 'timestamp with time zone' },
+    due: { type: 'timestamp with time zone' },
+    recalculate_in: { type: 'bigint', nullable: true },
+    heal: { type: 'boolean' },
+    failed: { type: 'text', nullable: true },
+    applied_at: { type: 'timestamp with time zone', nullable: true },
+  },
+  indices: OUTBOX_INDICES,
+});
+
+interface OutboxRow {
+  id: string;
+  shard: number;
+  target: string;
+  /** `null`: only asks for a recalculation, or only touches. */
+  column: string | null;
+  /** Units of 10^-scale of the column. */
+  amount: string;
+  touches: string[];
+  written_at: Date;
+  due: Date;
+  /** Milliseconds until a full recalculation; `null` is never. */
+  recalculate_in: string | null;
+  /** Asks for a recalculation behind every transaction open at COMMIT. */
+  heal: boolean;
+  /** Why the database refused to change the target. */
+  failed: string | null;
+  applied_at: Date | null;
+}
+
 /** The library's own tables, to be listed among a DataSource's entities when counters are attached after `initialize()`. */
 export const counterCacheEntities: readonly EntitySchema[] = [
   StateEntity,
   ShardEntity,
   LedgerEntity,
+  OutboxEntity,
 ] as readonly EntitySchema[];
 
 /** Escaped paths of the library's own tables. */
@@ -50,6 +106,9 @@ export interface TablePaths {
   readonly ledger: string;
   /** Name of the index by which the ledger is purged. */
   readonly ledgerIndex: string;
+  readonly outbox: string;
+  /** Names of the outbox' indexes, in the order in which it is declared. */
+  readonly outboxIndices: readonly string[];
 }
 
 /** Where the library's tables are: as the DataSource's metadata say, else by its schema and prefix. */
@@ -60,25 +119,33 @@ export function tablePaths(dataSource: DataSource): TablePaths {
     const metadata = dataSource.entityMetadatas.find((candidate) => candidate.name === options.name);
     return escapePath(metadata?.tablePath ?? dataSource.driver.buildTableName(name, schema));
   };
-  const ledger = path(LedgerEntity as unknown as EntitySchema<never>);
-  // As `synchronize` and `migration:generate` name it.
-  const index = dataSource.namingStrategy.indexName(entityPrefix + (LedgerEntity.options.tableName ?? ''), [
-    'applied_at',
-  ]);
+  // As `synchronize` and `migration:generate` name them.
+  const index = ({ tableName }: { tableName?: string }, columns: string[], where?: string): string =>
+    escapeName(dataSource.namingStrategy.indexName(entityPrefix + (tableName ?? ''), columns, where));
   return {
     state: path(StateEntity as unknown as EntitySchema<never>),
     shard: path(ShardEntity as unknown as EntitySchema<never>),
-    ledger,
-    ledgerIndex: escapeName(index),
+    ledger: path(LedgerEntity as unknown as EntitySchema<never>),
+    ledgerIndex: index(LedgerEntity.options, ['applied_at']),
+    outbox: path(OutboxEntity as unknown as EntitySchema<never>),
+    outboxIndices: OUTBOX_INDICES.map(({ columns, where }) => index(OutboxEntity.options, columns, where)),
   };
 }
 
-/** The SQL that creates the library's tables, down to TypeORM's spelling of defaults; fit for a migration's `up`. */
+/**
+ * The SQL that creates those of the library's tables that are missing, down to TypeORM's spelling of defaults; fit for a
+ * migration's `up`.
+ */
 export function createTablesSql(paths: TablePaths): string {
   return [
-    `CREATE TABLE ${paths.state} ("id" text PRIMARY KEY, "value" text NOT NULL);`,
-    `CREATE TABLE ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL, "rebuilding" text);`,
-    `CREATE TABLE ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT now(), "unapplied" jsonb);`,
-    `CREATE INDEX ${paths.ledgerIndex} ON ${paths.ledger} ("applied_at");`,
+    `CREATE TABLE IF NOT EXISTS ${paths.state} ("id" text PRIMARY KEY, "value" text NOT NULL);`,
+    `CREATE TABLE IF NOT EXISTS ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL, "rebuilding" text);`,
+    `CREATE TABLE IF NOT EXISTS ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT now(), "unapplied" jsonb);`,
+    `CREATE INDEX IF NOT EXISTS ${paths.ledgerIndex} ON ${paths.ledger} ("applied_at");`,
+    `CREATE TABLE IF NOT EXISTS ${paths.outbox} ("id" bigserial PRIMARY KEY, "shard" integer NOT NULL, "target" text NOT NULL, "column" text, "amount" bigint NOT NULL, "touches" text[] NOT NULL, "written_at" timestamp with time zone NOT NULL, "due" timestamp with time zone NOT NULL, "recalculate_in" bigint, "heal" boolean NOT NULL, "failed" text, "applied_at" timestamp with time zone);`,
+    ...OUTBOX_INDICES.map(
+      ({ columns, where }, i) =>
+        `CREATE INDEX IF NOT EXISTS ${paths.outboxIndices[i]} ON ${paths.outbox} (${columns.map(escapeName).join(', ')}) WHERE ${where};`,
+    ),
   ].join('\n');
 }

@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 
+import type { Durability } from 'typeorm-counter-cache';
+
 import { type Child, startChild } from '../support/child';
 
 /** Where a program kills itself. */
@@ -10,10 +12,15 @@ export type KillPoint =
   | 'before-confirm'
   | 'after-watch'
   | 'before-finalize'
-  | 'after-finalize';
+  | 'after-finalize'
+  | 'after-outbox-insert'
+  | 'after-outbox-delete'
+  | 'after-commit';
 
 interface ProgramOptions {
   readonly databaseUrl: string;
+  /** @defaultValue 'guarded' */
+  readonly durability?: Durability;
   readonly killAt: KillPoint;
 }
 
@@ -33,8 +40,8 @@ export function startWriterProgram(
   });
 }
 
-function environment({ databaseUrl, killAt }: ProgramOptions): NodeJS.ProcessEnv {
-  return { PROGRAM_DATABASE: databaseUrl, KILL_AT: killAt };
+function environment({ databaseUrl, killAt, durability = 'guarded' }: ProgramOptions): NodeJS.ProcessEnv {
+  return { PROGRAM_DATABASE: databaseUrl, KILL_AT: killAt, DURABILITY: durability };
 }
 
 /** How a process ended. */

@@ -1,4 +1,4 @@
-import { Counters } from 'typeorm-counter-cache';
+import { Counters, type Durability } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../integration/blog';
 import { redisUrl } from '../support/redis';
@@ -11,7 +11,11 @@ async function main(): Promise<void> {
   let written = 0;
   killAt(process.env['KILL_AT'] as KillPoint, () => written === posts);
   const dataSource = newDataSource(process.env['PROGRAM_DATABASE'] ?? '', [Author, Post], { synchronize: false });
-  const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS });
+  const counters = await Counters.attach(dataSource, {
+    redis: redisUrl(),
+    ...TEST_OPTIONS,
+    durability: process.env['DURABILITY'] as Durability,
+  });
   await dataSource.initialize();
   while (written < posts) {
     written += 1;

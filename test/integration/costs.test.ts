@@ -242,7 +242,7 @@ describe('what jobs cost', () => {
     expect((await fixture.counters.status()).dirty).toBe(50);
   });
 
-  test('a flush of 1,000 dirty targets in one shard: one UPDATE in one transaction', async () => {
+  test('a flush of 1,000 dirty targets in one shard: a look into the outbox, and one UPDATE in one transaction', async () => {
     costs = await open({ shards: 1 });
     const authors = await costs.dataSource.manager.save(
       Author,
@@ -258,6 +258,7 @@ describe('what jobs cost', () => {
     });
     expect(sent).toEqual({
       sql: [
+        'SELECT w.shard, w.amounts,',
         'BEGIN ISOLATION LEVEL',
         'SELECT s."epoch", f."value"',
         'INSERT INTO "counter_cache_ledger"',
@@ -273,10 +274,14 @@ describe('what jobs cost', () => {
     );
   });
 
-  test('a flush of nothing: one look per shard, no statement', async () => {
+  test('a flush of nothing: one look per shard, and one into the outbox', async () => {
     costs = await open({ shards: 4 });
     const sent = await cost(costs, () => costs.fixture.counters.flush());
-    expect(sent).toEqual({ sql: [], scripts: ['claim', 'claim', 'claim', 'claim'], commands: [] });
+    expect(sent).toEqual({
+      sql: ['SELECT w.shard, w.amounts,'],
+      scripts: ['claim', 'claim', 'claim', 'claim'],
+      commands: [],
+    });
   });
 
   test('recounting 500 targets of one shard: one statement, and none of the columns is written when right', async () => {

@@ -101,6 +101,24 @@ describe('our tables are missing', () => {
     expect(upQueries.map(({ query }) => query)).toEqual([]);
   });
 
+  test('one of them, in an installation older than it: the same SQL adds it', async () => {
+    const older = await attach({ synchronize: true });
+    await older.dataSource.initialize();
+    await expectCounting(older.dataSource, older.counters);
+    await older.dataSource.query('DROP TABLE counter_cache_outbox');
+    await older.counters.close();
+    await older.dataSource.destroy();
+
+    const { dataSource, counters } = await attach();
+    await dataSource.initialize();
+    const { id } = await dataSource.manager.findOneByOrFail(Author, { name: 'a' });
+    const error = await missing(dataSource.manager.insert(Post, { authorId: id }));
+    await dataSource.query(error.sql);
+    await expectCounting(dataSource, counters);
+    const { upQueries } = await dataSource.driver.createSchemaBuilder().log();
+    expect(upQueries.map(({ query }) => query)).toEqual([]);
+  });
+
   test('`synchronize` creates them for a DataSource that was attached before initialize()', async () => {
     const { dataSource, counters } = await attach({ synchronize: true });
     await dataSource.initialize();

@@ -37,6 +37,7 @@ describe('resolveOptions', () => {
       intentTimeout: 60_000,
       claimTimeout: 60_000,
       ledgerRetention: 604_800_000,
+      outboxRetention: 0,
       memoryQueue: 100_000,
       buffer: null,
       scheduler: null,
@@ -116,11 +117,11 @@ describe('resolveOptions', () => {
       { redis, prefix: '{a}' },
       'expected \'prefix\' to be a text without spaces, colons and braces, got: "{a}"',
     ],
-    ['outbox', { redis, durability: 'outbox' }, 'got: "outbox". It is not available yet'],
+    ['a negative outboxRetention', { redis, outboxRetention: -1 }, "expected 'outboxRetention'"],
     [
       'another durability',
       { redis, durability: 'none' },
-      "expected 'durability' to be 'guarded' or 'relaxed', got: \"none\"",
+      "expected 'durability' to be one of 'guarded', 'relaxed', 'outbox', got: \"none\"",
     ],
     [
       'a buffer that is none',

@@ -116,7 +116,11 @@ describe('an option is refused', () => {
     ['batchSize 1.5', { ...counted, batchSize: 1.5 }, "expected 'batchSize' to be a positive whole number, got: 1.5"],
     ['an empty name', { ...counted, name: '' }, 'expected \'name\' to be a text of at least one character, got: ""'],
     ['partitions', { ...counted, partitions: 4 }, "expected 'partitions' to be 1, got: 4. It is not available yet"],
-    ['durability', { ...counted, durability: 'outbox' }, 'expected no \'durability\' on a counter, got: "outbox"'],
+    [
+      'another durability',
+      { ...counted, durability: 'none' },
+      "expected 'durability' to be one of 'guarded', 'relaxed', 'outbox', got: \"none\"",
+    ],
     [
       'relation and polymorphic',
       { ...counted, polymorphic: { id: 'id', type: 'title', targets: () => ({}) } },

@@ -1,0 +1,81 @@
+import { CircuitBreaker } from './circuit-breaker';
+
+interface BufferHealthOptions {
+  /** Asks the buffer something that changes nothing; rejects while it is out of reach. */
+  readonly probe: () => Promise<void>;
+  /** Whether something is still to be requested from the buffer. */
+  readonly isBehind: () => boolean;
+  readonly onDegraded: (error: unknown) => void;
+  readonly onRecovered: () => void;
+}
+
+/** Milliseconds for which the buffer is left alone after it failed. */
+const PAUSE = 1_000;
+
+/** Whether the buffer is in reach: an outage costs one write the time limit, not every one, and is told once. */
+export class BufferHealth {
+  readonly #options: BufferHealthOptions;
+  readonly #breaker = new CircuitBreaker(PAUSE, () => performance.now());
+  #isDegraded = false;
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  constructor(options: BufferHealthOptions) {
+    this.#options = options;
+  }
+
+  /** Whether to call the buffer now; then `succeeded` or `failed` has to follow. */
+  attempt(): boolean {
+    return this.#breaker.attempt();
+  }
+
+  succeeded(): void {
+    this.#breaker.succeed();
+    this.review();
+  }
+
+  failed(error: unknown): void {
+    this.#breaker.fail();
+    if (!this.#isDegraded) {
+      this.#isDegraded = true;
+      this.#options.onDegraded(error);
+    }
+    this.#probeLater();
+  }
+
+  /** Tells of the recovery once the buffer answers and nothing is left to be requested. */
+  review(): void {
+    if (!this.#isDegraded || !this.#breaker.isClosed || this.#options.isBehind()) return;
+    this.#isDegraded = false;
+    this.#options.onRecovered();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  /** Nobody may write for a while, and an outage is to end all the same. */
+  #probeLater(): void {
+    if (this.#isClosed || this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      void this.#probe();
+    }, PAUSE).unref();
+  }
+
+  async #probe(): Promise<void> {
+    if (this.#breaker.isClosed) return;
+    if (!this.#breaker.attempt()) {
+      this.#probeLater();
+      return;
+    }
+    try {
+      await this.#options.probe();
+      this.succeeded();
+    } catch (error) {
+      this.failed(error);
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
+import { byShard } from '../buffer/shard';
+import type { TablePaths } from '../sql/tables';
+import type { BufferHealth } from './buffer-health';
+import type { CapturedSums } from './open-transaction';
+import { outboxRows } from './outbox-rows';
+import { OutboxWriter } from './outbox-writer';
+
+/** What a handover works with. */
+export interface HandoverTools {
+  readonly buffer: DeltaBuffer;
+  readonly tables: TablePaths;
+  readonly health: BufferHealth;
+  /** Due times are rounded up to multiples of it, ms. */
+  readonly window: number;
+}
+
+type Intents = ReadonlyMap<number, Intent>;
+
+/** Takes the deltas of one transaction to where they wait, before its COMMIT; once more when more was captured meanwhile. */
+export class Handover {
+  readonly #tools: HandoverTools;
+  /** The transaction's. */
+  readonly id: string;
+  readonly #writer: OutboxWriter | null;
+  readonly #failed = new Set<number>();
+  readonly #tried = new Set<number>();
+  #guarded: Intents = new Map();
+  #relaxed: Intents = new Map();
+  #isWritten = false;
+
+  /** Without a query runner, nothing can be written to the outbox. */
+  constructor(id: string, tools: HandoverTools, runner: QueryRunner | null) {
+    this.id = id;
+    this.#tools = tools;
+    this.#writer = runner && new OutboxWriter(runner, tools.tables, tools.window);
+  }
+
+  /** Intents that were announced, to be confirmed after COMMIT. */
+  get announced(): Intents {
+    return new Map([...this.#guarded].filter(([shard]) => !this.#failed.has(shard)));
+  }
+
+  /** Intents to be added after COMMIT. */
+  get relaxed(): Intents {
+    return this.#relaxed;
+  }
+
+  /** Intents that are neither announced nor in the outbox: their targets have to be recalculated. */
+  get lost(): Intents {
+    return this.#isWritten ? new Map() : new Map([...this.#guarded].filter(([shard]) => this.#failed.has(shard)));
+  }
+
+  /** Shards where an announcement may have arrived that is not to be confirmed. */
+  get stray(): readonly number[] {
+    return [...this.#tried].filter((shard) => this.#failed.has(shard) || !this.#guarded.has(shard));
+  }
+
+  /** Shards where an announcement may have arrived. */
+  get tried(): ReadonlySet<number> {
+    return this.#tried;
+  }
+
+  /** When what was written to the outbox is due. */
+  get alarms(): OutboxWriter['alarms'] {
+    return this.#writer?.alarms ?? [];
+  }
+
+  /** Announces and writes; what is written before is replaced. */
+  async prepare({ guarded, relaxed, outbox }: CapturedSums): Promise<void> {
+    const announced = this.#writer === null ? [...guarded, ...outbox] : guarded;
+    this.#relaxed = this.#intents(relaxed);
+    this.#guarded = this.#intents(announced);
+    await this.#announce();
+    if (this.#writer !== null) await this.#write(this.#writer, outbox);
+  }
+
+  /** The calls run concurrently. One that fails does not fail the transaction. */
+  async #announce(): Promise<void> {
+    const { health } = this.#tools;
+    // A shard that failed stays with the outbox: its announcement may arrive yet.
+    const open = [...this.#guarded].filter(([shard]) => !this.#failed.has(shard));
+    if (open.length === 0) return;
+    if (!health.attempt()) {
+      for (const [shard] of open) this.#failed.add(shard);
+      return;
+    }
+    const failures = await Promise.all(open.map(([shard, intent]) => this.#announceShard(shard, intent)));
+    const failure = failures.find((one) => one !== null);
+    if (failure === undefined) health.succeeded();
+    else health.failed(failure.error);
+  }
+
+  async #announceShard(shard: number, intent: Intent): Promise<{ readonly error: unknown } | null> {
+    this.#tried.add(shard);
+    try {
+      await this.#tools.buffer.announce(shard, intent);
+      return null;
+    } catch (error) {
+      this.#failed.add(shard);
+      return { error };
+    }
+  }
+
+  async #write(writer: OutboxWriter, outbox: readonly TargetDelta[]): Promise<void> {
+    const { shards } = this.#tools.buffer;
+    const fallback = [...this.#guarded].flatMap(([shard, { deltas }]) => (this.#failed.has(shard) ? deltas : []));
+    const rows = outboxRows([...outbox, ...fallback], shards);
+    if (outbox.length > 0 || rows.length === 0) {
+      await writer.write(rows);
+      this.#isWritten = true;
+    } else {
+      this.#isWritten = await writer.tryWrite(rows);
+    }
+  }
+
+  #intents(deltas: readonly TargetDelta[]): Intents {
+    const groups = byShard(deltas, ({ target }) => target, this.#tools.buffer.shards);
+    return new Map([...groups].map(([shard, group]) => [shard, { id: this.id, deltas: group }]));
+  }
+}

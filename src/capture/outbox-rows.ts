@@ -1,0 +1,25 @@
+import type { TargetDelta } from '../buffer/buffer';
+import { shardOf } from '../buffer/shard';
+import type { OutboxDelta } from '../sql/outbox/write-outbox';
+
+const BOUND = 2n ** 63n;
+
+/**
+ * The rows of the outbox that hold a transaction's deltas: one per column, and one for a recalculation of the target. An
+ * amount beyond 64 bits is not written by halves: the target is recalculated instead.
+ */
+export function outboxRows(deltas: readonly TargetDelta[], shards: number): OutboxDelta[] {
+  return deltas.flatMap((delta) => {
+    const { target, amounts, touches, wait, batchSize, recalculateIn } = delta;
+    const row = { shard: shardOf(target, shards), target, touches, wait, batchSize, recalculateIn, heal: false };
+    const fitting = [...amounts].filter(([, amount]) => amount < BOUND && amount >= -BOUND);
+    const rows: OutboxDelta[] = fitting.map(([column, amount]) => ({ ...row, column, amount }));
+    if (rows.length === 0 && touches.length > 0) rows.push({ ...row, column: null, amount: 0n });
+    if (delta.reset || delta.heal || fitting.length < amounts.size) rows.push(healRow(row));
+    return rows;
+  });
+}
+
+function healRow(row: Omit<OutboxDelta, 'column' | 'amount'>): OutboxDelta {
+  return { ...row, column: null, amount: 0n, touches: [], wait: 0, batchSize: 0, recalculateIn: null, heal: true };
+}

@@ -1,0 +1,72 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { Alarm } from '../buffer/buffer';
+import { endRows } from '../sql/outbox/settle-rows';
+import { type OutboxDelta, writeOutbox } from '../sql/outbox/write-outbox';
+import type { TablePaths } from '../sql/tables';
+import { exclusively } from './exclusive';
+
+/** PostgreSQL: in_failed_sql_transaction. COMMIT will be answered with ROLLBACK. */
+const ABORTED = '25P02';
+
+/** Writes one transaction's deltas to the outbox, inside that transaction; again when more was captured meanwhile. */
+export class OutboxWriter {
+  readonly #runner: QueryRunner;
+  readonly #tables: TablePaths;
+  readonly #window: number;
+  #ids: readonly string[] = [];
+  #alarms: readonly Alarm[] = [];
+
+  constructor(runner: QueryRunner, tables: TablePaths, window: number) {
+    this.#runner = runner;
+    this.#tables = tables;
+    this.#window = window;
+  }
+
+  /** When what was written is due. */
+  get alarms(): readonly Alarm[] {
+    return this.#alarms;
+  }
+
+  /** Writes rows in place of those written before. What goes wrong rejects, and so keeps the transaction from COMMIT. */
+  async write(rows: readonly OutboxDelta[]): Promise<void> {
+    try {
+      await this.#replace(rows);
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== ABORTED) throw error;
+    }
+  }
+
+  /** The same, in a savepoint: what goes wrong leaves the transaction as it was. Resolves to whether the rows are written. */
+  async tryWrite(rows: readonly OutboxDelta[]): Promise<boolean> {
+    // Nothing of others in between, which a rollback would take along.
+    return exclusively(this.#runner, () => this.#writeInSavepoint(rows));
+  }
+
+  async #writeInSavepoint(rows: readonly OutboxDelta[]): Promise<boolean> {
+    const [ids, alarms] = [this.#ids, this.#alarms];
+    try {
+      await this.#runner.query('SAVEPOINT counter_cache_outbox');
+    } catch {
+      return false;
+    }
+    try {
+      await this.#replace(rows);
+      await this.#runner.query('RELEASE SAVEPOINT counter_cache_outbox');
+      return true;
+    } catch {
+      [this.#ids, this.#alarms] = [ids, alarms];
+      await this.#runner.query('ROLLBACK TO SAVEPOINT counter_cache_outbox');
+      await this.#runner.query('RELEASE SAVEPOINT counter_cache_outbox');
+      return false;
+    }
+  }
+
+  async #replace(rows: readonly OutboxDelta[]): Promise<void> {
+    if (this.#ids.length > 0) await endRows(this.#runner, this.#tables, this.#ids, false);
+    [this.#ids, this.#alarms] = [[], []];
+    if (rows.length === 0) return;
+    const { ids, alarms } = await writeOutbox(this.#runner, this.#tables, rows, this.#window);
+    [this.#ids, this.#alarms] = [ids, alarms];
+  }
+}

@@ -1,0 +1,154 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { ClaimScope, TargetDelta } from '../buffer/buffer';
+import { type AppliedEntries, applyEntries, applyOrIsolate, type ApplyKind } from '../sql/apply-entries';
+import { lockWaiting, type WaitingEntry } from '../sql/outbox/lock-waiting';
+import { endRows, parkRows, postponeRows } from '../sql/outbox/settle-rows';
+import { takeHeals } from '../sql/outbox/take-heals';
+import { type WaitingShard, waitingShards } from '../sql/outbox/waiting-shards';
+import { withConnection, withTransaction } from '../sql/query';
+import { allocateBarrier } from '../sql/snapshot';
+import type { TablePaths } from '../sql/tables';
+import type { JobContext } from './context';
+import { addReports, emitApplied, NOTHING, type ReconcileReport } from './reconcile';
+
+/** Applies what waits in the outbox, of one shard or of all, and asks for the recalculations that are noted there. */
+export async function drain(context: JobContext, scope: ClaimScope, shard: number | null): Promise<ReconcileReport> {
+  const waiting = await lookFor(context, scope, shard);
+  const report = await applyWaiting(context, scope, waiting);
+  await requestHeals(context, scope, waiting);
+  return report;
+}
+
+/** Applies what is due in the outbox. Needs nothing but SQL. */
+export async function drainDue(context: JobContext): Promise<ReconcileReport> {
+  const scope = { select: 'due' } as const;
+  return applyWaiting(context, scope, await lookFor(context, scope, null));
+}
+
+/** Asks for the recalculations that are noted in the outbox. */
+export async function healDue(context: JobContext): Promise<void> {
+  const scope = { select: 'due' } as const;
+  await requestHeals(context, scope, await lookFor(context, scope, null));
+}
+
+/** One statement, and no transaction, when nothing waits. */
+function lookFor(
+  { dataSource, tables }: JobContext,
+  scope: ClaimScope,
+  shard: number | null,
+): Promise<readonly WaitingShard[]> {
+  return withConnection(dataSource, (runner) => waitingShards(runner, tables, scope, shard));
+}
+
+async function applyWaiting(
+  context: JobContext,
+  scope: ClaimScope,
+  waiting: readonly WaitingShard[],
+): Promise<ReconcileReport> {
+  let report = NOTHING;
+  const failures: unknown[] = [];
+  for (const { shard } of waiting.filter(({ amounts }) => amounts)) {
+    try {
+      report = addReports(report, await drainShard(context, shard, scope));
+    } catch (error) {
+      // What fails in one shard must not keep the others (I4).
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+  return report;
+}
+
+async function drainShard(context: JobContext, shard: number, scope: ClaimScope): Promise<ReconcileReport> {
+  let report = NOTHING;
+  for (;;) {
+    const { dataSource } = context;
+    const drained = await applyOrIsolate((applyKind) =>
+      withTransaction(dataSource, 'READ COMMITTED', (runner) => drainOnce(context, runner, shard, scope, applyKind)),
+    );
+    if (drained.entries.length === 0) return report;
+    emitApplied(context, shard, drained);
+    await scheduleRecalculations(context, shard, doneOf(drained));
+    const settled = reportOf(drained);
+    report = addReports(report, settled);
+    // Rows that are put off still wait: a scope that does not ask for due ones would take them for ever.
+    if (!drained.more || (settled.targets === 0 && settled.unapplied > 0)) return report;
+  }
+}
+
+interface Drained extends AppliedEntries {
+  readonly entries: readonly WaitingEntry[];
+  readonly more: boolean;
+}
+
+/** Exactly once (I3), since the rows go, or are marked, in the transaction that changes the columns. */
+async function drainOnce(
+  { tables, definitions, options }: JobContext,
+  runner: QueryRunner,
+  shard: number,
+  scope: ClaimScope,
+  applyKind: ApplyKind,
+): Promise<Drained> {
+  const { entries, more } = await lockWaiting(runner, tables, shard, scope, options.batch);
+  const changing = entries.filter(({ amounts, touches }) => amounts.size + touches.size > 0);
+  const drained = { entries, more, ...(await applyEntries(runner, definitions, changing, applyKind)) };
+  const done = doneOf(drained).flatMap(({ ids }) => ids);
+  if (done.length > 0) await endRows(runner, tables, done, options.outboxRetention > 0);
+  await putOff(runner, tables, drained);
+  return drained;
+}
+
+async function putOff(runner: QueryRunner, tables: TablePaths, { entries, unapplied }: Drained): Promise<void> {
+  const ids = new Map(entries.map((entry) => [entry.target, entry.ids]));
+  const backoffs = new Map<number, string[]>();
+  for (const row of unapplied) {
+    const own = ids.get(row.target) ?? [];
+    if ('failed' in row) await parkRows(runner, tables, own, row.failed);
+    else backoffs.set(row.backoff, [...(backoffs.get(row.backoff) ?? []), ...own]);
+  }
+  for (const [backoff, rows] of backoffs) await postponeRows(runner, tables, rows, backoff);
+}
+
+function doneOf({ entries, unapplied }: Drained): WaitingEntry[] {
+  const left = new Set(unapplied.map(({ target }) => target));
+  return entries.filter(({ target }) => !left.has(target));
+}
+
+function reportOf({ entries, unapplied, updates }: Drained): ReconcileReport {
+  return { batches: 1, targets: entries.length - unapplied.length, unapplied: unapplied.length, updates };
+}
+
+/** Best effort: without it a wrong column stays wrong until the next write asks again. */
+async function scheduleRecalculations(
+  { buffer, schedule }: JobContext,
+  shard: number,
+  entries: readonly WaitingEntry[],
+): Promise<void> {
+  const deltas = entries.filter(({ recalculateIn }) => recalculateIn !== null).map(emptyDelta);
+  if (deltas.length === 0) return;
+  const alarms = await buffer.add(shard, { id: 'outbox', deltas }).catch(() => []);
+  await schedule(alarms);
+}
+
+function emptyDelta({ target, recalculateIn }: WaitingEntry): TargetDelta {
+  return { target, amounts: new Map(), touches: [], wait: 0, batchSize: 0, recalculateIn, reset: false, heal: false };
+}
+
+async function requestHeals(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
+  for (const { shard } of waiting.filter(({ heals }) => heals)) {
+    while ((await healSome(context, shard, scope)) >= context.options.batch);
+  }
+}
+
+/** The request goes out before the rows are gone: whoever dies in between leaves them, and it is made again. */
+function healSome({ dataSource, tables, buffer, options, schedule }: JobContext, shard: number, scope: ClaimScope) {
+  return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
+    const targets = await takeHeals(runner, tables, shard, scope, options.batch);
+    if (targets.length === 0) return 0;
+    // Allocated after the rows were seen: whatever was open when they were committed lies below it.
+    const barrier = await allocateBarrier(runner);
+    await schedule(await buffer.request(shard, [...new Set(targets)], { barrier, delay: 0 }));
+    return targets.length;
+  });
+}

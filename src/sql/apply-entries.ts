@@ -1,0 +1,136 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { BatchEntry, Unapplied } from '../buffer/buffer';
+import type { Definitions, TargetKind } from '../counter/definition';
+import { kindIdOf } from '../counter/target';
+import { type Change, updateColumns, type Updated } from './update-columns';
+
+/** What became of entries. */
+export interface AppliedEntries {
+  /** Locked rows, rows that this process does not know, and rows that the database refused. */
+  readonly unapplied: readonly Unapplied[];
+  readonly changes: readonly Change[];
+  /** UPDATE statements sent to target tables. */
+  readonly updates: number;
+  /** Targets of a table or column that this process does not know (a rolling deploy); among `unapplied`. */
+  readonly unknown: readonly string[];
+}
+
+/** How the entries of one kind are applied: {@link together}, or {@link isolating} the rows that are refused. */
+export type ApplyKind = (runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]) => Promise<Outcome>;
+
+type Outcome = Updated & { readonly failed: readonly Unapplied[]; readonly updates: number };
+
+/** Milliseconds after which a row that was locked is tried again. */
+const LOCKED_BACKOFF = 500;
+
+/** Milliseconds after which a target that this process does not know is offered to others again. */
+const UNKNOWN_BACKOFF = 2_000;
+
+/**
+ * Applies entries in two attempts at most: `attempt` runs in a transaction of its own, with all rows of a kind at once,
+ * and, when the database refuses one of them, once more with savepoints, to find out which.
+ */
+export async function applyOrIsolate<T>(attempt: (applyKind: ApplyKind) => Promise<T>): Promise<T> {
+  try {
+    return await attempt(together);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    return attempt(isolating);
+  }
+}
+
+/** Adds entries to the columns of their targets, kind by kind, inside the caller's transaction. */
+export async function applyEntries(
+  runner: QueryRunner,
+  definitions: Definitions,
+  entries: readonly BatchEntry[],
+  applyKind: ApplyKind,
+): Promise<AppliedEntries> {
+  const { known, unknown } = partition(definitions, entries);
+  const unapplied: Unapplied[] = unknown.map((target) => ({ target, backoff: UNKNOWN_BACKOFF }));
+  const changes: Change[] = [];
+  let updates = 0;
+  for (const [kind, group] of known) {
+    const outcome = await applyKind(runner, kind, group);
+    unapplied.push(...outcome.failed, ...outcome.locked.map((target) => ({ target, backoff: LOCKED_BACKOFF })));
+    changes.push(...outcome.changes);
+    updates += outcome.updates;
+  }
+  return { unapplied, unknown, changes, updates };
+}
+
+/** Groups entries by kind; those with a kind or a column that this process does not know are kept for another. */
+function partition(
+  definitions: Definitions,
+  entries: readonly BatchEntry[],
+): { known: Map<TargetKind, BatchEntry[]>; unknown: string[] } {
+  const known = new Map<TargetKind, BatchEntry[]>();
+  const unknown: string[] = [];
+  for (const entry of entries) {
+    const kind = definitions.kinds.get(kindIdOf(entry.target));
+    if (kind === undefined || !knows(kind, entry)) unknown.push(entry.target);
+    else groupOf(known, kind).push(entry);
+  }
+  return { known, unknown };
+}
+
+function groupOf(groups: Map<TargetKind, BatchEntry[]>, kind: TargetKind): BatchEntry[] {
+  const group = groups.get(kind) ?? [];
+  groups.set(kind, group);
+  return group;
+}
+
+function knows(kind: TargetKind, entry: BatchEntry): boolean {
+  return (
+    [...entry.amounts.keys()].every((name) => kind.columns.has(name)) &&
+    [...entry.touches.keys()].every((name) => kind.touches.has(name))
+  );
+}
+
+async function together(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<Outcome> {
+  return { ...(await updateColumns(runner, kind, entries)), failed: [], updates: 1 };
+}
+
+/** Halves the entries until the refused rows stand alone. */
+async function isolating(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<Outcome> {
+  await runner.query('SAVEPOINT counter_cache');
+  try {
+    const outcome = await together(runner, kind, entries);
+    await runner.query('RELEASE SAVEPOINT counter_cache');
+    return outcome;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    await runner.query('ROLLBACK TO SAVEPOINT counter_cache');
+    await runner.query('RELEASE SAVEPOINT counter_cache');
+    const [only] = entries;
+    if (entries.length === 1 && only !== undefined) {
+      return {
+        changes: [],
+        locked: [],
+        absent: [],
+        failed: [{ target: only.target, failed: (error as Error).message }],
+        updates: 1,
+      };
+    }
+    const middle = Math.ceil(entries.length / 2);
+    const left = await isolating(runner, kind, entries.slice(0, middle));
+    const right = await isolating(runner, kind, entries.slice(middle));
+    return {
+      changes: [...left.changes, ...right.changes],
+      locked: [...left.locked, ...right.locked],
+      absent: [...left.absent, ...right.absent],
+      failed: [...left.failed, ...right.failed],
+      updates: left.updates + right.updates,
+    };
+  }
+}
+
+/**
+ * SQLSTATE classes by which the database refuses a row: data exceptions, integrity violations, a view's check option,
+ * and what a trigger raises.
+ */
+function isRefusal(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^(?:22|23|44|P0)/.test(code);
+}

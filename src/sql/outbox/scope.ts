@@ -1,0 +1,28 @@
+import type { ClaimScope } from '../../buffer/buffer';
+import type { TablePaths } from '../tables';
+
+/** Conditions, on rows `x` of the outbox, that one of these targets waits; parameters are pushed. */
+export function waitingIn(scope: ClaimScope, parameters: unknown[]): string {
+  const waits = `x."applied_at" IS NULL AND x."failed" IS NULL`;
+  const bind = (value: unknown): string => `$${parameters.push(value)}`;
+  switch (scope.select) {
+    case 'due':
+      // The transaction's time: a clock that moves on could not be looked up in an index.
+      return `${waits} AND x."due" <= now()`;
+    case 'targets':
+      return `${waits} AND x."target" = ANY(${bind(scope.targets)}::text[])`;
+    case 'dirty':
+      if (scope.kinds === null) return waits;
+      return `${waits} AND ${ofKinds(bind(scope.kinds))}`;
+  }
+}
+
+/** A condition that a row's target is of one of these kinds. */
+export function ofKinds(parameter: string): string {
+  return `EXISTS (SELECT 1 FROM unnest(${parameter}::text[]) AS k(id) WHERE starts_with(x."target", k.id || ':'))`;
+}
+
+/** A condition that the database has not refused the target before: what came later waits with what was refused. */
+export function notRefused({ outbox }: TablePaths): string {
+  return `NOT EXISTS (SELECT 1 FROM ${outbox} f WHERE f."target" = x."target" AND f."applied_at" IS NULL AND f."failed" IS NOT NULL)`;
+}
