@@ -172,18 +172,31 @@ export class Capture {
     }
   }
 
-  #send(statement: Statement, { strategy, alone }: Way, shared: boolean): Promise<QueryResult> {
+  async #send(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
+    const { runner } = statement;
+    for (;;) {
+      const open = this.#transactions.current(runner);
+      // Sent behind COMMIT, the parts of a statement would run outside any transaction, and keep no lock for each other.
+      if (open?.isEnding === true) await open.over();
+      const answer = await this.#sendNow(statement, way, shared);
+      if (answer !== null) return answer;
+    }
+  }
+
+  /** `null`, and nothing is sent, when the transaction is about to end. */
+  #sendNow(statement: Statement, { strategy, alone }: Way, shared: boolean): Promise<QueryResult | null> {
     const { runner } = statement;
     const open = this.#transactions.current(runner);
-    if (open !== undefined && alone && !open.isSingle) return open.during(() => strategy(statement));
+    if (open !== undefined && alone && !open.isSingle && !open.isEnding) return open.during(() => strategy(statement));
     const work = () => this.#inTransaction(statement, strategy);
     return shared ? exclusively(runner, work) : work();
   }
 
   /** A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. */
-  async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult> {
+  async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult | null> {
     const { runner } = statement;
     const known = this.#transactions.current(runner);
+    if (known?.isEnding === true) return null;
     const open = known ?? (runner.isTransactionActive ? this.#transactions.adopt(runner) : undefined);
     if (open !== undefined) return open.during(() => strategy(statement));
     const own = this.#transactions.adopt(runner, true);

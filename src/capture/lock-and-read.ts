@@ -86,13 +86,16 @@ export async function restrict({ runner, builder, plan }: Statement): Promise<{
 export const probedUpsert: Strategy = async (statement) => {
   const { runner, plan, sql, parameters } = statement;
   const keys = [plan.primaryKey, arbiterOf(statement.builder, plan)].filter((key) => key.length > 0);
-  const existing = new ExistingRows(plan.primaryKey, keys[1] ?? []);
+  const sought: Row[] = [];
   let missed: readonly Row[] = [];
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   await send(statement, sql, [...parameters], (returned) => (missed = updatedRows(returned)));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-    for (const key of missed.length > 0 ? keys : []) existing.add(await lockByKey(runner, plan, key, missed));
+    sought.push(...missed);
+    // All of them each time: the locks of the attempt before went with the savepoint.
+    const existing = new ExistingRows(plan.primaryKey, keys[1] ?? []);
+    for (const key of sought.length > 0 ? keys : []) existing.add(await lockByKey(runner, plan, key, sought));
     const answer = await send(statement, sql, [...parameters], (returned) => {
       missed = updatedRows(returned).filter((after) => existing.find(after) === undefined);
       if (missed.length === 0)

@@ -29,24 +29,39 @@ interface Frame {
   refusal: Error | null;
 }
 
+/** How a transaction ended. */
+export type Outcome = 'committed' | 'rolled back' | 'unknown';
+
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
   /** How what is asked of a whole target is handed over; the deltas of its counters may go another way. */
   readonly #durability: Durability;
   /** Made by the library around one statement: no other statement is part of it. */
   readonly isSingle: boolean;
-  /** How it ended, once it is over. */
-  outcome: 'committed' | 'rolled back' | 'unknown' | null = null;
+  #outcome: Outcome | null = null;
   #id: string | null = null;
-  #frames: Frame[] = [newFrame(null)];
-  readonly #dated: DatedEnd[] = [];
+  // Made when they are needed: most transactions capture nothing.
+  #frames: Frame[] | null = null;
+  #dated: DatedEnd[] | null = null;
+  #idle: (() => void)[] | null = null;
+  #over: (() => void)[] | null = null;
+  #isEnding = false;
   #version = 0;
   #running = 0;
-  readonly #idle: (() => void)[] = [];
 
   constructor(durability: Durability, isSingle = false) {
     this.#durability = durability;
     this.isSingle = isSingle;
+  }
+
+  /** How it ended, once it is over. */
+  get outcome(): Outcome | null {
+    return this.#outcome;
+  }
+
+  /** COMMIT or ROLLBACK is on its way: a statement sent now is no part of it. */
+  get isEnding(): boolean {
+    return this.#isEnding;
   }
 
   /** The database's id of this transaction; known once something was captured. */
@@ -75,7 +90,7 @@ export class OpenTransaction {
    */
   identify(id: string): TargetDelta[] | null {
     const forgotten = this.#id === null || this.#id === id ? null : this.targets();
-    if (forgotten !== null) this.#frames = [newFrame(null)];
+    if (forgotten !== null) this.#frames = null;
     this.#id = id;
     return forgotten;
   }
@@ -87,13 +102,32 @@ export class OpenTransaction {
       return await work();
     } finally {
       this.#running -= 1;
-      if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
+      if (this.#running === 0) this.#wake();
     }
   }
 
   /** Resolves when no captured statement is under way. */
   async idle(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle ??= []).push(resolve));
+  }
+
+  /** Its COMMIT or ROLLBACK is sent. */
+  startEnding(): void {
+    this.#isEnding = true;
+  }
+
+  /** Its COMMIT or ROLLBACK is answered; `null`: it could not be sent, or the connection is lost. */
+  endWith(outcome: Outcome | null): void {
+    this.#outcome = outcome;
+    this.#isEnding = false;
+    const waiting = this.#over ?? [];
+    this.#over = null;
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Resolves when what {@link startEnding} told of is answered. */
+  async over(): Promise<void> {
+    if (this.#isEnding) await new Promise<void>((resolve) => (this.#over ??= []).push(resolve));
   }
 
   record(delta: CapturedDelta): void {
@@ -115,16 +149,18 @@ export class OpenTransaction {
 
   /** Has ends of paths followed again before COMMIT. Those of a savepoint that is rolled back do no harm. */
   recheck(ends: readonly DatedEnd[]): void {
-    this.#dated.push(...ends);
+    for (const end of ends) (this.#dated ??= []).push(end);
   }
 
   /** Ends that are still to be followed again. */
   takeDated(): readonly DatedEnd[] {
-    return this.#dated.splice(0);
+    const taken = this.#dated ?? [];
+    this.#dated = null;
+    return taken;
   }
 
   get isDated(): boolean {
-    return this.#dated.length > 0;
+    return this.#dated !== null;
   }
 
   /** Keeps COMMIT from succeeding, unless a savepoint before the refused write is rolled back to. */
@@ -134,19 +170,20 @@ export class OpenTransaction {
   }
 
   get refusal(): Error | null {
-    return this.#frames.find(({ refusal }) => refusal !== null)?.refusal ?? null;
+    return this.#frames?.find(({ refusal }) => refusal !== null)?.refusal ?? null;
   }
 
   savepoint(name: string): void {
-    this.#frames.push(newFrame(name));
+    this.#stack().push(newFrame(name));
   }
 
   /** A released savepoint's changes, and those of the savepoints after it, belong to the frame below. */
   release(name: string): void {
     const at = this.#find(name);
     if (at < 0) return;
-    const below = this.#frames[at - 1];
-    for (const frame of this.#frames.splice(at)) {
+    const frames = this.#stack();
+    const below = frames[at - 1];
+    for (const frame of frames.splice(at)) {
       if (below === undefined) continue;
       for (const delta of frame.deltas) below.deltas.push(delta);
       for (const target of frame.resets) below.resets.add(target);
@@ -159,7 +196,7 @@ export class OpenTransaction {
   rollbackTo(name: string): void {
     const at = this.#find(name);
     if (at < 0) return;
-    const dropped = this.#frames.splice(at);
+    const dropped = this.#stack().splice(at);
     this.savepoint(name);
     // What was handed over while this was under way has to be handed over anew.
     if (!dropped.every(isEmpty)) this.#version += 1;
@@ -168,9 +205,9 @@ export class OpenTransaction {
   /** The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. */
   sums(): CapturedSums {
     const sums = { guarded: new Map(), relaxed: new Map(), outbox: new Map() } satisfies Record<Durability, Sums>;
-    for (const frame of this.#frames) for (const delta of frame.deltas) addTo(sums[delta.durability], delta);
+    for (const frame of this.#stack()) for (const delta of frame.deltas) addTo(sums[delta.durability], delta);
     const whole: Sums = sums[this.#durability];
-    for (const { resets, heals } of this.#frames) {
+    for (const { resets, heals } of this.#stack()) {
       for (const target of resets) sumOf(whole, target).reset = true;
       for (const target of heals) sumOf(whole, target).heal = true;
     }
@@ -182,14 +219,25 @@ export class OpenTransaction {
     return Object.values(this.sums()).flat();
   }
 
+  #wake(): void {
+    const waiting = this.#idle ?? [];
+    this.#idle = null;
+    for (const resolve of waiting) resolve();
+  }
+
+  #stack(): Frame[] {
+    this.#frames ??= [newFrame(null)];
+    return this.#frames;
+  }
+
   #top(): Frame {
-    const frame = this.#frames.at(-1);
+    const frame = this.#stack().at(-1);
     if (frame === undefined) throw new Error('a transaction has at least one frame');
     return frame;
   }
 
   #find(name: string): number {
-    return this.#frames.findLastIndex((frame) => frame.savepoint === name);
+    return this.#stack().findLastIndex((frame) => frame.savepoint === name);
   }
 }
 

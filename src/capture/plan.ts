@@ -80,11 +80,12 @@ export function isRelevant(plan: TablePlan, builder: WriteBuilder): boolean {
       (plan.counters.length > 0 ||
         mayBeChanged(builder, plan.metadata) ||
         keyedKinds(plan, builder).length > 0 ||
-        appearingLinks(plan, builder).size > 0)
+        appearingLinks(plan, builder).size > 0 ||
+        overwrites(builder.expressionMap, plan.relevant))
     );
   if (queryType === 'update' && mayBeChanged(builder, plan.metadata)) return true;
   const written = queryType === 'update' ? writtenColumns(plan.metadata, builder) : deletionColumns(plan.metadata);
-  return [...written].some((column) => plan.relevant.has(column));
+  return written.some((column) => plan.relevant.has(column));
 }
 
 /** A listener or subscriber may yet change what is written: it runs inside `execute`. */
@@ -109,7 +110,12 @@ function isListening(subscriber: EntitySubscriberInterface, { target }: EntityMe
 
 /** Whether an update writes the primary key. */
 export function writesKey({ metadata, primaryKey }: TablePlan, builder: WriteBuilder): boolean {
-  return [...writtenColumns(metadata, builder)].some((name) => primaryKey.includes(name));
+  return writtenColumns(metadata, builder).some((name) => primaryKey.includes(name));
+}
+
+/** Whether an upsert may write one of these columns to a row that is there. */
+function overwrites({ onUpdate }: ExpressionMap, columns: ReadonlySet<string>): boolean {
+  return [...(onUpdate?.overwrite ?? []), ...(onUpdate?.columns ?? [])].some((name) => columns.has(name));
 }
 
 /** TypeORM sends no statement for an empty list of rows. */
@@ -142,19 +148,24 @@ function hasChosenKey({ metadata }: TablePlan, keys: readonly KeyColumn[], { exp
 }
 
 /** Database columns that an update writes, those that TypeORM adds by itself included. */
-export function* writtenColumns(metadata: EntityMetadata, builder: WriteBuilder): Generator<string> {
-  const values = Object.entries(builder.expressionMap.valuesSet ?? {}).filter(([, value]) => value !== undefined);
-  for (const path of builder.createPropertyPath(metadata, Object.fromEntries(values))) {
-    for (const { databaseName } of metadata.findColumnsWithPropertyPath(path)) yield databaseName;
-  }
-  if (metadata.updateDateColumn) yield metadata.updateDateColumn.databaseName;
-  if (metadata.versionColumn) yield metadata.versionColumn.databaseName;
+export function writtenColumns(metadata: EntityMetadata, builder: WriteBuilder): string[] {
+  const paths = builder.createPropertyPath(metadata, defined(builder.expressionMap.valuesSet ?? {}));
+  const columns = paths.flatMap((path) => metadata.findColumnsWithPropertyPath(path));
+  return namesOf([...columns, metadata.updateDateColumn, metadata.versionColumn]);
 }
 
-function* deletionColumns(metadata: EntityMetadata): Generator<string> {
-  for (const column of [metadata.deleteDateColumn, metadata.updateDateColumn, metadata.versionColumn]) {
-    if (column) yield column.databaseName;
-  }
+function deletionColumns({ deleteDateColumn, updateDateColumn, versionColumn }: EntityMetadata): string[] {
+  return namesOf([deleteDateColumn, updateDateColumn, versionColumn]);
+}
+
+function namesOf(columns: readonly EntityMetadata['versionColumn'][]): string[] {
+  return columns.flatMap((column) => (column === undefined ? [] : [column.databaseName]));
+}
+
+/** Nearly always the very object: every update passes here. */
+function defined(values: object): object {
+  if (!Object.values(values).includes(undefined)) return values;
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
 /** Takes counter columns out of an upsert's overwrite list: only the library writes them (I7). */

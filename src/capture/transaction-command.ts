@@ -6,8 +6,21 @@ export type TransactionCommand =
   | { readonly kind: 'commit' | 'rollback'; readonly chain: boolean }
   | { readonly kind: 'savepoint' | 'release' | 'rollback-to'; readonly name: string };
 
+/** As TypeORM sends them, and most people write them: every statement of an application passes here, twice. */
+const USUAL: ReadonlyMap<string, TransactionCommand> = new Map<string, TransactionCommand>([
+  ['START TRANSACTION', { kind: 'begin' }],
+  ['BEGIN', { kind: 'begin' }],
+  ['COMMIT', { kind: 'commit', chain: false }],
+  ['ROLLBACK', { kind: 'rollback', chain: false }],
+]);
+const LONGEST = Math.max(...[...USUAL.keys()].map(({ length }) => length));
+
 /** How every command of interest begins; all other statements are passed over at once. */
 const BEGINNINGS = new Set(['beg', 'sta', 'sav', 'rel', 'rol', 'com', 'end', 'abo', 'tru']);
+const FIRST_LETTERS = new Set([...BEGINNINGS].map((beginning) => beginning.charCodeAt(0)));
+
+const A = 'A'.charCodeAt(0);
+const LOWER_CASE = 0x20;
 
 const NAME = String.raw`("(?:[^"]|"")*"|[\w$]+)`;
 const CHAIN = /\bAND\s+CHAIN\b/i;
@@ -29,6 +42,9 @@ const PATTERNS: readonly (readonly [RegExp, (name: string, sql: string) => Trans
  * reading of the text follows both; TypeORM's transaction events miss raw ones, and fire per savepoint.
  */
 export function transactionCommand(sql: string): TransactionCommand | null {
+  if (!mayBeCommand(sql)) return null;
+  const usual = sql.length <= LONGEST ? USUAL.get(sql) : undefined;
+  if (usual !== undefined) return usual;
   const text = /^[\s/-]/.test(sql) ? sql.replace(/^(?:\s+|--[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '') : sql;
   if (!BEGINNINGS.has(text.slice(0, 3).toLowerCase())) return null;
   for (const [pattern, command] of PATTERNS) {
@@ -36,6 +52,12 @@ export function transactionCommand(sql: string): TransactionCommand | null {
     if (match !== null) return command(foldName(match[1] ?? ''), text);
   }
   return null;
+}
+
+/** By its first character: a letter that a command begins with, or what may stand before one. */
+function mayBeCommand(sql: string): boolean {
+  const first = sql.charCodeAt(0);
+  return first < A || FIRST_LETTERS.has(first | LOWER_CASE);
 }
 
 /** Unquoted names fold to lower case, as PostgreSQL folds them. */

@@ -6,7 +6,7 @@ import type { Durability } from '../durability';
 import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { notifyObserver } from './observed';
-import { OpenTransaction } from './open-transaction';
+import { OpenTransaction, type Outcome } from './open-transaction';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 
 /** What following transactions needs of the library around it. */
@@ -78,10 +78,13 @@ export class Transactions implements EntitySubscriberInterface {
 
   beforeQuery(event: BeforeQuery): Promise<void> | void {
     const command = transactionCommand(event.query);
-    if (command?.kind === 'begin' && !this.#open.has(event.queryRunner)) this.adopt(event.queryRunner);
-    if (command?.kind !== 'commit') return;
+    if (command === null) return;
+    const { kind } = command;
     const transaction = this.#open.get(event.queryRunner);
-    if (transaction !== undefined && !transaction.isIdle) return this.#prepare(transaction, event.queryRunner);
+    if (kind === 'begin' && transaction === undefined) this.adopt(event.queryRunner);
+    if (transaction === undefined || (kind !== 'commit' && kind !== 'rollback')) return;
+    if (kind === 'commit' && !transaction.isIdle) return this.#prepare(transaction, event.queryRunner);
+    transaction.startEnding();
   }
 
   afterQuery(event: AfterQuery): void {
@@ -93,6 +96,7 @@ export class Transactions implements EntitySubscriberInterface {
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
     else if (event.success) this.#follow(event.queryRunner, command);
     else if (command.kind === 'begin') this.#open.delete(event.queryRunner);
+    else if (command.kind === 'rollback') this.#open.get(event.queryRunner)?.endWith(null);
   }
 
   /** Resolves when every transaction that has captured something is over, or announced after `limit` ms. */
@@ -114,6 +118,7 @@ export class Transactions implements EntitySubscriberInterface {
       prepared = transaction.version;
       await this.#handOff.prepare(transaction, runner);
     } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
+    transaction.startEnding();
   }
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {
@@ -147,13 +152,12 @@ export class Transactions implements EntitySubscriberInterface {
     this.#open.delete(runner);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
-    transaction.outcome = outcome;
+    transaction.endWith(outcome);
+    if (transaction.isIdle) return;
     if (outcome === 'committed') this.#handOff.confirm(transaction);
     if (outcome === 'rolled back') this.#handOff.discard(transaction);
   }
 }
-
-type Outcome = 'committed' | 'rolled back' | 'unknown';
 
 /**
  * PostgreSQL answers COMMIT with ROLLBACK when a statement of the transaction had failed. A lost connection, a time-out

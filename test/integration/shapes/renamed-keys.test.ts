@@ -12,6 +12,7 @@ import { CounterCache } from 'typeorm-counter-cache';
 
 import type { Fixture } from '../../support/setup';
 import { answerAs, clear, expectRight, setupShape, type Truth, VERSIONS } from './truth';
+import { until } from '../../support/until';
 import { expectWorkerRight, untilIdle } from './worker';
 
 @Entity()
@@ -201,16 +202,22 @@ describe.each(VERSIONS)('targets that change their key, PostgreSQL %s', (version
     const refused: string[] = [];
     const over = new AbortController();
     let name = 'a';
+    let written = 0;
     const writers = [1, 2].map(async () => {
       while (!over.signal.aborted) {
         const write = manager().insert(Page, [...pages(name, 1), ...pages('b', 1)]);
-        await write.catch((error: unknown) => refused.push(String(error)));
+        await write.then(
+          () => (written += 1),
+          (error: unknown) => refused.push(String(error)),
+        );
       }
     });
     for (let round = 0; round < 12; round++) {
       const next = round % 3 === 2 ? 'a' : `a${round}`;
       await rename(name, next);
       name = next;
+      const before = written;
+      await until(() => written > before);
     }
     over.abort();
     await Promise.all(writers);
@@ -218,6 +225,5 @@ describe.each(VERSIONS)('targets that change their key, PostgreSQL %s', (version
     expect(refused.filter((error) => !error.includes('foreign key'))).toEqual([]);
     await untilIdle(fixture);
     await worker.close();
-    expect(await manager().countBy(Page, { topic: { code: name } })).toBeGreaterThan(0);
   });
 });
