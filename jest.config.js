@@ -2,7 +2,7 @@
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
-  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/example-app/dist/'],
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/example-app/dist/', '<rootDir>/bench/dist/'],
   moduleNameMapper: { '^typeorm-counter-cache$': '<rootDir>/src/index.ts' },
   // Options are in .swcrc.
   transform: { '^.+\\.ts$': '@swc/jest' },

@@ -1,0 +1,51 @@
+// `npm run bench -- NAME`: one benchmark, on servers of its own.
+import 'reflect-metadata';
+
+import { relative } from 'node:path';
+import { Argument, Command, InvalidArgumentError } from 'commander';
+
+import type { Benchmark } from './benchmark';
+import { BENCHMARKS } from './benchmarks';
+import { ROOT, startEnvironment } from './environment';
+import { renderText, write } from './report';
+
+interface Options {
+  readonly seconds?: number;
+  readonly write: boolean;
+}
+
+async function run(name: string, { seconds, write: toFiles }: Options): Promise<void> {
+  const benchmark = BENCHMARKS.find((candidate) => candidate.name === name) as Benchmark;
+  console.log(`${benchmark.describe}\n`);
+  const environment = await startEnvironment(benchmark.postgres ?? {});
+  try {
+    const results = await benchmark.run(environment, seconds ?? benchmark.seconds);
+    const finished = { benchmark, facts: environment.facts, results };
+    console.log(`\n${renderText(finished)}\n`);
+    if (toFiles) for (const file of write(finished)) console.log(`Written: ${relative(ROOT, file)}`);
+  } finally {
+    await environment.stop();
+  }
+}
+
+function positive(text: string): number {
+  const number = Number(text);
+  if (number > 0 && number < Infinity) return number;
+  throw new InvalidArgumentError('Expected a positive number.');
+}
+
+const command = new Command('npm run bench --')
+  .description('Runs a benchmark on a PostgreSQL and a Redis of its own, and writes bench/RESULTS.md.')
+  .addArgument(new Argument('<name>', 'which benchmark').choices(BENCHMARKS.map(({ name }) => name)))
+  .option('--seconds <number>', 'how long to measure', positive)
+  .option('--no-write', 'only print the results')
+  .addHelpText('after', `\n${BENCHMARKS.map(({ name, describe }) => `${name}: ${describe}`).join('\n')}`)
+  .allowExcessArguments(false)
+  .showHelpAfterError('(--help shows all benchmarks)')
+  .action(run);
+
+command.parseAsync().catch((error: unknown) => {
+  console.error(error);
+  // Connections that a failed run left open would keep the process.
+  process.exit(1);
+});

@@ -1,0 +1,132 @@
+import type { Results, ResultTable } from '../benchmark';
+import { compare, type Comparison, type Round, valuesOf } from '../rounds';
+import { type Estimate, median } from '../statistics';
+import type { HotFigure } from './hot-loop';
+import type { Figures, Fixed } from './subject';
+
+/** All that was measured of one operation. */
+export interface Measured {
+  readonly operation: string;
+  readonly fixed: { readonly attached: Fixed; readonly notAttached: Fixed };
+  /** Commands to Redis during two batches with counters attached. */
+  readonly commands: number;
+  readonly rounds: readonly Round<Figures>[];
+}
+
+const TARGET = 1.02;
+
+/** The figures as tables. */
+export function present(measured: readonly Measured[], hot: readonly HotFigure[]): Results {
+  return {
+    tables: [wallTable(measured), processTable(measured), methodTable(measured), hotTable(hot)],
+    notes: NOTES,
+    figures: { operations: measured.map(figuresOf), hotLoops: hot },
+  };
+}
+
+const NOTES = [
+  'A ratio is the median over rounds, with its 95 % confidence interval (of the sign test); the spread is the middle half of the rounds. A round takes two batches of 20 writes of every DataSource by turns, forth and back, and compares within itself. Times of a batch are the median of its writes, so they leave garbage collections out; processor time has them in, and the memory allocated tells how much more there is to collect.',
+  'The control is a second DataSource without counters in the same process: where its interval does not hold 1, the intervals of this run are too narrow. Never attached is a process of its own in which nothing was attached, so TypeORM is as it was shipped; it also has a connection of its own, and two processes differ by some per cent for reasons of their own.',
+  'Hot loops run nothing else, so everything is in the caches and inlined; between round trips to a server the same instructions take several times as long.',
+];
+
+function wallTable(measured: readonly Measured[]): ResultTable {
+  return {
+    title: 'Time per write: attached, compared with not attached',
+    columns: ['operation', 'queries', 'Redis', 'not attached', 'ratio', 'spread', 'difference', '≤ 2 %'],
+    rows: measured.map(({ operation, fixed: { attached, notAttached }, commands, rounds }) => {
+      const { ratio, difference } = compare(rounds, 'wall', 'attached', 'not attached');
+      return [
+        operation,
+        `${notAttached.queries} + ${attached.queries - notAttached.queries}`,
+        String(commands),
+        micros(median(valuesOf(rounds, 'wall', 'not attached'))),
+        withInterval(ratio, 3),
+        `${ratio.lowerQuartile.toFixed(3)} … ${ratio.upperQuartile.toFixed(3)}`,
+        `${withInterval(difference, 1)} µs`,
+        verdict(ratio),
+      ];
+    }),
+  };
+}
+
+function processTable(measured: readonly Measured[]): ResultTable {
+  return {
+    title: 'Processor time and memory of the process per write: attached, compared with not attached',
+    columns: ['operation', 'CPU not attached', 'CPU ratio', 'CPU difference', 'allocated not attached', 'ratio'],
+    rows: measured.map(({ operation, fixed: { attached, notAttached }, rounds }) => {
+      const cpu = compare(rounds, 'cpu', 'attached', 'not attached');
+      return [
+        operation,
+        micros(median(valuesOf(rounds, 'cpu', 'not attached'))),
+        withInterval(cpu.ratio, 3),
+        `${withInterval(cpu.difference, 1)} µs`,
+        `${(notAttached.allocated / 1_024).toFixed(1)} KiB`,
+        (attached.allocated / notAttached.allocated).toFixed(3),
+      ];
+    }),
+  };
+}
+
+function methodTable(measured: readonly Measured[]): ResultTable {
+  const ratio = (rounds: Measured['rounds'], variant: string, base: string): string =>
+    withInterval(compare(rounds, 'wall', variant, base).ratio, 3);
+  return {
+    title: 'What the method resolves: ratios of times per write',
+    columns: ['operation', 'rounds', 'control / not attached', 'not / never attached', 'attached / never attached'],
+    rows: measured.map(({ operation, rounds }) => [
+      operation,
+      String(rounds.length),
+      ratio(rounds, 'control', 'not attached'),
+      ratio(rounds, 'not attached', 'never attached'),
+      ratio(rounds, 'attached', 'never attached'),
+    ]),
+  };
+}
+
+function hotTable(hot: readonly HotFigure[]): ResultTable {
+  return {
+    title: 'Hot loops: the pieces by themselves, per call',
+    columns: ['piece', 'attached', 'not attached', 'difference'],
+    rows: hot.map(({ piece, attached, notAttached, difference }) => [
+      piece,
+      `${attached.toFixed(2)} µs`,
+      `${notAttached.toFixed(2)} µs`,
+      `${withInterval(difference, 2)} µs`,
+    ]),
+  };
+}
+
+function figuresOf({ operation, fixed, commands, rounds }: Measured): object {
+  const names = ['attached', 'not attached', 'control', 'never attached'];
+  const figures = ['wall', 'cpu'] as const;
+  const medians = (figure: (typeof figures)[number]): object =>
+    Object.fromEntries(names.map((name) => [name, median(valuesOf(rounds, figure, name))]));
+  const comparisons = (figure: (typeof figures)[number]): Record<string, Comparison> =>
+    Object.fromEntries(
+      names
+        .filter((name) => name !== 'not attached')
+        .map((name) => [name, compare(rounds, figure, name, 'not attached')]),
+    );
+  return {
+    operation,
+    fixed,
+    commands,
+    ...Object.fromEntries(
+      figures.map((figure) => [figure, { medians: medians(figure), toNotAttached: comparisons(figure) }]),
+    ),
+  };
+}
+
+function verdict({ low, high }: Estimate): string {
+  if (high <= TARGET) return 'yes';
+  return low > TARGET ? 'no' : 'not resolved';
+}
+
+function withInterval({ median: middle, low, high }: Estimate, digits: number): string {
+  return `${middle.toFixed(digits)} (${low.toFixed(digits)} … ${high.toFixed(digits)})`;
+}
+
+function micros(value: number): string {
+  return `${value.toFixed(0)} µs`;
+}

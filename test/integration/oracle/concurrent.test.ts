@@ -1,0 +1,23 @@
+import { runConcurrent } from './run';
+import { versionOf } from './run-options';
+import { IS_REPLAY, sizeOf } from './sizes';
+import { Tally } from './tally';
+
+const { seeds, operations } = sizeOf({ seeds: 2, operations: 60 }, { seeds: 10, operations: 200 });
+const tally = new Tally();
+
+describe('I1, I2: when 8 clients have made their random operations, every counter column is the truth', () => {
+  test.each(seeds.map((seed): [number, string] => [seed, versionOf(seed)]))(
+    'seed %i, PostgreSQL %s',
+    async (seed) => {
+      expect(await runConcurrent({ seed, operations, clients: 8, tally })).not.toEqual([]);
+    },
+    600_000,
+  );
+
+  test('every kind of write occurred', () => {
+    expect(IS_REPLAY ? [] : tally.missing()).toEqual([]);
+  });
+});
+
+afterAll(() => void process.stdout.write(`${tally.table()}\n`));

@@ -1,0 +1,60 @@
+import type { DataSource } from 'typeorm';
+
+/** A counter column that is not what SQL counts. */
+export interface WrongColumn {
+  readonly target: string;
+  readonly id: number;
+  readonly column: string;
+  readonly got: string | null;
+  readonly truth: string;
+}
+
+/** Every counter column of every target row that is wrong, in one statement. */
+export function findWrong(dataSource: DataSource): Promise<WrongColumn[]> {
+  return dataSource.query(WRONG);
+}
+
+const LIVE = 's."deletedAt" IS NULL';
+const POSTS = `FROM post s WHERE s."authorId" = t.id`;
+const FILED = `FROM post s WHERE s."categoryId" = t.id AND ${LIVE}`;
+const ATTACHED = `FROM attachment s WHERE s."postId" = t.id AND ${LIVE}`;
+const CHILDREN = `FROM node s WHERE s."parentId" = t.id AND ${LIVE}`;
+const liked = (type: string): string => `FROM "like" s WHERE s."likeableType" = '${type}' AND s."likeableId" = t.id`;
+const likedColumns = (type: string): Record<string, string> => ({
+  likedCount: `count(*) ${liked(type)}`,
+  likedSum: `sum(s.amount) ${liked(type)}`,
+});
+
+/** Table of the target → counter column → what it should be, of a target `t`. */
+const TRUTHS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  author: {
+    postsCount: `count(*) ${POSTS} AND ${LIVE}`,
+    everPostsCount: `count(*) ${POSTS}`,
+    publishedCount: `count(*) ${POSTS} AND ${LIVE} AND s.status IN ('live', 'hot')`,
+    popularCount: `count(*) ${POSTS} AND ${LIVE} AND s.likes >= 10 AND s.status <> 'draft'`,
+    articlesCount: `count(*) ${POSTS} AND ${LIVE} AND s.kind = 'article'`,
+    storiesCount: `count(*) ${POSTS} AND ${LIVE} AND s.kind = 'story'`,
+    likesSum: `sum(s.likes) ${POSTS} AND ${LIVE}`,
+    commentsCount: `count(*) FROM comment s WHERE s."authorId" = t.id`,
+  },
+  category: { postsCount: `count(*) ${FILED}`, ratingSum: `sum(s.rating) ${FILED}` },
+  post: {
+    commentsCount: `count(*) FROM comment s WHERE s."postId" = t.id`,
+    signedCount: `count(*) FROM comment s WHERE s."postId" = t.id AND s."authorId" IS NOT NULL`,
+    attachmentsCount: `count(*) ${ATTACHED}`,
+    sizeSum: `sum(s.amount / 2.0) ${ATTACHED}`,
+    ...likedColumns('post'),
+  },
+  comment: likedColumns('comment'),
+  node: { childrenCount: `count(*) ${CHILDREN}`, heavySum: `sum(s.amount) ${CHILDREN} AND s.amount > 4` },
+};
+
+const WRONG = Object.entries(TRUTHS)
+  .map(([table, columns]) => {
+    const values = Object.entries(columns).map(
+      ([column, truth]) => `('${column}', t."${column}"::numeric, COALESCE((SELECT ${truth}), 0)::numeric)`,
+    );
+    return `SELECT '${table}' AS target, t.id, c."column", c.got::text, c.truth::text FROM "${table}" t
+      CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS c("column", got, truth) WHERE c.got IS DISTINCT FROM c.truth`;
+  })
+  .join(' UNION ALL ');
