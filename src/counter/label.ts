@@ -1,6 +1,6 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 
-import type { ParsedOptions, ParsedPolymorphic } from './parse-options';
+import { type ParsedOptions, type ParsedPolymorphic, pathOfType } from './parse-options';
 import { walk } from './walk';
 
 interface Named {
@@ -37,11 +37,11 @@ function targetsOf({ metadata, parsed: { relation, junction, polymorphic }, data
   return junction === null ? ends(metadata, relation) : [metadata.name];
 }
 
-function typedEnds({ targets, path }: ParsedPolymorphic, dataSource: DataSource): string[] {
-  return [...targets].flatMap(([type, entity]) => {
+function typedEnds(polymorphic: ParsedPolymorphic, dataSource: DataSource): string[] {
+  return [...polymorphic.targets].flatMap(([type, entity]) => {
     if (!dataSource.hasMetadata(entity)) return [];
     const metadata = dataSource.getMetadata(entity);
-    const further = typeof path === 'string' ? path : path?.[type];
+    const further = pathOfType(polymorphic, type);
     return further === undefined ? [metadata.name] : ends(metadata, further);
   });
 }

@@ -159,6 +159,12 @@ function parsePolymorphic(value: unknown, report: Report): ParsedPolymorphic | n
   return { id, type, targets, ignore, path };
 }
 
+/** The further way from rows of one type; `undefined` when they are the targets. */
+export function pathOfType({ path }: ParsedPolymorphic, type: string): string | undefined {
+  if (path === null || typeof path === 'string') return path ?? undefined;
+  return Object.hasOwn(path, type) ? path[type] : undefined;
+}
+
 function reportPathTypes(
   path: ParsedPolymorphic['path'],
   targets: ReadonlyMap<string, EntityLike>,

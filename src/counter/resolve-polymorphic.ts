@@ -2,7 +2,7 @@ import type { EntityMetadata, EntityTarget } from 'typeorm';
 
 import { describe } from '../describe';
 import { areIntegers, type Endpoint, referenceOf, type ResolveContext } from './endpoint';
-import type { ParsedPolymorphic } from './parse-options';
+import { type ParsedPolymorphic, pathOfType } from './parse-options';
 import { endpointAt } from './resolve-path';
 import { type ColumnMetadata, sqlTypeOf } from './sql-type';
 import { findStored, suggestColumn } from './stored-column';
@@ -34,10 +34,10 @@ export function resolvePolymorphic(polymorphic: ParsedPolymorphic, context: Reso
 function hopsFrom(
   metadata: EntityMetadata,
   type: string,
-  { path }: ParsedPolymorphic,
+  polymorphic: ParsedPolymorphic,
   { report }: ResolveContext,
 ): readonly Hop[] | null {
-  const further = typeof path === 'string' ? path : path?.[type];
+  const further = pathOfType(polymorphic, type);
   return further === undefined ? [] : hopsOf(metadata, further, { option: 'polymorphic.path', from: 'row' }, report);
 }
 

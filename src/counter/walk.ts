@@ -34,7 +34,10 @@ export function walk(
 }
 
 function firstRelation({ relations }: EntityMetadata, path: string): Relation | undefined {
-  return relations.find(({ propertyPath }) => path === propertyPath || path.startsWith(`${propertyPath}.`));
+  // A dot at the end leads nowhere.
+  const leads = (propertyPath: string): boolean =>
+    path.startsWith(`${propertyPath}.`) && path.length > propertyPath.length + 1;
+  return relations.find(({ propertyPath }) => path === propertyPath || leads(propertyPath));
 }
 
 /** The hops of a path; `null` when there is a mistake, which is reported. `option` and `from` say what it is a path of. */

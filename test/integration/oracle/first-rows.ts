@@ -1,11 +1,12 @@
 import { Random } from './random';
 import type { Run } from './run-options';
-import { attachments, authors, categories, comments, likes, nodes, posts, type Table } from './tables';
+import { attachments, authors, categories, comments, likes, nodes, posts, type Table, tags } from './tables';
 import { World } from './world';
 
 const FIRST: readonly (readonly [Table, number])[] = [
   [authors, 5],
   [categories, 3],
+  [tags, 4],
   [posts, 12],
   [comments, 12],
   [attachments, 8],

@@ -5,6 +5,8 @@ import {
   In,
   IsNull,
   JoinColumn,
+  JoinTable,
+  ManyToMany,
   ManyToOne,
   MoreThan,
   Not,
@@ -30,6 +32,7 @@ export class Author {
   @Column({ default: 0 }) storiesCount!: number;
   @Column({ type: 'bigint', default: 0 }) likesSum!: string;
   @Column({ default: 0 }) commentsCount!: number;
+  @Column({ default: 0 }) shownSum!: number;
   @OneToMany(() => Post, (post) => post.author, { cascade: true }) posts!: Relation<Post>[];
 }
 
@@ -39,7 +42,17 @@ export class Category {
   @Column({ default: '' }) name!: string;
   @Column({ default: 0 }) postsCount!: number;
   @Column({ type: 'numeric', precision: 16, scale: 2, default: 0 }) ratingSum!: string;
+  @Column({ default: 0 }) commentsCount!: number;
   @OneToMany(() => Post, (post) => post.category) posts!: Relation<Post>[];
+}
+
+@Entity()
+@CounterCache<Tag, Tag>({ junction: 'posts', column: 'postsCount' })
+export class Tag {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ default: '' }) name!: string;
+  @Column({ default: 0 }) postsCount!: number;
+  @ManyToMany(() => Post, (post) => post.tags) posts!: Relation<Post>[];
 }
 
 /** `author` has its foreign-key column beside it, `category` has none; the database cascades from one and nulls the other. */
@@ -62,6 +75,7 @@ export class Category {
 @CounterCache<Post, Author>({ relation: 'author', column: 'likesSum', incrementBy: 'likes' })
 @CounterCache<Post, Category>({ relation: 'category', column: 'postsCount' })
 @CounterCache<Post, Category>({ relation: 'category', column: 'ratingSum', incrementBy: 'rating' })
+@CounterCache<Post, Post>({ junction: 'tags', column: 'tagsCount' })
 export class Post {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: '' }) title!: string;
@@ -84,6 +98,8 @@ export class Post {
   @Column({ type: 'numeric', precision: 14, scale: 1, default: 0 }) sizeSum!: string;
   @Column({ default: 0 }) likedCount!: number;
   @Column({ default: 0 }) likedSum!: number;
+  @Column({ default: 0 }) tagsCount!: number;
+  @ManyToMany(() => Tag, (tag) => tag.posts, { cascade: true }) @JoinTable() tags!: Relation<Tag>[];
   @OneToMany(() => Comment, (comment) => comment.post, { cascade: true }) comments!: Relation<Comment>[];
   @OneToMany(() => Attachment, (attachment) => attachment.post, { cascade: true }) attachments!: Relation<Attachment>[];
 }
@@ -92,6 +108,7 @@ export class Post {
 @CounterCache<Comment, Post>({ relation: 'post', column: 'commentsCount', touch: 'commentedAt' })
 @CounterCache<Comment, Post>({ relation: 'post', column: 'signedCount', where: { authorId: Not(IsNull()) } })
 @CounterCache<Comment, Author>({ relation: 'author', column: 'commentsCount' })
+@CounterCache<Comment, Category>({ relation: 'post.category', column: 'commentsCount' })
 export class Comment {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 0 }) amount!: number;
@@ -116,6 +133,12 @@ export class Comment {
   column: 'sizeSum',
   incrementBy: ({ amount }) => amount / 2,
   reads: ['amount'],
+})
+@CounterCache<Attachment, Author>({
+  relation: 'post.author',
+  column: 'shownSum',
+  incrementBy: 'amount',
+  where: { post: { status: In(['live', 'hot']) } },
 })
 export class Attachment {
   @PrimaryGeneratedColumn() id!: number;
@@ -150,6 +173,7 @@ export class Like {
 /** A tree in one table; nothing keeps a node from being its own ancestor. */
 @Entity()
 @CounterCache<Node, Node>({ relation: 'parent', column: 'childrenCount' })
+@CounterCache<Node, Node>({ relation: 'parent.parent', column: 'grandchildrenCount' })
 @CounterCache<Node, Node>({
   relation: 'parent',
   column: 'heavySum',
@@ -167,6 +191,7 @@ export class Node {
   @OneToMany(() => Node, (node) => node.parent, { cascade: true }) children!: Relation<Node>[];
   @Column({ default: 0 }) childrenCount!: number;
   @Column({ default: 0 }) heavySum!: number;
+  @Column({ default: 0 }) grandchildrenCount!: number;
 }
 
-export const ENTITIES = [Author, Category, Post, Comment, Attachment, Like, Node];
+export const ENTITIES = [Author, Category, Tag, Post, Comment, Attachment, Like, Node];

@@ -1,7 +1,7 @@
 import type { ObjectLiteral } from 'typeorm';
 
 import type { Random } from './random';
-import { Attachment, Author, Category, Comment, Like, Node, Post } from './schema';
+import { Attachment, Author, Category, Comment, Like, Node, Post, Tag } from './schema';
 
 /** Values of some properties of one row. */
 export type Values = ObjectLiteral;
@@ -44,6 +44,7 @@ const name = (random: Random): unknown => `n${random.below(100)}`;
 
 export const authors: Table = { ...none, name: 'author', entity: Author, unique: 'email', columns: { name } };
 export const categories: Table = { ...none, name: 'category', entity: Category, isKeyed: true, columns: { name } };
+export const tags: Table = { ...none, name: 'tag', entity: Tag, columns: { name } };
 export const posts: Table = {
   ...none,
   name: 'post',
@@ -109,4 +110,4 @@ export const SOURCES: readonly Table[] = [
   nodes,
 ];
 /** Tables whose rows carry counters. */
-export const TARGETS: readonly Table[] = [authors, categories, posts, comments, nodes];
+export const TARGETS: readonly Table[] = [authors, categories, tags, posts, comments, nodes];

@@ -18,6 +18,10 @@ const LIVE = 's."deletedAt" IS NULL';
 const POSTS = `FROM post s WHERE s."authorId" = t.id`;
 const FILED = `FROM post s WHERE s."categoryId" = t.id AND ${LIVE}`;
 const ATTACHED = `FROM attachment s WHERE s."postId" = t.id AND ${LIVE}`;
+/** A soft-deleted row between leads nowhere. */
+const LIVE_POST = 'JOIN post b ON b.id = s."postId" AND b."deletedAt" IS NULL';
+const SHOWN = `FROM attachment s ${LIVE_POST} WHERE b."authorId" = t.id AND b.status IN ('live', 'hot') AND ${LIVE}`;
+const TAGGED = 'FROM post_tags_tag s WHERE';
 const CHILDREN = `FROM node s WHERE s."parentId" = t.id AND ${LIVE}`;
 const liked = (type: string): string => `FROM "like" s WHERE s."likeableType" = '${type}' AND s."likeableId" = t.id`;
 const likedColumns = (type: string): Record<string, string> => ({
@@ -36,17 +40,28 @@ const TRUTHS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     storiesCount: `count(*) ${POSTS} AND ${LIVE} AND s.kind = 'story'`,
     likesSum: `sum(s.likes) ${POSTS} AND ${LIVE}`,
     commentsCount: `count(*) FROM comment s WHERE s."authorId" = t.id`,
+    shownSum: `sum(s.amount) ${SHOWN}`,
   },
-  category: { postsCount: `count(*) ${FILED}`, ratingSum: `sum(s.rating) ${FILED}` },
+  category: {
+    postsCount: `count(*) ${FILED}`,
+    ratingSum: `sum(s.rating) ${FILED}`,
+    commentsCount: `count(*) FROM comment s ${LIVE_POST} WHERE b."categoryId" = t.id`,
+  },
+  tag: { postsCount: `count(*) ${TAGGED} s."tagId" = t.id` },
   post: {
     commentsCount: `count(*) FROM comment s WHERE s."postId" = t.id`,
     signedCount: `count(*) FROM comment s WHERE s."postId" = t.id AND s."authorId" IS NOT NULL`,
     attachmentsCount: `count(*) ${ATTACHED}`,
     sizeSum: `sum(s.amount / 2.0) ${ATTACHED}`,
+    tagsCount: `count(*) ${TAGGED} s."postId" = t.id`,
     ...likedColumns('post'),
   },
   comment: likedColumns('comment'),
-  node: { childrenCount: `count(*) ${CHILDREN}`, heavySum: `sum(s.amount) ${CHILDREN} AND s.amount > 4` },
+  node: {
+    childrenCount: `count(*) ${CHILDREN}`,
+    heavySum: `sum(s.amount) ${CHILDREN} AND s.amount > 4`,
+    grandchildrenCount: `count(*) FROM node s JOIN node b ON b.id = s."parentId" AND b."deletedAt" IS NULL WHERE b."parentId" = t.id AND ${LIVE}`,
+  },
 };
 
 const WRONG = Object.entries(TRUTHS)

@@ -55,6 +55,16 @@ describe('a polymorphic declaration is refused', () => {
       "expected 'polymorphic.targets.Pair' to have one primary column, got: a, b of Pair",
     ],
     [
+      'with a path that ends in a dot',
+      { ...right, path: 'author.' },
+      "unknown relation 'author.' of Post, did you mean 'author'?",
+    ],
+    [
+      'with a type named like a method of every object',
+      { ...right, targets: () => ({ Post, constructor: Post }), path: { Post: 'author' } },
+      "unknown column 'commentsCount' of User",
+    ],
+    [
       'with an ignored target',
       { ...right, ignore: ['Post'] },
       "expected 'polymorphic.ignore' to list types without a target, got: 'Post'",
