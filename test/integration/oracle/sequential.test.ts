@@ -3,8 +3,8 @@ import { versionOf } from './run-options';
 import { IS_REPLAY, sizeOf } from './sizes';
 import { Tally } from './tally';
 
-/** Seeds that found something, each with what it was. They mean nothing any more once a kind of write is added. */
-const REGRESSIONS: readonly { readonly seed: number; readonly operations: number }[] = [];
+/** Seeds that once found a drift: a row that was referred to by type and key before it was there. */
+const REGRESSIONS = [14];
 
 const { seeds, operations } = sizeOf({ seeds: 4, operations: 150 }, { seeds: 20, operations: 500 });
 const tally = new Tally();
@@ -18,8 +18,11 @@ describe('I1, I2: after every random operation, every counter column is the trut
     600_000,
   );
 
-  test('seeds that found something', async () => {
-    for (const regression of REGRESSIONS) await runSequential({ ...regression, tally });
+  test.each(REGRESSIONS)('seed %i, which once found a drift', async (seed) => {
+    expect(await runSequential({ seed, operations: 150, tally })).not.toEqual([]);
+  });
+
+  test('every kind of write occurred', () => {
     expect(IS_REPLAY ? [] : tally.missing()).toEqual([]);
   });
 
