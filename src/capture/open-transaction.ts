@@ -1,6 +1,8 @@
 import type { TargetDelta } from '../buffer/buffer';
 import type { Durability } from '../durability';
+import { CounterCacheError } from '../errors';
 import type { DatedEnd } from './dated-ends';
+import type { TableChanges } from './statement';
 
 /** One captured change of one column of one target. */
 export interface CapturedDelta {
@@ -17,6 +19,12 @@ export interface CapturedDelta {
 /** The sums of a transaction, by how they are handed over. */
 export type CapturedSums = Readonly<Record<Durability, TargetDelta[]>>;
 
+/** Captured changes, numbered in the order of their capture. */
+interface Kept {
+  readonly at: number;
+  readonly table: TableChanges;
+}
+
 /** What is captured since a savepoint (or since the start). */
 interface Frame {
   readonly savepoint: string | null;
@@ -25,6 +33,8 @@ interface Frame {
   readonly resets: Set<string>;
   /** Targets whose sources changed in ways that transactions at the same time cannot see. */
   readonly heals: Set<string>;
+  /** What was captured, row by row; kept only while rows are tracked. */
+  readonly changes: Kept[];
   /** A captured write whose amount was refused: the transaction must not commit it. */
   refusal: Error | null;
 }
@@ -42,6 +52,8 @@ export class OpenTransaction {
   readonly #dated: DatedEnd[] = [];
   #version = 0;
   #running = 0;
+  #tracks = 0;
+  #kept = 0;
   readonly #idle: (() => void)[] = [];
 
   constructor(durability: Durability, isSingle = false) {
@@ -59,14 +71,14 @@ export class OpenTransaction {
     return this.#version;
   }
 
-  /** A captured statement is under way. */
+  /** A captured statement, or tracked work, is under way. */
   get isRunning(): boolean {
-    return this.#running > 0;
+    return this.#running + this.#tracks > 0;
   }
 
   /** Nothing is captured, refused or under way. */
   get isIdle(): boolean {
-    return this.#version === 0 && this.#running === 0;
+    return this.#version === 0 && !this.isRunning;
   }
 
   /**
@@ -96,6 +108,51 @@ export class OpenTransaction {
     if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
+  /** Keeps captured changes, and COMMIT from succeeding, until the function it returns is called. */
+  track(): () => void {
+    this.#tracks += 1;
+    return () => {
+      this.#tracks -= 1;
+      if (this.#tracks === 0) for (const { changes } of this.#frames) changes.splice(0);
+    };
+  }
+
+  /** Changes are kept. */
+  get isTracked(): boolean {
+    return this.#tracks > 0;
+  }
+
+  /** Told all that is captured, row by row. */
+  keep(tables: readonly TableChanges[]): void {
+    if (this.#tracks > 0) for (const table of tables) this.#top().changes.push({ at: (this.#kept += 1), table });
+  }
+
+  /** What is kept since a savepoint, in the order of its capture. */
+  keptSince(name: string): readonly TableChanges[] {
+    const kept = this.#frames.slice(this.#find(name)).flatMap(({ changes }) => changes);
+    // What was recorded below a savepoint may be later than what was recorded in it.
+    return kept.toSorted((left, right) => left.at - right.at).map(({ table }) => table);
+  }
+
+  has(savepoint: string): boolean {
+    return this.#find(savepoint) >= 0;
+  }
+
+  /** Whether no other savepoint has been set since this one. */
+  isInnermost(savepoint: string): boolean {
+    return this.#top().savepoint === savepoint;
+  }
+
+  /** Lets `fill` record as if no other savepoint had been set since this one: to be kept when those are rolled back. */
+  under(savepoint: string, fill: () => void): void {
+    const above = this.#frames.splice(this.#find(savepoint) + 1);
+    try {
+      fill();
+    } finally {
+      for (const frame of above) this.#frames.push(frame);
+    }
+  }
+
   record(delta: CapturedDelta): void {
     this.#top().deltas.push(delta);
     this.#version += 1;
@@ -115,7 +172,7 @@ export class OpenTransaction {
 
   /** Has ends of paths followed again before COMMIT. Those of a savepoint that is rolled back do no harm. */
   recheck(ends: readonly DatedEnd[]): void {
-    this.#dated.push(...ends);
+    for (const end of ends) this.#dated.push(end);
   }
 
   /** Ends that are still to be followed again. */
@@ -134,6 +191,7 @@ export class OpenTransaction {
   }
 
   get refusal(): Error | null {
+    if (this.#tracks > 0) return unfinished();
     return this.#frames.find(({ refusal }) => refusal !== null)?.refusal ?? null;
   }
 
@@ -151,6 +209,7 @@ export class OpenTransaction {
       for (const delta of frame.deltas) below.deltas.push(delta);
       for (const target of frame.resets) below.resets.add(target);
       for (const target of frame.heals) below.heals.add(target);
+      for (const kept of frame.changes) below.changes.push(kept);
       below.refusal ??= frame.refusal;
     }
   }
@@ -194,7 +253,15 @@ export class OpenTransaction {
 }
 
 function newFrame(savepoint: string | null): Frame {
-  return { savepoint, deltas: [], resets: new Set(), heals: new Set(), refusal: null };
+  return { savepoint, deltas: [], resets: new Set(), heals: new Set(), changes: [], refusal: null };
+}
+
+function unfinished(): Error {
+  const advice = 'End the transaction elsewhere than in its work, and await counters.track before COMMIT';
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    `COMMIT was sent while the work of counters.track was under way. ${advice}`,
+  );
 }
 
 function isEmpty({ deltas, resets, heals, refusal }: Frame): boolean {
