@@ -160,11 +160,17 @@ export class Counters {
 
   /**
    * Counts what raw SQL in `work` does to the matching rows of an entity, and asks for a recalculation of every target
-   * that they count for before or after it. `where` has to match, before `work`, every row that it changes or removes,
-   * and, after it, every row that it adds; matching rows are locked. Writes of this entity through TypeORM inside `work`
-   * are counted the same way. Runs in the manager's transaction, or in one of its own.
+   * that they count for before or after it. `where` has to match, before `work`, every row that raw SQL changes or
+   * removes, and, after it, every row that raw SQL adds or gives another key. Matching rows are locked, and so is what a
+   * DELETE of them would take along by `ON DELETE CASCADE` or change by `SET NULL`, as far as it counts somewhere: all
+   * of it is read before and after. Keys that raw SQL changes are not followed to what refers to them.
    *
-   * @throws ConfigurationError when no counter counts or is kept on the entity; what `work` throws
+   * What TypeORM writes inside is captured as everywhere. Runs in a savepoint of the manager's transaction, or in a
+   * transaction of its own; `work` that throws is rolled back. `work` must not end its transaction, and has to be awaited
+   * before COMMIT, which is refused meanwhile.
+   *
+   * @throws ConfigurationError when no counter counts or is kept on the entity; CounterCacheError when `work` ended its
+   * transaction; what `work` throws
    * @example
    * await counters.track(dataSource.manager, Post, { status: 'draft' }, (manager) =>
    *   manager.query(`DELETE FROM post WHERE status = 'draft'`),

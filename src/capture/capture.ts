@@ -1,19 +1,28 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
-
 import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
 import { ConfigurationError, CounterCacheError } from '../errors';
 import { cascadingDelete } from './cascade';
-import { type CascadeNode, planCascades } from './cascade-plan';
+import { type CascadeNode, isRoot, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
-import { followTables, following } from './paths';
-import { appearingLinks, isRelevant, keyedKinds, planTables, protectOverwrite, type TablePlan } from './plan';
+import type { OpenTransaction } from './open-transaction';
+import { following } from './paths';
+import {
+  appearingLinks,
+  isRelevant,
+  keyedKinds,
+  planTables,
+  protectOverwrite,
+  type TablePlan,
+  writesKey,
+} from './plan';
 import { Recorder, type RecorderOptions } from './recorder';
 import { Returning, type Versions } from './returning';
+import { versioned } from './row-version';
 import { sendOnce, type Statement, type Strategy } from './statement';
-import { trackRows, type TrackWhere } from './track';
+import { trackWork } from './track';
+import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
 import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
 import type { WriteBuilder, WriteResult } from './write-builder';
@@ -35,8 +44,6 @@ export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
   readonly #recorder: Recorder;
-  /** Tables whose writes are counted by what became of their rows. */
-  readonly #tracked = new AsyncLocalStorage<ReadonlySet<string>>();
   readonly #executing = new WeakMap<WriteBuilder, Promise<unknown>>();
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
@@ -66,11 +73,15 @@ export class Capture {
     const cascade = expressionMap.queryType === 'delete' ? this.#cascades.get(metadata.tablePath) : undefined;
     const update = expressionMap.queryType === 'update' ? this.#updateCascades.get(metadata.tablePath) : undefined;
     const plan = cascade?.plan ?? this.#plans.get(metadata) ?? update?.plan;
-    if (plan === undefined || this.#isTracked(metadata)) return null;
+    if (plan === undefined) return null;
     const spreading = update !== undefined && spreads(update, builder) ? update : undefined;
-    if (spreading === undefined && !isRelevant(plan, builder)) return null;
+    const isTracked = this.#isTracked(builder);
+    // Tracked rows are known by their keys.
+    const isRenaming = isTracked && expressionMap.queryType === 'update' && writesKey(plan, builder);
+    if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
+    const read = spreading?.plan ?? plan;
     const work = () =>
-      this.#capture(builder, this.#way(builder, spreading?.plan ?? plan, cascade ?? spreading), execute);
+      this.#capture(builder, this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading), execute);
     // Our changes of a builder last as long as it executes: a second run of the same one waits for the first.
     const result = (this.#executing.get(builder) ?? Promise.resolve()).then(work);
     this.#executing.set(
@@ -81,8 +92,8 @@ export class Capture {
   }
 
   /**
-   * Counts what `work` does to matching rows by other ways than the builders, which do not count these rows meanwhile.
-   * What is committed by others in between may be counted twice, so every target is healed as well.
+   * Counts what `work` does to matching rows by whatever way, and to the rows that the database deletes or changes with
+   * them. What is committed by others in between may be counted twice, so every target is healed as well.
    */
   async track<Result>(
     manager: EntityManager,
@@ -94,21 +105,32 @@ export class Capture {
     if (plan === undefined)
       throw new ConfigurationError([`expected an entity that a counter counts or is kept on, got: ${metadata.name}`]);
     const runner = manager.queryRunner;
-    if (runner?.isTransactionActive !== true)
+    const open = runner && this.#openOn(runner);
+    if (runner === undefined || open === undefined)
       return manager.transaction((own) => this.track(own, metadata, where, work));
-    const open = this.#transactions.current(runner) ?? this.#transactions.adopt(runner);
-    const tracked = new Set([...(this.#tracked.getStore() ?? []), metadata.tablePath]);
-    return open.during(async () => {
-      const { result, changes, transactionId } = await trackRows(manager, plan, where, () =>
-        this.#tracked.run(tracked, () => work(manager)),
-      );
-      const tables = await followTables(runner, [{ plan, changes }], new Set(plan.links));
-      this.#transactions.record(runner, transactionId, (transaction) => {
-        this.#recorder.record(transaction, tables, () => plan.kinds);
-        for (const target of this.#recorder.targetsOf(tables)) transaction.heal(target);
-      });
-      return result;
-    });
+    const node = this.#cascades.get(metadata.tablePath);
+    const rows = new TrackedRows(manager, { metadata, where, node, plan: node?.plan ?? this.#rootPlan(plan) });
+    return trackWork({ transactions: this.#transactions, recorder: this.#recorder, runner, open, rows }, () =>
+      work(manager),
+    );
+  }
+
+  #isTracked({ queryRunner }: WriteBuilder): boolean {
+    return queryRunner !== undefined && this.#transactions.current(queryRunner)?.isTracked === true;
+  }
+
+  /** The transaction that a query runner is in, raw ones included; not one of ours around a single statement. */
+  #openOn(runner: QueryRunner): OpenTransaction | undefined {
+    const known = this.#transactions.current(runner);
+    if (known !== undefined && !known.isSingle) return known;
+    return runner.isTransactionActive ? this.#transactions.adopt(runner) : undefined;
+  }
+
+  /** Rows may become ones of another class of the table: their root's plan reads what all of them need. */
+  #rootPlan(plan: TablePlan): TablePlan {
+    const { tablePath } = plan.metadata;
+    const plans = [...this.#plans.values()];
+    return plans.find(({ metadata }) => metadata.tablePath === tablePath && isRoot(metadata)) ?? plan;
   }
 
   #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
@@ -123,10 +145,6 @@ export class Capture {
   countedTable(name: string): EntityMetadata | undefined {
     const plans = [...this.#plans.values()].filter(({ counters, links }) => counters.length + links.length > 0);
     return plans.find(({ metadata }) => metadata.tableName === name)?.metadata;
-  }
-
-  #isTracked({ tablePath }: EntityMetadata): boolean {
-    return this.#tracked.getStore()?.has(tablePath) === true;
   }
 
   /** How a write is captured, by what the database can return. */

@@ -36,6 +36,28 @@ export function cascadingDelete(node: CascadeNode): Strategy {
   };
 }
 
+/** The rows that a DELETE of these would take along or change, by table, locked. */
+export async function rowsBelow(
+  runner: QueryRunner,
+  node: CascadeNode,
+  rows: readonly Row[],
+): Promise<ReadonlyMap<TablePlan, readonly Row[]>> {
+  const affected = new Map<string, Affected>();
+  await spread(runner, node, rows, affected, new Set(rows.map((row) => nameOf(node.plan, row))));
+  const tables = new Map<TablePlan, Row[]>();
+  for (const { plan, row } of affected.values()) listOf(tables, plan).push(row);
+  return tables;
+}
+
+/** The plans of the tables that deletions spread to from a table, and its own. */
+export function plansBelow(node: CascadeNode, found = new Map<string, TablePlan>()): ReadonlyMap<string, TablePlan> {
+  const { tablePath } = node.plan.metadata;
+  if (found.has(tablePath)) return found;
+  found.set(tablePath, node.plan);
+  for (const { child } of node.edges) plansBelow(child, found);
+  return found;
+}
+
 async function spread(
   runner: QueryRunner,
   node: CascadeNode,
@@ -86,7 +108,15 @@ function byTable(affected: ReadonlyMap<string, Affected>): TableChanges[] {
   const tables = new Map<TablePlan, RowChange[]>();
   for (const { plan, row, removed, nulled } of affected.values()) {
     const after = removed ? null : { ...row, ...Object.fromEntries([...nulled].map((name) => [name, null])) };
-    tables.set(plan, [...(tables.get(plan) ?? []), { before: row, after }]);
+    listOf(tables, plan).push({ before: row, after });
   }
   return [...tables].map(([plan, changes]) => ({ plan, changes }));
+}
+
+function listOf<T>(lists: Map<TablePlan, T[]>, plan: TablePlan): T[] {
+  const known = lists.get(plan);
+  if (known !== undefined) return known;
+  const list: T[] = [];
+  lists.set(plan, list);
+  return list;
 }

@@ -4,7 +4,7 @@ import type { DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
 import type { TablePaths } from '../sql/tables';
 import type { BufferHealth } from './buffer-health';
-import type { CapturedSums } from './open-transaction';
+import type { CapturedSums } from './captured-sums';
 import { outboxRows } from './outbox-rows';
 import { OutboxWriter } from './outbox-writer';
 

@@ -1,30 +1,24 @@
 import type { TargetDelta } from '../buffer/buffer';
 import type { Durability } from '../durability';
+import { CounterCacheError } from '../errors';
+import { type Captured, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
 import type { DatedEnd } from './dated-ends';
+import type { TableChanges } from './statement';
 
-/** One captured change of one column of one target. */
-export interface CapturedDelta {
-  readonly target: string;
-  readonly column: string;
-  readonly amount: bigint;
-  readonly touch: string | null;
-  readonly wait: number;
-  readonly batchSize: number;
-  readonly recalculateIn: number | null;
-  readonly durability: Durability;
+/** Captured changes, numbered in the order of their capture. */
+interface Kept {
+  readonly at: number;
+  readonly table: TableChanges;
 }
 
-/** The sums of a transaction, by how they are handed over. */
-export type CapturedSums = Readonly<Record<Durability, TargetDelta[]>>;
-
 /** What is captured since a savepoint (or since the start). */
-interface Frame {
+interface Frame extends Captured {
   readonly savepoint: string | null;
   readonly deltas: CapturedDelta[];
-  /** Targets that appeared, vanished or changed their key. */
   readonly resets: Set<string>;
-  /** Targets whose sources changed in ways that transactions at the same time cannot see. */
   readonly heals: Set<string>;
+  /** What was captured, row by row; kept only while rows are tracked. */
+  readonly changes: Kept[];
   /** A captured write whose amount was refused: the transaction must not commit it. */
   refusal: Error | null;
 }
@@ -48,6 +42,8 @@ export class OpenTransaction {
   #isEnding = false;
   #version = 0;
   #running = 0;
+  #tracks = 0;
+  #kept = 0;
 
   constructor(durability: Durability, isSingle = false) {
     this.#durability = durability;
@@ -74,14 +70,14 @@ export class OpenTransaction {
     return this.#version;
   }
 
-  /** A captured statement is under way. */
+  /** A captured statement, or tracked work, is under way. */
   get isRunning(): boolean {
-    return this.#running > 0;
+    return this.#running + this.#tracks > 0;
   }
 
   /** Nothing is captured, refused or under way. */
   get isIdle(): boolean {
-    return this.#version === 0 && this.#running === 0;
+    return this.#version === 0 && !this.isRunning;
   }
 
   /**
@@ -130,6 +126,53 @@ export class OpenTransaction {
     if (this.#isEnding) await new Promise<void>((resolve) => (this.#over ??= []).push(resolve));
   }
 
+  /** Keeps captured changes, and COMMIT from succeeding, until the function it returns is called. */
+  track(): () => void {
+    this.#tracks += 1;
+    return () => {
+      this.#tracks -= 1;
+      if (this.#tracks === 0) for (const { changes } of this.#stack()) changes.splice(0);
+    };
+  }
+
+  /** Changes are kept. */
+  get isTracked(): boolean {
+    return this.#tracks > 0;
+  }
+
+  /** Told all that is captured, row by row. */
+  keep(tables: readonly TableChanges[]): void {
+    if (this.#tracks > 0) for (const table of tables) this.#top().changes.push({ at: (this.#kept += 1), table });
+  }
+
+  /** What is kept since a savepoint, in the order of its capture. */
+  keptSince(name: string): readonly TableChanges[] {
+    const kept = this.#stack()
+      .slice(this.#find(name))
+      .flatMap(({ changes }) => changes);
+    // What was recorded below a savepoint may be later than what was recorded in it.
+    return kept.toSorted((left, right) => left.at - right.at).map(({ table }) => table);
+  }
+
+  has(savepoint: string): boolean {
+    return this.#find(savepoint) >= 0;
+  }
+
+  /** Whether no other savepoint has been set since this one. */
+  isInnermost(savepoint: string): boolean {
+    return this.#top().savepoint === savepoint;
+  }
+
+  /** Lets `fill` record as if no other savepoint had been set since this one: to be kept when those are rolled back. */
+  under(savepoint: string, fill: () => void): void {
+    const above = this.#stack().splice(this.#find(savepoint) + 1);
+    try {
+      fill();
+    } finally {
+      for (const frame of above) this.#stack().push(frame);
+    }
+  }
+
   record(delta: CapturedDelta): void {
     this.#top().deltas.push(delta);
     this.#version += 1;
@@ -170,6 +213,7 @@ export class OpenTransaction {
   }
 
   get refusal(): Error | null {
+    if (this.#tracks > 0) return unfinished();
     return this.#frames?.find(({ refusal }) => refusal !== null)?.refusal ?? null;
   }
 
@@ -188,6 +232,7 @@ export class OpenTransaction {
       for (const delta of frame.deltas) below.deltas.push(delta);
       for (const target of frame.resets) below.resets.add(target);
       for (const target of frame.heals) below.heals.add(target);
+      for (const kept of frame.changes) below.changes.push(kept);
       below.refusal ??= frame.refusal;
     }
   }
@@ -204,14 +249,7 @@ export class OpenTransaction {
 
   /** The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. */
   sums(): CapturedSums {
-    const sums = { guarded: new Map(), relaxed: new Map(), outbox: new Map() } satisfies Record<Durability, Sums>;
-    for (const frame of this.#stack()) for (const delta of frame.deltas) addTo(sums[delta.durability], delta);
-    const whole: Sums = sums[this.#durability];
-    for (const { resets, heals } of this.#stack()) {
-      for (const target of resets) sumOf(whole, target).reset = true;
-      for (const target of heals) sumOf(whole, target).heal = true;
-    }
-    return { guarded: pruned(sums.guarded), relaxed: pruned(sums.relaxed), outbox: pruned(sums.outbox) };
+    return sumUp(this.#stack(), this.#durability);
   }
 
   /** Everything that {@link sums} names, however it would be handed over. */
@@ -242,77 +280,17 @@ export class OpenTransaction {
 }
 
 function newFrame(savepoint: string | null): Frame {
-  return { savepoint, deltas: [], resets: new Set(), heals: new Set(), refusal: null };
+  return { savepoint, deltas: [], resets: new Set(), heals: new Set(), changes: [], refusal: null };
+}
+
+function unfinished(): Error {
+  const advice = 'End the transaction elsewhere than in its work, and await counters.track before COMMIT';
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    `COMMIT was sent while the work of counters.track was under way. ${advice}`,
+  );
 }
 
 function isEmpty({ deltas, resets, heals, refusal }: Frame): boolean {
   return deltas.length + resets.size + heals.size === 0 && refusal === null;
-}
-
-type Sum = TargetDelta & {
-  amounts: Map<string, bigint>;
-  touches: string[];
-  wait: number;
-  batchSize: number;
-  recalculateIn: number | null;
-  reset: boolean;
-  heal: boolean;
-};
-
-type Sums = Map<string, Sum>;
-
-function pruned(sums: Sums): TargetDelta[] {
-  return [...sums.values()].map(prune).filter(({ amounts, reset, heal }) => amounts.size > 0 || reset || heal);
-}
-
-/** The sum of a target that nothing may have been added to. */
-function sumOf(sums: Sums, target: string): Sum {
-  const known = sums.get(target);
-  if (known !== undefined) return known;
-  const sum: Sum = {
-    target,
-    amounts: new Map(),
-    touches: [],
-    wait: 0,
-    batchSize: 0,
-    recalculateIn: null,
-    reset: false,
-    heal: false,
-  };
-  sums.set(target, sum);
-  return sum;
-}
-
-function addTo(sums: Sums, delta: CapturedDelta): void {
-  const sum = sums.get(delta.target);
-  if (sum === undefined) {
-    const { target, wait, batchSize, recalculateIn } = delta;
-    sums.set(target, {
-      target,
-      amounts: new Map([[delta.column, delta.amount]]),
-      touches: delta.touch === null ? [] : [delta.touch],
-      wait,
-      batchSize,
-      recalculateIn,
-      reset: false,
-      heal: false,
-    });
-    return;
-  }
-  sum.amounts.set(delta.column, (sum.amounts.get(delta.column) ?? 0n) + delta.amount);
-  if (delta.touch !== null && !sum.touches.includes(delta.touch)) sum.touches.push(delta.touch);
-  sum.wait = Math.min(sum.wait, delta.wait);
-  sum.batchSize = smallest(sum.batchSize, delta.batchSize);
-  sum.recalculateIn =
-    delta.recalculateIn === null ? sum.recalculateIn : Math.min(delta.recalculateIn, sum.recalculateIn ?? Infinity);
-}
-
-/** 0 is off. */
-function smallest(left: number, right: number): number {
-  return left === 0 || right === 0 ? Math.max(left, right) : Math.min(left, right);
-}
-
-function prune(sum: Sum): TargetDelta {
-  for (const [column, amount] of sum.amounts) if (amount === 0n) sum.amounts.delete(column);
-  return sum;
 }

@@ -58,7 +58,7 @@ class FollowedPaths {
     if (distinct.size === 0) return keys;
     const given = [...distinct.values()];
     const { ends, isDated } = await followPath(this.#runner, steps, given);
-    if (isDated) this.dated.push(...given.map((key, i) => ({ kind, steps, key, end: ends[i] ?? null })));
+    if (isDated) for (const [i, key] of given.entries()) this.dated.push({ kind, steps, key, end: ends[i] ?? null });
     const found = new Map([...distinct.keys()].map((name, i) => [name, ends[i] ?? null]));
     return keys.map((key) => (key === null ? null : (found.get(JSON.stringify(key)) ?? null)));
   }

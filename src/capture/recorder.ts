@@ -32,6 +32,7 @@ export class Recorder {
     tables: readonly TableChanges[],
     keyedOf: (plan: TablePlan) => readonly TargetKind[],
   ): void {
+    transaction.keep(tables);
     for (const { plan, changes, moved = [], dated = [] } of tables) {
       for (const change of changes) {
         for (const kind of keyedOf(plan)) recordKey(transaction, kind, change);

@@ -1,59 +1,121 @@
-import type { EntityManager, FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
+import type { QueryRunner } from 'typeorm';
 
-import type { Row } from '../counter/definition';
-import { escapeForBuilder } from '../sql/escape';
+import { CounterCacheError } from '../errors';
 import { rowsOf } from '../sql/query';
-import { lockByKey } from './lock-and-read';
-import type { TablePlan } from './plan';
-import { readings, type RowChange } from './returning';
-import { keyOf } from './row-text';
+import { exclusively } from './exclusive';
+import type { OpenTransaction } from './open-transaction';
+import { followTables } from './paths';
+import type { Recorder } from './recorder';
+import type { TableChanges } from './statement';
+import type { Snapshot, TrackedRows } from './tracked-rows';
+import type { Transactions } from './transactions';
 
-/** Conditions on source rows, as `find` takes them. */
-export type TrackWhere = FindOptionsWhere<ObjectLiteral> | FindOptionsWhere<ObjectLiteral>[];
+/** Where some work is tracked. */
+export interface Track {
+  readonly transactions: Transactions;
+  readonly recorder: Recorder;
+  readonly runner: QueryRunner;
+  readonly open: OpenTransaction;
+  readonly rows: TrackedRows;
+}
 
-/** What some work did to the rows of a table that match conditions before or after it. */
-export interface Tracked<Result> {
-  readonly result: Result;
-  readonly changes: readonly RowChange[];
-  /** The database's id of the transaction. */
+/** What was there when the work began. */
+interface Start {
+  readonly savepoint: string;
   readonly transactionId: string;
+  readonly before: Snapshot;
 }
 
-const PREFIX = '__cc_n';
+/** SQLSTATE of a ROLLBACK TO outside a transaction. */
+const NO_TRANSACTION = '25P01';
 
-/** Locks and reads matching rows, does the work, and reads them again, together with those that match by then. */
-export async function trackRows<Result>(
-  manager: EntityManager,
-  plan: TablePlan,
-  where: TrackWhere,
-  work: () => Promise<Result>,
-): Promise<Tracked<Result>> {
-  const runner = manager.queryRunner as QueryRunner;
-  const before = byKey(plan, await matching(manager, plan, where));
-  const result = await work();
-  const known = [...before.values()];
-  const again = known.length === 0 ? [] : await lockByKey(runner, plan, plan.primaryKey, known);
-  const after = byKey(plan, [...again, ...(await matching(manager, plan, where))]);
-  const changes = [...new Set([...before.keys(), ...after.keys()])].map((key) => ({
-    before: before.get(key) ?? null,
-    after: after.get(key) ?? null,
-  }));
+let savepoints = 0;
+
+/**
+ * Does some work in a savepoint, and records what became of the tracked rows: the difference between before and after,
+ * with the captured changes of the same rows taken back. Contributions are linear, so nothing else has to be known of
+ * how a row got from one to the other. Work that throws is rolled back.
+ */
+export async function trackWork<Result>(track: Track, work: () => Promise<Result>): Promise<Result> {
+  const { open, runner } = track;
+  // A name of its own: work may be tracked beside other work of the same transaction.
+  const savepoint = `counter_cache_track_${(savepoints += 1)}`;
+  const finish = open.track();
+  let isSet = false;
+  try {
+    // Nothing else in between: what is captured before the rows are read is not to be taken back, what follows is.
+    const start = await exclusively(runner, async () => {
+      await runner.query(`SAVEPOINT ${savepoint}`);
+      isSet = true;
+      const before = await track.rows.read();
+      return { savepoint, before, transactionId: await transactionIdOf(runner) };
+    });
+    const result = await work();
+    await exclusively(runner, () => end(track, start));
+    return result;
+  } catch (error) {
+    if (isSet) await undo(track, savepoint);
+    throw error;
+  } finally {
+    finish();
+  }
+}
+
+async function end({ transactions, recorder, runner, open, rows }: Track, start: Start): Promise<void> {
+  const { savepoint, transactionId } = start;
+  if (transactions.current(runner) !== open || !open.has(savepoint)) throw ended();
+  const kept = (): readonly TableChanges[] => open.keptSince(savepoint);
+  const { tables, inverse, doubtful } = await rows.compare(start.before, transactionId, kept);
+  if ((await transactionIdOf(runner)) !== transactionId) throw ended();
+  const links = new Set(tables.flatMap(({ plan }) => plan.links));
+  const followed = await followTables(runner, tables, links);
+  // A savepoint that was set beside the work may yet be rolled back, with a part of what is taken back here.
+  const isInnermost = open.isInnermost(savepoint);
+  const healed = isInnermost
+    ? [...followed.slice(0, 1), ...doubtful, ...inverse.filter(followsPaths)]
+    : [...followed, ...inverse];
+  transactions.record(runner, transactionId, (transaction) =>
+    transaction.under(savepoint, () => {
+      recorder.record(transaction, inverse, () => []);
+      recorder.record(transaction, followed, ({ kinds }) => kinds);
+      for (const target of recorder.targetsOf(healed)) transaction.heal(target);
+    }),
+  );
+  // A RELEASE would take along the savepoints that were set since.
+  if (isInnermost) await runner.query(`RELEASE SAVEPOINT ${savepoint}`);
+}
+
+/** What cannot be rolled back must not be committed: it is not counted. */
+async function undo({ transactions, runner, open }: Track, savepoint: string): Promise<void> {
+  const current = transactions.current(runner);
+  if (current !== open || !open.has(savepoint)) {
+    current?.refuse(ended());
+    return;
+  }
+  try {
+    await exclusively(runner, async () => {
+      await runner.query(`ROLLBACK TO SAVEPOINT ${savepoint}`);
+      await runner.query(`RELEASE SAVEPOINT ${savepoint}`);
+    });
+  } catch (error) {
+    // Otherwise the transaction is aborted, or the connection lost.
+    if ((error as { code?: string }).code === NO_TRANSACTION) open.refuse(ended());
+  }
+}
+
+function followsPaths({ plan }: TableChanges): boolean {
+  return plan.followsPaths;
+}
+
+async function transactionIdOf(runner: QueryRunner): Promise<string> {
   const [row] = await rowsOf(runner, 'SELECT pg_current_xact_id()::text AS "xid"');
-  return { result, changes, transactionId: String(row?.['xid']) };
+  return String(row?.['xid']);
 }
 
-function byKey(plan: TablePlan, rows: readonly Row[]): Map<string, Row> {
-  return new Map(rows.map((row) => [keyOf(plan.primaryKey, row), row]));
-}
-
-async function matching(manager: EntityManager, plan: TablePlan, where: TrackWhere): Promise<Row[]> {
-  const query = manager
-    .createQueryBuilder<ObjectLiteral>(plan.metadata.target as never, 't')
-    .setFindOptions({ where, withDeleted: true, loadEagerRelations: false })
-    .select([])
-    .setLock('pessimistic_write', undefined, ['t']);
-  const columns = readings(plan, 't', escapeForBuilder);
-  for (const [i, { sql }] of columns.entries()) query.addSelect(sql, `${PREFIX}${i}`);
-  const rows = await query.getRawMany<Record<string, unknown>>();
-  return rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[`${PREFIX}${i}`]])));
+function ended(): CounterCacheError {
+  const advice = 'End it elsewhere than in the work, and run counters.recalculate() if that committed anything';
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    `the work of counters.track ended its transaction, or a savepoint around it; it is not counted. ${advice}`,
+  );
 }

@@ -124,3 +124,16 @@ test('the error is an AmountError, and names what it got', async () => {
   expect(error).toBeInstanceOf(AmountError);
   expect((error as Error).message).toContain('NaN');
 });
+
+test('raw SQL in counters.track that is refused is undone alone', async () => {
+  const { dataSource, counters } = fixture;
+  const before = await lines();
+  await dataSource.transaction(async (manager) => {
+    await good(manager);
+    const work = counters.track(manager, Line, { cart: { id: cart.id } }, (own) =>
+      own.query(`INSERT INTO line (kind, "cartId") VALUES ('fraction', $1)`, [cart.id]),
+    );
+    await expect(work).rejects.toThrow(AmountError);
+  });
+  expect(await lines()).toBe(before + 1);
+});

@@ -1,10 +1,10 @@
 import { Column, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { CounterCache } from 'typeorm-counter-cache';
 
-import { type Fixture, setup } from '../support/setup';
-import { untilIdle } from './idle';
-import { type Internals, openInternals } from './internals';
-import { Note } from './note';
+import { type Fixture, setup } from '../../support/setup';
+import { untilIdle } from '../idle';
+import { type Internals, openInternals } from '../internals';
+import { Note } from '../note';
 
 @Entity()
 class Writer {
@@ -130,32 +130,5 @@ describe('counters.track', () => {
   test('refuses an entity that no counter is about', async () => {
     const work = fixture.counters.track(fixture.dataSource.manager, Note, {}, async () => undefined);
     await expect(work).rejects.toThrow('expected an entity that a counter counts or is kept on, got: Note');
-  });
-});
-
-describe('TRUNCATE', () => {
-  test('of a counted table is reported once, with what to do', async () => {
-    await seed();
-    const { manager } = fixture.dataSource;
-    await manager.clear(Note);
-    expect(fixture.errors).toEqual([]);
-    await manager.clear(Post);
-    await manager.query('TRUNCATE note, ONLY "post" RESTART IDENTITY CASCADE');
-    expect(fixture.errors).toEqual([
-      expect.objectContaining({
-        code: 'UNSEEN_WRITE',
-        message: expect.stringMatching(/^Post was emptied by TRUNCATE .* Run counters.recalculate\(\)/) as unknown,
-      }),
-    ]);
-    expect(await fixture.counters.recalculate()).toMatchObject({ fixedCount: 4 });
-    await expectExact();
-  });
-
-  test('of a target, or of what is skipped, is not reported', async () => {
-    await seed();
-    const { manager } = fixture.dataSource;
-    await fixture.counters.skip(() => manager.clear(Post));
-    await manager.query('TRUNCATE writer CASCADE');
-    expect(fixture.errors).toEqual([]);
   });
 });
