@@ -7,6 +7,9 @@ import { type Internals, openInternals } from '../internals';
 /** Recalculations by schedule rest for longer, ms. */
 const SOON = 120_000;
 
+/** A barrier stands until every transaction of the server is over, those of other tests included, ms. */
+const PATIENCE = 240_000;
+
 const RECOUNT: RecalculateOptions = { columns: (kind) => [...kind.columns.values()], consume: true, dry: false };
 
 /** The recalculations that the library has asked a worker for. */
@@ -40,7 +43,7 @@ export class Requests {
     return ofRow.some((target) => kindOf(definitions, target)?.metadata.tableName === table);
   }
 
-  /** Does what a worker would, to those that were found. Transactions of other databases keep barriers standing, too. */
+  /** Does what a worker would, to those that were found. */
   async fulfil(): Promise<void> {
     for (const [shard, targets] of this.#found.entries()) {
       let left = targets;
@@ -48,7 +51,7 @@ export class Requests {
         const results = await recalculateTargets(this.#internals.context, shard, left, RECOUNT);
         left = results.filter(({ outcome }) => outcome !== 'done' && outcome !== 'absent').map(({ target }) => target);
         return left.length === 0;
-      });
+      }, PATIENCE);
     }
   }
 
