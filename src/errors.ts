@@ -50,10 +50,10 @@ export class ConfigurationError extends CounterCacheError {
   }
 }
 
-/** A counted row yields an amount that its counter column cannot hold exactly; the write is rejected before COMMIT. */
+/** A counted row yields an amount that its column cannot hold exactly, or a function of its counter throws; the write is rejected before COMMIT. */
 export class AmountError extends CounterCacheError {
-  constructor(message: string, context: Readonly<Record<string, unknown>>) {
-    super('BAD_AMOUNT', message, context);
+  constructor(message: string, context: Readonly<Record<string, unknown>>, options?: ErrorOptions) {
+    super('BAD_AMOUNT', message, context, options);
   }
 }
 

@@ -10,9 +10,8 @@ import type { AlarmJobOptions } from './jobs/bullmq/alarm-producer';
 import type { Scheduler } from './jobs/scheduler';
 import { didYouMean } from './suggest';
 
-/** Where warnings go. */
+/** Where errors go that no `error` listener is told of. */
 export interface Logger {
-  warn(message: string, context?: object): void;
   error(message: string, context?: object): void;
 }
 
@@ -122,7 +121,6 @@ export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number
 }
 
 const LOGGER: Logger = {
-  warn: (message, context) => process.emitWarning(message, { type: 'CounterCacheWarning', detail: inspect(context) }),
   error: (message, context) => process.emitWarning(message, { type: 'CounterCacheError', detail: inspect(context) }),
 };
 
@@ -198,7 +196,7 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   checkRedis(present, problems);
   checkMethods('buffer', present['buffer'], ['announce', 'confirm', 'claim', 'acknowledge'], problems);
   checkMethods('scheduler', present['scheduler'], ['schedule', 'start', 'close'], problems);
-  checkMethods('logger', present['logger'], ['warn', 'error'], problems);
+  checkMethods('logger', present['logger'], ['error'], problems);
   checkQueue(present['queue'], problems);
   if (problems.length > 0) throw new ConfigurationError(problems);
   const resolved = { ...DEFAULTS, ...(present as Partial<ResolvedCountersOptions>) };

@@ -178,7 +178,10 @@ export interface DeltaBuffer {
   claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim>;
   /** Deletes a batch; gives the unapplied targets back, with alarms for those that are due again. */
   acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
-  /** Batches claimed longer ago than `olderThan` ms; their claim time is renewed. */
+  /**
+   * Batches that nobody has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.
+   * Their `claimedAt` never changes: it is compared with the ledger's floor.
+   */
   takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]>;
 
   /** Ids of intents announced longer ago than `olderThan` ms. */
@@ -192,7 +195,8 @@ export interface DeltaBuffer {
 
   /**
    * Asks for a recalculation with a later snapshot: removes watches, and, with a barrier, lets no recalculation pass
-   * before every transaction with an id up to the barrier is over.
+   * before every transaction with an id up to the barrier is over. A request with a barrier wants every column recounted;
+   * `0n` waits for no transaction.
    */
   request(
     shard: number,
@@ -237,6 +241,7 @@ export interface DeltaBuffer {
     shard: number,
     targets: readonly string[],
   ): Promise<{ readonly version: number; readonly held: readonly Held[] }>;
+  /** Figures of the shard. */
   status(shard: number): Promise<ShardStatus>;
   /** Makes failed targets due again: the named ones, or all. Returns how many. */
   retryFailed(

@@ -45,7 +45,7 @@ export function transactionCommand(sql: string): TransactionCommand | null {
   if (!mayBeCommand(sql)) return null;
   const usual = sql.length <= LONGEST ? USUAL.get(sql) : undefined;
   if (usual !== undefined) return usual;
-  const text = /^[\s/-]/.test(sql) ? sql.replace(/^(?:\s+|--[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '') : sql;
+  const text = sql.charCodeAt(0) < A ? sql.replace(/^(?:\s+|--[^\n]*\n|\/\*[\s\S]*?\*\/)+/, '') : sql;
   if (!BEGINNINGS.has(text.slice(0, 3).toLowerCase())) return null;
   for (const [pattern, command] of PATTERNS) {
     const match = pattern.exec(text);

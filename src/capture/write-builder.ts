@@ -2,7 +2,7 @@ import type { DataSource, EntityMetadata, QueryRunner } from 'typeorm';
 
 import { ConfigurationError } from '../errors';
 
-/** What of a write query builder's expression map this library reads, and what it writes (`wheres`, `overwrite`). */
+/** What of a write query builder's expression map this library reads, and what it writes (`wheres`, and the columns of `onUpdate`). */
 export interface ExpressionMap {
   readonly queryType: 'insert' | 'update' | 'delete' | 'soft-delete' | 'restore';
   readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata };
@@ -45,6 +45,8 @@ const MEMBERS = [
   'createWhereExpression',
   'replacePropertyNamesForTheWholeQuery',
   'getQueryAndParameters',
+  'getParameters',
+  'setParameter',
 ] as const;
 
 /** The DataSource of a builder, under whichever name this release of TypeORM keeps it. */

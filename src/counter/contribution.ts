@@ -10,8 +10,8 @@ export type UnknownTypeListener = (counter: Counter, type: string) => void;
 /**
  * What one source row adds through one counter; `null` when it adds nothing. Pure.
  *
- * @throws AmountError when the amount cannot be held exactly; CounterCacheError when a function of the declaration
- * throws or picks a column that is not declared.
+ * @throws AmountError when the amount cannot be held exactly, or a function of the declaration throws or picks a column
+ * that is not declared
  */
 export function contributionOf(counter: Counter, row: Row, onUnknownType?: UnknownTypeListener): Contribution | null {
   if (!isCounted(counter, row)) return null;
@@ -129,7 +129,6 @@ function call(counter: Counter, option: string, fn: (source: SourceEntity) => un
   }
 }
 
-function rejected({ label, name }: Counter, message: string, cause?: unknown): CounterCacheError {
-  if (cause === undefined) return new AmountError(`${label}: ${message}`, { label, counter: name });
-  return new CounterCacheError('BAD_AMOUNT', `${label}: ${message}`, { label, counter: name }, { cause });
+function rejected({ label, name }: Counter, message: string, cause?: unknown): AmountError {
+  return new AmountError(`${label}: ${message}`, { label, counter: name }, { cause });
 }

@@ -5,7 +5,10 @@ import { withConnection } from '../sql/query';
 
 /** Figures over all shards and the outbox. Times in ms since the epoch, by the clock of where the delta waits. */
 export interface CountersStatus {
-  /** Targets with a pending delta; one with deltas both in the buffer and in the outbox counts twice. */
+  /**
+   * Targets with a pending delta, or whose recalculation is asked for in the outbox; one that waits both in the buffer and
+   * in the outbox counts twice.
+   */
   readonly dirty: number;
   /** When the oldest pending delta is due; `null` when nothing is dirty. */
   readonly oldestDue: number | null;
@@ -13,7 +16,7 @@ export interface CountersStatus {
   readonly batches: number;
   /** Deltas announced and not yet confirmed. */
   readonly intents: number;
-  /** Recalculations requested, due or not. */
+  /** Recalculations requested of the buffer, due or not. */
   readonly recalculations: number;
   /** Targets that the database refused to change. */
   readonly failed: readonly { readonly entity: string; readonly id: string; readonly reason: string }[];

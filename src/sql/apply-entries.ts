@@ -108,7 +108,6 @@ async function isolating(runner: QueryRunner, kind: TargetKind, entries: readonl
       return {
         changes: [],
         locked: [],
-        absent: [],
         failed: [{ target: only.target, failed: (error as Error).message }],
         updates: 1,
       };
@@ -119,7 +118,6 @@ async function isolating(runner: QueryRunner, kind: TargetKind, entries: readonl
     return {
       changes: [...left.changes, ...right.changes],
       locked: [...left.locked, ...right.locked],
-      absent: [...left.absent, ...right.absent],
       failed: [...left.failed, ...right.failed],
       updates: left.updates + right.updates,
     };

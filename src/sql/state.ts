@@ -32,7 +32,7 @@ export async function loadInstallation(runner: QueryRunner, tables: TablePaths, 
 async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<string, string>> {
   try {
     const rows = await rowsOf(runner, `SELECT "id", "value" FROM ${tables.state}`);
-    // The newest of the tables: an installation may be older.
+    // The last one that is created: it may be missing when the others are there.
     await runner.query(`SELECT 1 FROM ${tables.outbox} LIMIT 0`);
     return new Map(rows.map((row) => [String(row['id']), String(row['value'])]));
   } catch (error) {

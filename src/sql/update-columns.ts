@@ -15,13 +15,11 @@ export interface Change {
   readonly after: string;
 }
 
-/** How the rows of one UPDATE ended; the three lists partition the entries. */
+/** How the rows of one UPDATE ended; those in neither list do not exist. */
 export interface Updated {
   readonly changes: readonly Change[];
   /** Exists, but somebody holds its lock. */
   readonly locked: readonly string[];
-  /** Does not exist. */
-  readonly absent: readonly string[];
 }
 
 /**
@@ -43,13 +41,12 @@ export async function updateColumns(
     for (const ordinal of ordinals) done.add(ordinal);
     changes.push(...statement.changesOf(row, ordinals));
   }
-  if (done.size === entries.length) return { changes, locked: [], absent: [] };
+  if (done.size === entries.length) return { changes, locked: [] };
   const missing = entries.filter((_, i) => !done.has(i + 1));
   const present = await presentTargets(runner, kind, missing);
   return {
     changes,
     locked: missing.filter((_, i) => present.has(i + 1)).map(({ target }) => target),
-    absent: missing.filter((_, i) => !present.has(i + 1)).map(({ target }) => target),
   };
 }
 
@@ -83,7 +80,7 @@ class UpdateStatement {
     const same = (left: string, right: string) => keyNames.map((k) => `${left}.${k} = ${right}.${k}`).join(' AND ');
     const matches = keys.map((key, i) => `t.${escapeName(key.name)} = i.k${i}`).join(' AND ');
     const order = keys.map((key) => `t.${escapeName(key.name)}`).join(', ');
-    // Grouped by the typed key: two texts may name one row (citext, numeric), and an UPDATE joins a row only once.
+    // Grouped by the typed key: two texts may name one row (`1` and `1.0`, as numeric), and an UPDATE joins a row only once.
     return `
       WITH i AS MATERIALIZED (
         SELECT ${[...keys.map((key, i) => `u.k${i}::${key.sqlType} AS k${i}`), ...this.#sums(), 'array_agg(u.ordinal) AS ordinals'].join(', ')}

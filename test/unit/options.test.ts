@@ -132,7 +132,7 @@ describe('resolveOptions', () => {
     [
       'a logger that is none',
       { redis, logger: { warn: method } },
-      "expected 'logger' to have the methods warn, error, got: an object without error",
+      "expected 'logger' to have the methods error, got: an object without error",
     ],
     ['a queue that is none', { redis, queue: 'q' }, 'expected \'queue\' to be { prefix, jobOptions }, got: "q"'],
     ['an unknown queue option', { redis, queue: { prefx: 1 } }, "unknown option 'queue.prefx', did you mean 'prefix'?"],

@@ -5,7 +5,7 @@ import type { TablePaths } from '../tables';
 
 /** What waits in the outbox. */
 export interface OutboxStatus {
-  /** Targets with a delta that waits and was not refused. */
+  /** Targets with a delta, or a request for a recalculation, that waits and was not refused. */
   readonly dirty: number;
   /** When the oldest of those is due, ms since the epoch by the database's clock; `null` when there is none. */
   readonly oldestDue: number | null;
