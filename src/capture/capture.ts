@@ -105,7 +105,7 @@ export class Capture {
     if (plan === undefined)
       throw new ConfigurationError([`expected an entity that a counter counts or is kept on, got: ${metadata.name}`]);
     const runner = manager.queryRunner;
-    const open = runner && this.#openOn(runner);
+    const open = runner && (await this.#openOn(runner));
     if (runner === undefined || open === undefined)
       return manager.transaction((own) => this.track(own, metadata, where, work));
     const node = this.#cascades.get(metadata.tablePath);
@@ -120,10 +120,10 @@ export class Capture {
   }
 
   /** The transaction that a query runner is in, raw ones included; not one of ours around a single statement. */
-  #openOn(runner: QueryRunner): OpenTransaction | undefined {
+  async #openOn(runner: QueryRunner): Promise<OpenTransaction | undefined> {
     const known = this.#transactions.current(runner);
     if (known !== undefined && !known.isSingle) return known;
-    return runner.isTransactionActive ? this.#transactions.adopt(runner) : undefined;
+    return this.#transactions.adoptUnseen(runner);
   }
 
   /** Rows may become ones of another class of the table: their root's plan reads what all of them need. */
@@ -195,17 +195,18 @@ export class Capture {
     for (;;) {
       const open = this.#transactions.current(runner);
       // Sent behind COMMIT, the parts of a statement would run outside any transaction, and keep no lock for each other.
-      if (open?.isEnding === true) await open.over();
+      if (open?.isDoubtful === true && !open.isSingle) await this.#transactions.clarify(runner, open);
       const answer = await this.#sendNow(statement, way, shared);
       if (answer !== null) return answer;
     }
   }
 
-  /** `null`, and nothing is sent, when the transaction is about to end. */
+  /** `null`, and nothing is sent, when it is not clear whether the transaction has begun, or is about to end. */
   #sendNow(statement: Statement, { strategy, alone }: Way, shared: boolean): Promise<QueryResult | null> {
     const { runner } = statement;
     const open = this.#transactions.current(runner);
-    if (open !== undefined && alone && !open.isSingle && !open.isEnding) return open.during(() => strategy(statement));
+    if (open !== undefined && alone && !open.isSingle && !open.isDoubtful)
+      return open.during(() => strategy(statement));
     const work = () => this.#inTransaction(statement, strategy);
     return shared ? exclusively(runner, work) : work();
   }
@@ -214,12 +215,12 @@ export class Capture {
   async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult | null> {
     const { runner } = statement;
     const known = this.#transactions.current(runner);
-    if (known?.isEnding === true) return null;
-    const open = known ?? (runner.isTransactionActive ? this.#transactions.adopt(runner) : undefined);
+    if (known?.isDoubtful === true) return null;
+    const open = known ?? (await this.#transactions.adoptUnseen(runner));
     if (open !== undefined) return open.during(() => strategy(statement));
     const own = this.#transactions.adopt(runner, true);
-    await runner.query('START TRANSACTION');
     try {
+      await runner.query('START TRANSACTION');
       const answer = await strategy(statement);
       await runner.query('COMMIT');
       if (own.outcome === 'rolled back') throw rolledBack(statement);
@@ -227,6 +228,7 @@ export class Capture {
     } catch (error) {
       // The first error counts, whatever becomes of the ROLLBACK.
       if (own.outcome === null) await runner.query('ROLLBACK').catch(() => undefined);
+      this.#transactions.forget(runner, own);
       throw error;
     }
   }

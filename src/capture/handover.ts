@@ -35,7 +35,7 @@ export class Handover {
   constructor(id: string, tools: HandoverTools, runner: QueryRunner | null) {
     this.id = id;
     this.#tools = tools;
-    this.#writer = runner && new OutboxWriter(runner, tools.tables, tools.window);
+    this.#writer = runner && new OutboxWriter(id, runner, tools.tables, tools.window);
   }
 
   /** Intents that were announced, to be confirmed after COMMIT. */

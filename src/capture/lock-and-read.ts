@@ -105,6 +105,8 @@ export const probedUpsert: Strategy = async (statement) => {
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
     return answer;
   }
+  await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
+  await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
   const { name } = plan.metadata;
   const reason = `an upsert of ${name} met new conflicting rows ${ATTEMPTS} times in a row; nothing was written. Try it again`;
   throw new CounterCacheError('WRITE_FAILED', reason, { entity: name });
@@ -127,7 +129,10 @@ function pairUpserted({ changes, inserted }: Returned, existing: ExistingRows): 
  */
 function arbiterOf({ expressionMap }: WriteBuilder, { metadata }: TablePlan): readonly string[] {
   const conflict = expressionMap.onUpdate?.conflict;
-  if (!Array.isArray(conflict)) return [];
+  if (!Array.isArray(conflict)) {
+    const constraint = metadata.uniques.find(({ name }) => name === conflict);
+    return constraint?.columns.map(({ databaseName }) => databaseName) ?? [];
+  }
   return conflict.every((name) => metadata.findColumnWithDatabaseName(name) !== undefined) ? conflict : [];
 }
 

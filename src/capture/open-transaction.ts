@@ -38,8 +38,9 @@ export class OpenTransaction {
   #frames: Frame[] | null = null;
   #dated: DatedEnd[] | null = null;
   #idle: (() => void)[] | null = null;
-  #over: (() => void)[] | null = null;
+  #isBegun = false;
   #isEnding = false;
+  #versionAtEnd = 0;
   #version = 0;
   #running = 0;
   #tracks = 0;
@@ -58,6 +59,16 @@ export class OpenTransaction {
   /** COMMIT or ROLLBACK is on its way: a statement sent now is no part of it. */
   get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /** Its BEGIN, or its end, is not answered yet, and may not have been sent: another subscriber can refuse it. */
+  get isDoubtful(): boolean {
+    return this.#isEnding || !this.#isBegun;
+  }
+
+  /** Something was recorded after it was handed over. */
+  get isOutrun(): boolean {
+    return this.#version !== this.#versionAtEnd;
   }
 
   /** The database's id of this transaction; known once something was captured. */
@@ -102,28 +113,32 @@ export class OpenTransaction {
     }
   }
 
+  /** A captured statement is under way. */
+  get hasStatements(): boolean {
+    return this.#running > 0;
+  }
+
   /** Resolves when no captured statement is under way. */
   async idle(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle ??= []).push(resolve));
   }
 
-  /** Its COMMIT or ROLLBACK is sent. */
+  /** The database is in it, and its end is not under way. */
+  goOn(): void {
+    this.#isBegun = true;
+    this.#isEnding = false;
+  }
+
+  /** Its COMMIT or ROLLBACK is about to be sent. */
   startEnding(): void {
     this.#isEnding = true;
+    this.#versionAtEnd = this.#version;
   }
 
-  /** Its COMMIT or ROLLBACK is answered; `null`: it could not be sent, or the connection is lost. */
-  endWith(outcome: Outcome | null): void {
+  /** Its COMMIT or ROLLBACK is answered. */
+  endWith(outcome: Outcome): void {
     this.#outcome = outcome;
     this.#isEnding = false;
-    const waiting = this.#over ?? [];
-    this.#over = null;
-    for (const resolve of waiting) resolve();
-  }
-
-  /** Resolves when what {@link startEnding} told of is answered. */
-  async over(): Promise<void> {
-    if (this.#isEnding) await new Promise<void>((resolve) => (this.#over ??= []).push(resolve));
   }
 
   /** Keeps captured changes, and COMMIT from succeeding, until the function it returns is called. */
@@ -243,6 +258,9 @@ export class OpenTransaction {
     if (at < 0) return;
     const dropped = this.#stack().splice(at);
     this.savepoint(name);
+    // Handed over already, and not to be confirmed any more.
+    if (this.#isEnding)
+      for (const { target } of Object.values(sumUp(dropped, this.#durability)).flat()) this.heal(target);
     // What was handed over while this was under way has to be handed over anew.
     if (!dropped.every(isEmpty)) this.#version += 1;
   }

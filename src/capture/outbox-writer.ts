@@ -1,7 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Alarm } from '../buffer/buffer';
-import { endRows } from '../sql/outbox/settle-rows';
 import { type OutboxDelta, writeOutbox } from '../sql/outbox/write-outbox';
 import type { TablePaths } from '../sql/tables';
 import { exclusively } from './exclusive';
@@ -11,13 +10,15 @@ const ABORTED = '25P02';
 
 /** Writes one transaction's deltas to the outbox, inside that transaction; again when more was captured meanwhile. */
 export class OutboxWriter {
+  readonly #transactionId: string;
   readonly #runner: QueryRunner;
   readonly #tables: TablePaths;
   readonly #window: number;
   #ids: readonly string[] = [];
   #alarms: readonly Alarm[] = [];
 
-  constructor(runner: QueryRunner, tables: TablePaths, window: number) {
+  constructor(transactionId: string, runner: QueryRunner, tables: TablePaths, window: number) {
+    this.#transactionId = transactionId;
     this.#runner = runner;
     this.#tables = tables;
     this.#window = window;
@@ -62,11 +63,10 @@ export class OutboxWriter {
     }
   }
 
-  async #replace(rows: readonly OutboxDelta[]): Promise<void> {
-    if (this.#ids.length > 0) await endRows(this.#runner, this.#tables, this.#ids, false);
-    [this.#ids, this.#alarms] = [[], []];
-    if (rows.length === 0) return;
-    const { ids, alarms } = await writeOutbox(this.#runner, this.#tables, rows, this.#window);
+  async #replace(deltas: readonly OutboxDelta[]): Promise<void> {
+    if (this.#ids.length + deltas.length === 0) return;
+    const replacement = { transactionId: this.#transactionId, replaced: this.#ids, deltas, window: this.#window };
+    const { ids, alarms } = await writeOutbox(this.#runner, this.#tables, replacement);
     [this.#ids, this.#alarms] = [ids, alarms];
   }
 }

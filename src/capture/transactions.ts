@@ -1,8 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
 
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
 import type { Durability } from '../durability';
+import { isInTransaction } from './connection-status';
 import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { notifyObserver } from './observed';
@@ -31,6 +32,7 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
   readonly #open = new WeakMap<QueryRunner, OpenTransaction>();
+  readonly #preparing = new WeakMap<OpenTransaction, Promise<void>>();
   /** Those that have captured something and are not over. */
   readonly #unsettled = new Set<OpenTransaction>();
 
@@ -49,9 +51,39 @@ export class Transactions implements EntitySubscriberInterface {
    * before counters were attached.
    */
   adopt(runner: QueryRunner, single = false): OpenTransaction {
-    const adopted = new OpenTransaction(this.#options.durability, single);
-    this.#open.set(runner, adopted);
+    const adopted = this.#expect(runner, single);
+    adopted.goOn();
     return adopted;
+  }
+
+  /**
+   * The transaction to adopt on a query runner that we know of none on: one that began before counters were attached, or by
+   * a text that we did not recognise. TypeORM's flag alone would also name one that raw SQL has ended.
+   */
+  async adoptUnseen(runner: QueryRunner): Promise<OpenTransaction | undefined> {
+    const isOpen = (): boolean => isInTransaction(runner) ?? runner.isTransactionActive;
+    if (!isOpen()) return undefined;
+    // An error is told before the server says what it left behind.
+    await runner.query('SELECT 1').catch(() => undefined);
+    return isOpen() ? (this.#open.get(runner) ?? this.adopt(runner)) : undefined;
+  }
+
+  /**
+   * Finds out what became of a BEGIN, COMMIT or ROLLBACK that is not answered: TypeORM tells nobody when another subscriber
+   * refuses it. Whatever was sent is answered before this.
+   */
+  async clarify(runner: QueryRunner, transaction: OpenTransaction): Promise<void> {
+    // What was let through a moment ago is sent by then.
+    await nextTurn();
+    await runner.query('SELECT 1').catch(() => undefined);
+    if (this.#open.get(runner) !== transaction || !transaction.isDoubtful) return;
+    if (isInTransaction(runner) === false) this.#settle(runner, transaction, 'unknown', false);
+    else transaction.goOn();
+  }
+
+  /** A transaction that could not begin. */
+  forget(runner: QueryRunner, transaction: OpenTransaction): void {
+    if (this.#open.get(runner) === transaction) this.#open.delete(runner);
   }
 
   /**
@@ -81,10 +113,10 @@ export class Transactions implements EntitySubscriberInterface {
     if (command === null) return;
     const { kind } = command;
     const transaction = this.#open.get(event.queryRunner);
-    if (kind === 'begin' && transaction === undefined) this.adopt(event.queryRunner);
-    if (transaction === undefined || (kind !== 'commit' && kind !== 'rollback')) return;
-    if (kind === 'commit' && !transaction.isIdle) return this.#prepare(transaction, event.queryRunner);
-    transaction.startEnding();
+    if (kind === 'begin' && transaction === undefined) this.#expect(event.queryRunner, false);
+    if (transaction === undefined) return;
+    if (kind === 'commit') return this.#beforeCommit(transaction, event.queryRunner);
+    if (kind === 'rollback') return this.#beforeRollback(transaction);
   }
 
   afterQuery(event: AfterQuery): void {
@@ -96,7 +128,7 @@ export class Transactions implements EntitySubscriberInterface {
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
     else if (event.success) this.#follow(event.queryRunner, command);
     else if (command.kind === 'begin') this.#open.delete(event.queryRunner);
-    else if (command.kind === 'rollback') this.#open.get(event.queryRunner)?.endWith(null);
+    else if (command.kind === 'rollback') this.#open.get(event.queryRunner)?.goOn();
   }
 
   /** Resolves when every transaction that has captured something is over, or announced after `limit` ms. */
@@ -104,11 +136,46 @@ export class Transactions implements EntitySubscriberInterface {
     const end = performance.now() + limit;
     while (this.#unsettled.size > 0 && performance.now() < end) await delay(5);
     // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
-    for (const transaction of this.#unsettled) await this.#handOff.prepare(transaction, null);
+    for (const transaction of this.#unsettled)
+      if (!transaction.isEnding) await this.#handOff.prepare(transaction, null);
+  }
+
+  #expect(runner: QueryRunner, single: boolean): OpenTransaction {
+    const expected = new OpenTransaction(this.#options.durability, single);
+    this.#open.set(runner, expected);
+    return expected;
+  }
+
+  #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
+    const under = this.#preparing.get(transaction);
+    if (under === undefined && transaction.isIdle) {
+      transaction.startEnding();
+      return undefined;
+    }
+    // One after the other: what the first wrote to the outbox is not to be written again.
+    const prepared = (under ?? Promise.resolve()).then(() => this.#prepare(transaction, runner));
+    this.#preparing.set(
+      transaction,
+      prepared.catch(() => undefined),
+    );
+    return prepared;
+  }
+
+  /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */
+  #beforeRollback(transaction: OpenTransaction): Promise<void> | undefined {
+    if (transaction.hasStatements) return this.#startEndingOnceIdle(transaction);
+    transaction.startEnding();
+    return undefined;
+  }
+
+  async #startEndingOnceIdle(transaction: OpenTransaction): Promise<void> {
+    while (transaction.hasStatements) await transaction.idle();
+    transaction.startEnding();
   }
 
   /** Hands over all that is captured when COMMIT is sent: statements under way are part of the transaction. */
   async #prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
+    if (transaction.isEnding || transaction.outcome !== null) return;
     let prepared: number;
     do {
       await transaction.idle();
@@ -137,6 +204,8 @@ export class Transactions implements EntitySubscriberInterface {
         if (transaction !== undefined) this.#settle(runner, transaction, 'rolled back', command.chain);
         break;
       case 'begin':
+        transaction?.goOn();
+        break;
       case 'commit':
       case 'truncate':
     }
@@ -145,7 +214,8 @@ export class Transactions implements EntitySubscriberInterface {
   #committed(event: AfterQuery, chain: boolean): void {
     const transaction = this.#open.get(event.queryRunner);
     // After an SQL error the caller still sends ROLLBACK, yet nothing can be captured in between.
-    if (transaction !== undefined) this.#settle(event.queryRunner, transaction, commitOutcome(event), chain);
+    if (transaction !== undefined)
+      this.#settle(event.queryRunner, transaction, commitOutcome(event), chain && event.success);
   }
 
   #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {
@@ -154,8 +224,11 @@ export class Transactions implements EntitySubscriberInterface {
     this.#unsettled.delete(transaction);
     transaction.endWith(outcome);
     if (transaction.isIdle) return;
-    if (outcome === 'committed') this.#handOff.confirm(transaction);
-    if (outcome === 'rolled back') this.#handOff.discard(transaction);
+    // What was handed over is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
+    const isOutrun = outcome === 'committed' && transaction.isOutrun;
+    if (outcome === 'committed' && !isOutrun) this.#handOff.confirm(transaction);
+    if (outcome === 'rolled back' || isOutrun) this.#handOff.discard(transaction);
+    if (isOutrun) this.#handOff.recalculate(transaction.targets());
   }
 }
 

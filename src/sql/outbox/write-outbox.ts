@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Alarm } from '../../buffer/buffer';
+import { CounterCacheError } from '../../errors';
 import { rowsOf } from '../query';
 import type { TablePaths } from '../tables';
 
@@ -32,12 +33,22 @@ export interface Written {
 /** About 300 years, ms: times of PostgreSQL end somewhere. */
 const LONGEST = 10 ** 13;
 
-/** Inserts rows in the caller's own transaction, by one statement. Due times are rounded up to multiples of `window` ms. */
+/** Which rows a transaction writes. */
+export interface Replacement {
+  /** The transaction's id: what is sent behind its end changes nothing. */
+  readonly transactionId: string;
+  /** Rows that it wrote before, and that these replace. */
+  readonly replaced: readonly string[];
+  readonly deltas: readonly OutboxDelta[];
+  /** Due times are rounded up to multiples of it, ms. */
+  readonly window: number;
+}
+
+/** Writes rows in the caller's own transaction, by one statement. */
 export async function writeOutbox(
   runner: QueryRunner,
   tables: TablePaths,
-  deltas: readonly OutboxDelta[],
-  window: number,
+  { transactionId, replaced, deltas, window }: Replacement,
 ): Promise<Written> {
   const rows = await rowsOf(runner, insertSql(tables), [
     deltas.map(({ shard }) => shard),
@@ -50,7 +61,10 @@ export async function writeOutbox(
     deltas.map(({ recalculateIn }) => recalculateIn && Math.ceil(Math.min(recalculateIn, LONGEST))),
     deltas.map(({ heal }) => heal),
     window,
+    replaced,
+    transactionId,
   ]);
+  if (rows.length < deltas.length) throw ended();
   const alarms = new Map<string, Alarm>();
   for (const row of rows) {
     const [shard, at, delay] = [Number(row['shard']), Math.round(Number(row['at'])), Number(row['delay'])];
@@ -61,11 +75,15 @@ export async function writeOutbox(
 
 function insertSql({ outbox }: TablePaths): string {
   const waiting = `SELECT COALESCE(sum(x."amount"), 0) FROM ${outbox} x
-    WHERE x."target" = u.target AND x."column" = u.col AND x."applied_at" IS NULL`;
+    WHERE x."target" = u.target AND x."column" = u.col AND x."applied_at" IS NULL AND x."id" <> ALL($11::bigint[])`;
   const soon = `u.heal OR CASE WHEN u.batch > 0 THEN abs((${waiting}) + u.amount) >= u.batch ELSE false END`;
   const now = 'extract(epoch FROM c.at)::double precision * 1000';
   return `
-    WITH c AS MATERIALIZED (SELECT clock_timestamp() AS at)
+    WITH c AS MATERIALIZED (
+      SELECT clock_timestamp() AS at WHERE pg_current_xact_id_if_assigned()::text = $12
+    ), gone AS (
+      DELETE FROM ${outbox} d USING c WHERE d."id" = ANY($11::bigint[])
+    )
     INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")
     SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], c.at,
       to_timestamp(CASE WHEN ${soon} THEN floor(${now} / $10) ELSE ceil((${now} + u.wait) / $10) END * $10 / 1000),
@@ -74,6 +92,13 @@ function insertSql({ outbox }: TablePaths): string {
       AS u(shard, target, col, amount, touches, wait, batch, recalculate, heal)
     RETURNING o."id"::text AS id, o."shard" AS shard, extract(epoch FROM o."due") * 1000 AS at,
       extract(epoch FROM o."due" - clock_timestamp()) * 1000 AS delay`;
+}
+
+function ended(): CounterCacheError {
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    'the transaction ended while its deltas were written to the outbox. Await COMMIT before ROLLBACK, and send it once',
+  );
 }
 
 /** A text array as PostgreSQL writes it: `unnest` of an array of arrays would take it apart. */
