@@ -32,7 +32,7 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #options: TransactionsOptions;
   readonly #open = new WeakMap<QueryRunner, OpenTransaction>();
   /** Those that have captured something and are not over. */
-  readonly #unsettled = new Set<OpenTransaction>();
+  readonly #unsettled = new Map<OpenTransaction, QueryRunner>();
 
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
@@ -73,7 +73,7 @@ export class Transactions implements EntitySubscriberInterface {
       throw error;
     }
     if (known === undefined) this.#handOff.recalculate(transaction.targets());
-    else this.#unsettled.add(known);
+    else this.#unsettled.set(known, runner);
   }
 
   beforeQuery(event: BeforeQuery): Promise<void> | void {
@@ -102,9 +102,11 @@ export class Transactions implements EntitySubscriberInterface {
   /** Resolves when every transaction that has captured something is over, or announced after `limit` ms. */
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
-    while (this.#unsettled.size > 0 && performance.now() < end) await delay(5);
+    // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
+    const areOpen = (): boolean => [...this.#unsettled.values()].some(({ isReleased }) => !isReleased);
+    while (areOpen() && performance.now() < end) await delay(5);
     // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
-    for (const transaction of this.#unsettled) await this.#handOff.prepare(transaction, null);
+    for (const transaction of this.#unsettled.keys()) await this.#handOff.prepare(transaction, null);
   }
 
   /** Hands over all that is captured when COMMIT is sent: statements under way are part of the transaction. */
@@ -156,6 +158,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (transaction.isIdle) return;
     if (outcome === 'committed') this.#handOff.confirm(transaction);
     if (outcome === 'rolled back') this.#handOff.discard(transaction);
+    if (outcome === 'unknown') this.#handOff.leave(transaction);
   }
 }
 
