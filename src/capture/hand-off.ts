@@ -69,7 +69,8 @@ export class HandOff {
     if (transaction.id === null || (isEmpty && known === undefined)) return;
     const { buffer, tables } = await this.#options.open();
     const tools = { buffer, tables, health: this.#health, window: this.#options.window };
-    const handover = known?.id === transaction.id ? known : new Handover(transaction.id, tools, runner);
+    const isKnown = known?.id === transaction.id && runner !== null;
+    const handover = isKnown ? known : new Handover(transaction.id, tools, runner);
     this.#handovers.set(transaction, handover);
     await handover.prepare(sums);
   }
@@ -90,6 +91,20 @@ export class HandOff {
   /** After a rollback: forgets what was announced. What fails here is swept later, and recalculated needlessly. */
   discard(transaction: OpenTransaction): void {
     for (const shard of this.#take(transaction)?.tried ?? []) this.#run(this.#discardShard(shard, transaction));
+  }
+
+  /**
+   * When nobody knows whether COMMIT succeeded: what was announced is left to the sweep; what nobody else knows of is
+   * recounted, once the transaction is over.
+   */
+  leave(transaction: OpenTransaction): void {
+    const handover = this.#take(transaction);
+    if (handover === undefined) return;
+    for (const [shard, { deltas }] of [...handover.relaxed, ...handover.lost])
+      this.#lost.add(
+        shard,
+        deltas.map(({ target }) => ({ target, heal: true })),
+      );
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */

@@ -34,7 +34,7 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #open = new WeakMap<QueryRunner, OpenTransaction>();
   readonly #preparing = new WeakMap<OpenTransaction, Promise<void>>();
   /** Those that have captured something and are not over. */
-  readonly #unsettled = new Set<OpenTransaction>();
+  readonly #unsettled = new Map<OpenTransaction, QueryRunner>();
 
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
@@ -105,7 +105,7 @@ export class Transactions implements EntitySubscriberInterface {
       throw error;
     }
     if (known === undefined) this.#handOff.recalculate(transaction.targets());
-    else this.#unsettled.add(known);
+    else this.#unsettled.set(known, runner);
   }
 
   beforeQuery(event: BeforeQuery): Promise<void> | void {
@@ -134,9 +134,11 @@ export class Transactions implements EntitySubscriberInterface {
   /** Resolves when every transaction that has captured something is over, or announced after `limit` ms. */
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
-    while (this.#unsettled.size > 0 && performance.now() < end) await delay(5);
+    // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
+    const areOpen = (): boolean => [...this.#unsettled.values()].some(({ isReleased }) => !isReleased);
+    while (areOpen() && performance.now() < end) await delay(5);
     // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
-    for (const transaction of this.#unsettled)
+    for (const transaction of this.#unsettled.keys())
       if (!transaction.isEnding) await this.#handOff.prepare(transaction, null);
   }
 
@@ -229,6 +231,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (outcome === 'committed' && !isOutrun) this.#handOff.confirm(transaction);
     if (outcome === 'rolled back' || isOutrun) this.#handOff.discard(transaction);
     if (isOutrun) this.#handOff.recalculate(transaction.targets());
+    if (outcome === 'unknown') this.#handOff.leave(transaction);
   }
 }
 

@@ -19,6 +19,9 @@ async function main(): Promise<void> {
     claimTimeout: 300,
     intentTimeout: 300,
   });
+  counters.on('error', (error) => {
+    if ((error as { code?: unknown }).code !== 'BUFFER_LOST') process.stderr.write(`${String(error)}\n`);
+  });
   await dataSource.initialize();
   await counters.startWorker();
   process.send?.('ready');

@@ -1,0 +1,91 @@
+import { type CountersOptions, type Durability, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+
+import { Author, Post } from '../integration/blog';
+import { waitingRows, wrongAuthors } from '../integration/outbox/outbox';
+import { type Proxy, startProxy } from '../support/proxy';
+import { type Fixture, setup } from '../support/setup';
+import { until } from '../support/until';
+
+let proxy: Proxy;
+let fixture: Fixture;
+
+beforeAll(async () => {
+  const url = new URL(process.env['DATABASE_URL'] ?? '');
+  proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
+  url.host = `127.0.0.1:${proxy.port}`;
+  process.env['DATABASE_URL'] = url.href;
+});
+afterAll(() => proxy.close());
+afterEach(() => fixture.close());
+
+test('outbox: a connection that breaks while rows are written rejects the write, and keeps nobody from closing', async () => {
+  await start('outbox');
+  const { manager } = fixture.dataSource;
+  const interrupted = proxy.interrupt({ when: (request) => request.includes('counter_cache_outbox'), lose: 'request' });
+  const writing = manager.transaction((inner) => inner.insert(Post, { authorId: 1, likes: 3 }));
+  await Promise.all([interrupted, expect(writing).rejects.toThrow(/terminated|closed|ECONNRESET/)]);
+  expect(await manager.existsBy(Post, { likes: 3 })).toBe(false);
+  const from = performance.now();
+  await fixture.counters.close();
+  expect(performance.now() - from).toBeLessThan(4_000);
+});
+
+async function start(durability: Durability, others: Partial<CountersOptions> = {}): Promise<void> {
+  const counters = { durability, intentTimeout: 300, redisTimeout: 1_000, ...others };
+  fixture = await setup({ entities: [Author, Post], counters });
+  await fixture.dataSource.manager.save(Author, [{ name: 'a' }, { name: 'b' }]);
+  await fixture.dataSource.manager.insert(Post, [{ authorId: 1 }, { authorId: 1 }, { authorId: 2 }]);
+  await fixture.counters.flush();
+}
+
+/** A transaction whose connection breaks when COMMIT is sent; resolves to whether it was committed. */
+async function commitInDoubt(lose: 'request' | 'answer'): Promise<boolean> {
+  const { manager } = fixture.dataSource;
+  const interrupted = proxy.interrupt({ when: (request) => request.includes('COMMIT'), lose });
+  const writing = manager.transaction(async (inner) => {
+    await inner.insert(Post, { authorId: 1, published: true, likes: 3 });
+    await inner.update(Post, { id: 1 }, { authorId: 2 });
+    await inner.delete(Post, { id: 3 });
+  });
+  await Promise.all([interrupted, expect(writing).rejects.toThrow(/terminated|closed|ECONNRESET/)]);
+  return manager.existsBy(Post, { likes: 3 });
+}
+
+/** With a worker, until nothing is pending; then every column is right without a recalculation by hand. */
+async function expectRight(): Promise<void> {
+  const { counters } = fixture;
+  await counters.settled();
+  await counters.startWorker();
+  await until(async () => {
+    const { dirty, batches, intents } = await counters.status();
+    return dirty + batches + intents === 0 && (await waitingRows(fixture)) === 0;
+  });
+  await until(async () => (await wrongAuthors(fixture)).length === 0);
+  expect(await counters.verify()).toMatchObject({ fixedCount: 0, unsettled: [] });
+}
+
+describe.each<Durability>(['guarded', 'outbox', 'relaxed'])('I2, I3, %s: a connection that breaks', (durability) => {
+  test.each([
+    ['before COMMIT arrives', 'request', false],
+    ['before COMMIT is answered', 'answer', true],
+  ] as const)('%s leaves every column right', async (_name, lose, isCommitted) => {
+    await start(durability);
+    expect(await commitInDoubt(lose)).toBe(isCommitted);
+    await expectRight();
+  });
+});
+
+class DeafBuffer extends MemoryBuffer {
+  override async announce(): Promise<void> {
+    throw new Error('no answer');
+  }
+}
+
+test('guarded, while neither the buffer nor the outbox takes deltas: what may be committed is recounted', async () => {
+  const scheduler = new InProcessScheduler();
+  await start('guarded', { buffer: new DeafBuffer({ window: 10 }), scheduler });
+  await fixture.dataSource.query('ALTER TABLE counter_cache_outbox ADD CONSTRAINT closed CHECK (false)');
+  expect(await commitInDoubt('answer')).toBe(true);
+  await expectRight();
+  await scheduler.close();
+});

@@ -1,0 +1,65 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+
+/** What a proxy loses, once: a request that matches, or the answer to it. Then the connection is cut. */
+export interface Interruption {
+  readonly when: (request: Buffer) => boolean;
+  readonly lose: 'request' | 'answer';
+}
+
+/** A TCP proxy in front of a server. */
+export interface Proxy {
+  readonly port: number;
+  /** Interrupts the next request that matches; resolves when it has. */
+  interrupt(interruption: Interruption): Promise<void>;
+  /** Connects to another server from now on, and cuts every connection there is. */
+  redirect(port: number): void;
+  close(): Promise<void>;
+}
+
+/** Starts a proxy on a free port of 127.0.0.1. */
+export async function startProxy(target: { readonly host: string; readonly port: number }): Promise<Proxy> {
+  const links = new Set<Socket>();
+  let { port } = target;
+  let pending: (Interruption & { readonly done: () => void }) | null = null;
+  const server = createServer((client) => {
+    const upstream = connect(port, target.host);
+    const cut = (): void => void [client, upstream].map((socket) => socket.destroy());
+    let isDeaf = false;
+    for (const socket of [client, upstream]) {
+      links.add(socket);
+      socket.on('error', cut).on('close', () => {
+        links.delete(socket);
+        cut();
+      });
+    }
+    client.on('data', (request: Buffer) => {
+      const isIt = pending?.when(request) ?? false;
+      if (isIt && pending !== null) {
+        isDeaf = true;
+        if (pending.lose === 'request') cut();
+        pending.done();
+        pending = null;
+      }
+      if (!upstream.destroyed) upstream.write(request);
+    });
+    upstream.on('data', (answer: Buffer) => {
+      if (isDeaf) cut();
+      else client.write(answer);
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    interrupt: (interruption) => new Promise((done) => (pending = { ...interruption, done })),
+    redirect(other) {
+      port = other;
+      for (const socket of links) socket.destroy();
+    },
+    async close() {
+      for (const socket of links) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
