@@ -38,7 +38,7 @@ class Thread {
 @CounterCache<Message, Board>({
   relation: 'thread.board',
   column: 'freeCount',
-  where: { thread: { moderatorId: IsNull() } } as never,
+  where: { thread: { moderatorId: IsNull() } },
 })
 class Message {
   @PrimaryGeneratedColumn() id!: number;
