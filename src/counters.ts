@@ -44,7 +44,7 @@ export class Counters {
   readonly #installer: Installer;
   readonly #handOff: HandOff;
   readonly #skipping = new AsyncLocalStorage<true>();
-  readonly #workers = new Set<CounterWorker>();
+  readonly #workers = new Set<Promise<CounterWorker>>();
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
   #capture: RunningCapture | null = null;
@@ -106,10 +106,10 @@ export class Counters {
    */
   async startWorker(options: WorkerOptions = {}): Promise<CounterWorker> {
     this.#assertOpen();
-    const { installation, context } = await this.#open();
-    const worker = await CounterWorker.start(context, installation.scheduler, options);
-    this.#workers.add(worker);
-    return worker;
+    const starting = this.#startWorker(options);
+    // At once, so that close() waits for one that is starting.
+    this.#workers.add(starting);
+    return starting;
   }
 
   /** Reconciles now, due or not, in this process. Does not wait for batches that others have claimed. */
@@ -231,7 +231,7 @@ export class Counters {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#workers].map((worker) => worker.close()));
+    await Promise.all([...this.#workers].map(closeStarted));
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
     if (lost.length > 0) this.#reportLost(lost);
@@ -240,6 +240,12 @@ export class Counters {
     await this.#opening?.catch(() => undefined);
     await Promise.all(this.#background);
     await this.#installer.close();
+  }
+
+  async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
+    const { installation, context } = await this.#open();
+    this.#assertOpen();
+    return CounterWorker.start(context, installation.scheduler, options);
   }
 
   /** Runs whenever the DataSource has built its metadata: everything that refers to them starts anew. */
@@ -285,6 +291,8 @@ export class Counters {
       options: this.#options,
       events: this.#events,
       schedule: (alarms) => this.#scheduleWith(installation, alarms),
+      // A call of the user's is finished; workers say when they stop.
+      isStopping: () => false,
     };
     return { installation, context };
   }
@@ -293,7 +301,7 @@ export class Counters {
   #rebuild({ lost }: SweptEpochs): void {
     reportLost({ events: this.#events }, lost);
     const work = this.#open()
-      .then(({ context }) => rebuild(context, () => this.#closing !== null))
+      .then(({ context }) => rebuild({ ...context, isStopping: () => this.#closing !== null }))
       .catch((error: unknown) => this.#events.emit('error', error))
       .finally(() => this.#background.delete(work));
     this.#background.add(work);
@@ -335,6 +343,12 @@ export class Counters {
   #assertOpen(): void {
     if (this.#closing !== null) throw new CounterCacheError('CLOSED', 'these counters are closed: attach again');
   }
+}
+
+/** Whoever called for a worker that did not start knows why. */
+async function closeStarted(starting: Promise<CounterWorker>): Promise<void> {
+  const worker = await starting.catch(() => null);
+  await worker?.close();
 }
 
 function notInitialized(): CounterCacheError {

@@ -1,3 +1,4 @@
+export { closeOnSignal } from './close-on-signal';
 export { CounterCache, defineCounterCache } from './counter/decorator';
 export type { Counter } from './counter/definition';
 export type { CounterCacheOptions, PolymorphicOptions } from './counter/options';

@@ -17,6 +17,8 @@ export interface JobContext {
   readonly events: Events;
   /** Adds alarms; never rejects. */
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  /** The worker is closing: what is claimed is finished, and nothing more is begun. */
+  readonly isStopping: () => boolean;
 }
 
 /** The kind of a target id, if this process knows it. */

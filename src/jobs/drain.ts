@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { ClaimScope, TargetDelta } from '../buffer/buffer';
+import type { Alarm, ClaimScope, TargetDelta } from '../buffer/buffer';
 import { type AppliedEntries, applyEntries, applyOrIsolate, type ApplyKind } from '../sql/apply-entries';
 import { lockWaiting, type WaitingEntry } from '../sql/outbox/lock-waiting';
 import { endRows, parkRows, postponeRows } from '../sql/outbox/settle-rows';
@@ -49,6 +49,7 @@ async function applyWaiting(
   let report = NOTHING;
   const failures: unknown[] = [];
   for (const { shard } of waiting.filter(({ amounts }) => amounts)) {
+    if (context.isStopping()) break;
     try {
       report = addReports(report, await drainShard(context, shard, scope));
     } catch (error) {
@@ -69,11 +70,13 @@ async function drainShard(context: JobContext, shard: number, scope: ClaimScope)
     );
     if (drained.entries.length === 0) return report;
     emitApplied(context, shard, drained);
+    // Not awaited: what is left here needs no Redis.
+    void scheduleRetries(context, shard, drained);
     await scheduleRecalculations(context, shard, doneOf(drained));
     const settled = reportOf(drained);
     report = addReports(report, settled);
     // Rows that are put off still wait: a scope that does not ask for due ones would take them for ever.
-    if (!drained.more || (settled.targets === 0 && settled.unapplied > 0)) return report;
+    if (!drained.more || (settled.targets === 0 && settled.unapplied > 0) || context.isStopping()) return report;
   }
 }
 
@@ -110,6 +113,21 @@ async function putOff(runner: QueryRunner, tables: TablePaths, { entries, unappl
   for (const [backoff, rows] of backoffs) await postponeRows(runner, tables, rows, backoff);
 }
 
+/** Rows that were put off would wait for a sweep otherwise. */
+async function scheduleRetries(
+  { schedule, options }: JobContext,
+  shard: number,
+  { unapplied }: Drained,
+): Promise<void> {
+  const backoffs = new Set(unapplied.flatMap((row) => ('failed' in row ? [] : [row.backoff])));
+  const now = Date.now();
+  const alarms = [...backoffs].map((backoff): Alarm => {
+    const at = Math.ceil((now + backoff) / options.window) * options.window;
+    return { kind: 'reconcile', shard, at, delay: at - now };
+  });
+  await schedule(alarms);
+}
+
 function doneOf({ entries, unapplied }: Drained): WaitingEntry[] {
   const left = new Set(unapplied.map(({ target }) => target));
   return entries.filter(({ target }) => !left.has(target));
@@ -137,7 +155,7 @@ function emptyDelta({ target, recalculateIn }: WaitingEntry): TargetDelta {
 
 async function requestHeals(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
   for (const { shard } of waiting.filter(({ heals }) => heals)) {
-    while ((await healSome(context, shard, scope)) >= context.options.batch);
+    while (!context.isStopping() && (await healSome(context, shard, scope)) >= context.options.batch);
   }
 }
 

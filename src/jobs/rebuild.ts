@@ -23,11 +23,11 @@ export function reportLost({ events }: Pick<JobContext, 'events'>, lost: readonl
  * Requests the recalculation, behind a barrier, of every target of shards that lost their data. How far it has come is
  * noted in SQL: whoever finds a rebuilding that its finder did not finish goes on with it.
  */
-export async function rebuild(context: JobContext, stopped: () => boolean = () => false): Promise<void> {
+export async function rebuild(context: JobContext): Promise<void> {
   const kinds = [...context.definitions.kinds.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const step = () =>
     withTransaction(context.dataSource, 'READ COMMITTED', (runner) => rebuildPage(context, runner, kinds));
-  while (!stopped() && (await step()));
+  while (!context.isStopping() && (await step()));
 }
 
 /** Requests one page of targets; false when nothing is left to do. */

@@ -180,11 +180,12 @@ function resultOf(
   return { target, outcome: 'done', drifts };
 }
 
-/** Recalculates what is due in a shard; what is refused now is put off. */
+/** Recalculates what is due in a shard, until the worker stops; what is refused now is put off. */
 export async function recalculateDue(context: JobContext, shard: number): Promise<number> {
   let checked = 0;
   const postponed = new Set<string>();
   for (;;) {
+    if (context.isStopping()) return checked;
     const listed = await context.buffer.dueRecalculations(shard, TARGETS);
     // One round: what was put off here and is due again waits for its alarm, however many there are.
     const due = listed.filter(({ target }) => !postponed.has(target));

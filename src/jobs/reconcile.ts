@@ -29,7 +29,7 @@ export function addReports(left: ReconcileReport, right: ReconcileReport): Recon
 }
 
 /**
- * Claims, applies and acknowledges until nothing in scope is left. `expected` is the time of the alarm that rang: when
+ * Claims, applies and acknowledges until nothing in scope is left, or the worker stops. `expected` is the time of the alarm that rang: when
  * it rang early (another clock), it is set again.
  */
 export async function reconcile(
@@ -40,6 +40,7 @@ export async function reconcile(
 ): Promise<ReconcileReport> {
   let report = NOTHING;
   for (;;) {
+    if (context.isStopping()) return report;
     const claim = await context.buffer.claim(shard, scope, context.options.batch);
     const settled = claim.batch === null ? NOTHING : await settleBatch(context, claim.batch);
     report = addReports(report, settled);

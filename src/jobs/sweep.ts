@@ -16,18 +16,18 @@ const LIMIT = 100;
  * Finds what no job looks after (I4): shards that lost their data, batches and intents whose process died, due targets
  * without an alarm. The dirty index is the truth; jobs are only alarms.
  */
-export async function sweep(context: JobContext, stopped: () => boolean): Promise<void> {
+export async function sweep(context: JobContext): Promise<void> {
   const { lost, isRebuilding } = await sweepEpochs(context);
   reportLost(context, lost);
-  if (isRebuilding) await rebuild(context, stopped);
+  if (isRebuilding) await rebuild(context);
   const failures: unknown[] = [];
   await healDue(context).catch((error: unknown) => failures.push(error));
-  for (let shard = 0; shard < context.buffer.shards && !stopped(); shard++) {
+  for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.
     for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));
   }
   if (failures.length > 0) throw failures[0];
-  if (stopped()) return;
+  if (context.isStopping()) return;
   const { dataSource, tables, options } = context;
   await withConnection(dataSource, async (runner) => {
     await purgeLedger(runner, tables, options.ledgerRetention);

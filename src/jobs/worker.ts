@@ -31,7 +31,7 @@ export class CounterWorker {
   #closing: Promise<void> | null = null;
 
   private constructor(context: JobContext) {
-    this.#context = context;
+    this.#context = { ...context, isStopping: () => this.#closing !== null };
   }
 
   /** Starts consuming alarms, and the first sweep. */
@@ -43,7 +43,7 @@ export class CounterWorker {
     return worker;
   }
 
-  /** Stops taking alarms, and finishes what is claimed, for 15 s at most. Idempotent. */
+  /** Stops taking alarms, and finishes what is claimed, for 15 s at most; other workers go on at once. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
@@ -58,6 +58,8 @@ export class CounterWorker {
   async #handle(kind: 'reconcile' | 'recalculate', shard: number, at: number): Promise<void> {
     if (kind === 'reconcile') await this.#reconcile(shard, at);
     else await recalculateDue(this.#context, shard);
+    // What was left is for another worker, now rather than at its next sweep.
+    if (this.#closing !== null) await this.#context.schedule([{ kind, shard, at: Date.now(), delay: 0 }]);
   }
 
   async #reconcile(shard: number, at: number): Promise<void> {
@@ -74,7 +76,7 @@ export class CounterWorker {
   #sweep(): void {
     const { sweepInterval } = this.#context.options;
     const onError = (error: unknown): void => this.#context.events.emit('error', error);
-    this.#repeated = [() => drainDue(this.#context), () => sweep(this.#context, () => this.#closing !== null)].map(
+    this.#repeated = [() => drainDue(this.#context), () => sweep(this.#context)].map(
       (work) => new Repeated(work, sweepInterval, onError),
     );
   }

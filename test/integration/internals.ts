@@ -52,6 +52,7 @@ export async function openInternals(
     options,
     events: new Events((error) => process.emitWarning(String(error))),
     schedule: async () => undefined,
+    isStopping: () => false,
   };
   return {
     installation,

@@ -16,6 +16,7 @@ const EXPORTS = [
   'InProcessScheduler',
   'MemoryBuffer',
   'TablesMissingError',
+  'closeOnSignal',
   'counterCacheEntities',
   'defineCounterCache',
 ];

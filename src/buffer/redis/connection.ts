@@ -1,4 +1,6 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 
 import { BufferUnavailableError } from '../../errors';
 import { within } from '../../time-limit';
@@ -48,7 +50,7 @@ export async function openConnections(
   }
   try {
     // A server may accept connections and answer nothing; the writer's time limit is too short to ask it here.
-    const answering = Promise.all([writer, worker].map(connected)).then(() => worker.ping());
+    const answering = Promise.all([writer, worker].map(connected)).then(() => answers(worker));
     await answered(answering, timeouts.attachTimeout, base);
     return { writer, worker };
   } catch (error) {
@@ -63,6 +65,24 @@ async function connected(redis: Redis): Promise<void> {
   const ready = new Promise<void>((resolve) => redis.once('ready', () => resolve()));
   redis.connect().catch(() => undefined);
   await ready;
+}
+
+/** Milliseconds between two questions whether Redis is ready. */
+const PING_INTERVAL = 50;
+
+/** A server that is loading its data refuses every command, and a connection may break again before it is used. */
+async function answers(redis: Redis): Promise<void> {
+  for (;;) {
+    try {
+      await redis.ping();
+      return;
+    } catch (error) {
+      const isRefused = error instanceof ReplyError && !(error as Error).message.startsWith('LOADING');
+      // Ended: nobody waits any more.
+      if (isRefused || redis.status === 'end') throw error;
+      await delay(PING_INTERVAL);
+    }
+  }
 }
 
 /** @throws BufferUnavailableError that names the server */
