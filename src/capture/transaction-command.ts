@@ -181,6 +181,6 @@ function unquote(quoted: string): string {
 
 function cut(name: string): string {
   let short = name;
-  while (Buffer.byteLength(short) > LONGEST_NAME) short = [...short].slice(0, -1).join('');
+  while (Buffer.byteLength(short) > LONGEST_NAME) short = Array.from(short).slice(0, -1).join('');
   return short;
 }

@@ -8,6 +8,7 @@ import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
+import { RunnerSlot } from './runner-slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 
 /** What following transactions needs of the library around it. */
@@ -31,7 +32,7 @@ type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']
 export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
-  readonly #open = new WeakMap<QueryRunner, OpenTransaction>();
+  readonly #open = new RunnerSlot<OpenTransaction>();
   readonly #preparing = new WeakMap<OpenTransaction, Promise<void>>();
   /** Those that have captured something and are not over. */
   readonly #unsettled = new Map<OpenTransaction, QueryRunner>();
@@ -83,7 +84,7 @@ export class Transactions implements EntitySubscriberInterface {
 
   /** A transaction that could not begin. */
   forget(runner: QueryRunner, transaction: OpenTransaction): void {
-    if (this.#open.get(runner) === transaction) this.#open.delete(runner);
+    if (this.#open.get(runner) === transaction) this.#open.set(runner, undefined);
   }
 
   /**
@@ -127,7 +128,7 @@ export class Transactions implements EntitySubscriberInterface {
       if (event.success) this.#options.onTruncate(event.query);
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
     else if (event.success) this.#follow(event.queryRunner, command);
-    else if (command.kind === 'begin') this.#open.delete(event.queryRunner);
+    else if (command.kind === 'begin') this.#open.set(event.queryRunner, undefined);
     else if (command.kind === 'rollback') this.#open.get(event.queryRunner)?.goOn();
   }
 
@@ -221,7 +222,7 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {
-    this.#open.delete(runner);
+    this.#open.set(runner, undefined);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
     transaction.endWith(outcome);
