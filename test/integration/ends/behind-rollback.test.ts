@@ -11,16 +11,18 @@ describe.each(['18', '17.0'])('PostgreSQL %s', (version) => {
   let fixture: Fixture;
   let runner: QueryRunner;
   let id: number;
-  beforeEach(async () => {
+  beforeAll(async () => {
     fixture = await setup({ entities: [Author, Post] });
     (fixture.dataSource.driver as { version?: string }).version = version;
+  });
+  beforeEach(async () => {
     runner = fixture.dataSource.createQueryRunner();
     ({ id } = await fixture.dataSource.manager.save(new Author()));
   });
   afterEach(async () => {
     if (!runner.isReleased) await runner.release();
-    await fixture.close();
   });
+  afterAll(() => fixture.close());
   const expectExact = async () => {
     const internals = await openInternals(fixture.dataSource);
     const worker = await fixture.counters.startWorker();

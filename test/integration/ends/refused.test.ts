@@ -19,15 +19,14 @@ class Refuser implements EntitySubscriberInterface {
 describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
   let fixture: Fixture;
   let refuser: Refuser;
-  beforeEach(async () => {
+  beforeAll(async () => {
     fixture = await setup({ entities: [Author, Post], counters: { durability } });
+    await fixture.dataSource.query('CREATE TABLE d (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)');
     refuser = new Refuser();
     fixture.dataSource.subscribers.push(refuser);
   });
-  afterEach(async () => {
-    refuser.refuse = null;
-    await fixture.close();
-  });
+  afterEach(() => void (refuser.refuse = null));
+  afterAll(() => fixture.close());
   const expectExact = async () => {
     await fixture.counters.settled();
     await fixture.counters.flush();
@@ -104,7 +103,6 @@ describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
 
   test('COMMIT AND CHAIN that fails; a write after it', async () => {
     const { id } = await author();
-    await fixture.dataSource.query('CREATE TABLE d (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)');
     const runner = fixture.dataSource.createQueryRunner();
     await runner.query('BEGIN');
     await runner.query('INSERT INTO d VALUES (1), (1)');
@@ -115,7 +113,6 @@ describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
   });
   test('COMMIT AND CHAIN that fails; a write after it, then ROLLBACK', async () => {
     const { id } = await author();
-    await fixture.dataSource.query('CREATE TABLE d (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)');
     const runner = fixture.dataSource.createQueryRunner();
     await runner.query('BEGIN');
     await runner.query('INSERT INTO d VALUES (1), (1)');

@@ -29,7 +29,7 @@ describe.each(CASES)('PostgreSQL %s, %s', (version, durability) => {
     await fixture.close();
   });
 
-  test.each([SEED, SEED + 1, SEED + 2])('un-awaited writes around the ends of transactions, seed %i', async (seed) => {
+  test.each([SEED])('un-awaited writes around the ends of transactions, seed %i', async (seed) => {
     const { dataSource, counters } = fixture;
     const authors = (await dataSource.manager.save([1, 2, 3].map(() => dataSource.manager.create(Author)))).map(
       ({ id }) => id,
