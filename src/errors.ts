@@ -2,7 +2,7 @@
 export type ErrorCode =
   /** Options, declarations or arguments are wrong. */
   | 'CONFIGURATION'
-  /** A counted row yields an amount that its column cannot hold; the write is rejected. */
+  /** A counted row yields an amount that its column cannot hold exactly; the write is rejected. */
   | 'BAD_AMOUNT'
   /** The library's own tables do not exist. */
   | 'TABLES_MISSING'
