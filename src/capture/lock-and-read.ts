@@ -5,6 +5,7 @@ import { sqlTypeOf } from '../counter/sql-type';
 import { CounterCacheError } from '../errors';
 import { escapeForBuilder, escapeName, escapePath } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
+import { undoSavepoint } from '../sql/savepoint';
 import { type TablePlan, writesKey } from './plan';
 import { lockRows, type Returned, type RowChange } from './returning';
 import { keyOf, textOf } from './row-text';
@@ -105,8 +106,7 @@ export const probedUpsert: Strategy = async (statement) => {
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
     return answer;
   }
-  await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
-  await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
+  await undoSavepoint(runner, SAVEPOINT);
   const { name } = plan.metadata;
   const reason = `an upsert of ${name} met new conflicting rows ${ATTEMPTS} times in a row; nothing was written. Try it again`;
   throw new CounterCacheError('WRITE_FAILED', reason, { entity: name });

@@ -2,11 +2,14 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Alarm } from '../buffer/buffer';
 import { type OutboxDelta, writeOutbox } from '../sql/outbox/write-outbox';
+import { undoSavepoint } from '../sql/savepoint';
 import type { TablePaths } from '../sql/tables';
 import { exclusively } from './exclusive';
 
 /** PostgreSQL: in_failed_sql_transaction. COMMIT will be answered with ROLLBACK. */
 const ABORTED = '25P02';
+
+const SAVEPOINT = 'counter_cache_outbox';
 
 /** Writes one transaction's deltas to the outbox, inside that transaction; again when more was captured meanwhile. */
 export class OutboxWriter {
@@ -47,18 +50,17 @@ export class OutboxWriter {
   async #writeInSavepoint(rows: readonly OutboxDelta[]): Promise<boolean> {
     const [ids, alarms] = [this.#ids, this.#alarms];
     try {
-      await this.#runner.query('SAVEPOINT counter_cache_outbox');
+      await this.#runner.query(`SAVEPOINT ${SAVEPOINT}`);
     } catch {
       return false;
     }
     try {
       await this.#replace(rows);
-      await this.#runner.query('RELEASE SAVEPOINT counter_cache_outbox');
+      await this.#runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
       return true;
     } catch {
       [this.#ids, this.#alarms] = [ids, alarms];
-      await this.#runner.query('ROLLBACK TO SAVEPOINT counter_cache_outbox');
-      await this.#runner.query('RELEASE SAVEPOINT counter_cache_outbox');
+      await undoSavepoint(this.#runner, SAVEPOINT);
       return false;
     }
   }

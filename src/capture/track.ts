@@ -1,7 +1,8 @@
 import type { QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
-import { rowsOf } from '../sql/query';
+import { undoSavepoint } from '../sql/savepoint';
+import { transactionIdOf } from '../sql/snapshot';
 import { exclusively } from './exclusive';
 import type { OpenTransaction } from './open-transaction';
 import { followTables } from './paths';
@@ -93,10 +94,7 @@ async function undo({ transactions, runner, open }: Track, savepoint: string): P
     return;
   }
   try {
-    await exclusively(runner, async () => {
-      await runner.query(`ROLLBACK TO SAVEPOINT ${savepoint}`);
-      await runner.query(`RELEASE SAVEPOINT ${savepoint}`);
-    });
+    await exclusively(runner, () => undoSavepoint(runner, savepoint));
   } catch (error) {
     // Otherwise the transaction is aborted, or the connection lost.
     if ((error as { code?: string }).code === NO_TRANSACTION) open.refuse(ended());
@@ -105,11 +103,6 @@ async function undo({ transactions, runner, open }: Track, savepoint: string): P
 
 function followsPaths({ plan }: TableChanges): boolean {
   return plan.followsPaths;
-}
-
-async function transactionIdOf(runner: QueryRunner): Promise<string> {
-  const [row] = await rowsOf(runner, 'SELECT pg_current_xact_id()::text AS "xid"');
-  return String(row?.['xid']);
 }
 
 function ended(): CounterCacheError {

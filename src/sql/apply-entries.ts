@@ -3,6 +3,7 @@ import type { QueryRunner } from 'typeorm';
 import type { BatchEntry, Unapplied } from '../buffer/buffer';
 import type { Definitions, TargetKind } from '../counter/definition';
 import { kindIdOf } from '../counter/target';
+import { undoSavepoint } from './savepoint';
 import { type Change, updateColumns, type Updated } from './update-columns';
 
 /** What became of entries. */
@@ -20,6 +21,8 @@ export interface AppliedEntries {
 export type ApplyKind = (runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]) => Promise<Outcome>;
 
 type Outcome = Updated & { readonly failed: readonly Unapplied[]; readonly updates: number };
+
+const SAVEPOINT = 'counter_cache';
 
 /** Milliseconds after which a row that was locked is tried again. */
 const LOCKED_BACKOFF = 500;
@@ -94,15 +97,14 @@ async function together(runner: QueryRunner, kind: TargetKind, entries: readonly
 
 /** Halves the entries until the refused rows stand alone. */
 async function isolating(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<Outcome> {
-  await runner.query('SAVEPOINT counter_cache');
+  await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   try {
     const outcome = await together(runner, kind, entries);
-    await runner.query('RELEASE SAVEPOINT counter_cache');
+    await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
     return outcome;
   } catch (error) {
     if (!isRefusal(error)) throw error;
-    await runner.query('ROLLBACK TO SAVEPOINT counter_cache');
-    await runner.query('RELEASE SAVEPOINT counter_cache');
+    await undoSavepoint(runner, SAVEPOINT);
     const [only] = entries;
     if (entries.length === 1 && only !== undefined) {
       return {

@@ -19,11 +19,16 @@ export async function readHorizon(runner: QueryRunner): Promise<bigint> {
   return BigInt(String(row?.['xmin']));
 }
 
+/** The id of the transaction that the query runner is in. */
+export async function transactionIdOf(runner: QueryRunner): Promise<string> {
+  const [row] = await rowsOf(runner, 'SELECT pg_current_xact_id()::text AS "xid"');
+  return String(row?.['xid']);
+}
+
 /**
  * A transaction id above those of all transactions open now. It has to be allocated: `pg_snapshot_xmax` is one above
  * the latest *completed* transaction, and may be below some that are open.
  */
 export async function allocateBarrier(runner: QueryRunner): Promise<bigint> {
-  const [row] = await rowsOf(runner, 'SELECT pg_current_xact_id()::text AS "xid"');
-  return BigInt(String(row?.['xid']));
+  return BigInt(await transactionIdOf(runner));
 }
