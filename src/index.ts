@@ -18,7 +18,7 @@ export type { LogEntry } from './live/log';
 export type { CounterValue } from './live/read';
 export type { CountersStatus } from './live/status';
 export type { RecountFilter } from './jobs/recount-filter';
-export type { RecountReport } from './jobs/recount-run';
+export type { FailedTarget, RecountReport } from './jobs/recount-run';
 export type { AlarmHandler, RunningScheduler, Scheduler } from './jobs/scheduler';
 export { InProcessScheduler, type InProcessSchedulerOptions } from './jobs/in-process/in-process-scheduler';
 export type { CounterWorker, WorkerOptions } from './jobs/worker';

@@ -4,6 +4,7 @@ import { byShard } from '../buffer/shard';
 import type { CounterColumn, TargetKind } from '../counter/definition';
 import type { Drift } from '../events';
 import { listTargets } from '../sql/list-targets';
+import { refusedTargets } from '../sql/outbox/refused-targets';
 import { withConnection } from '../sql/query';
 import { describeTarget, type JobContext } from './context';
 import { drain } from './drain';
@@ -11,6 +12,15 @@ import { announceResults, type Recalculated, recalculateTargets } from './recalc
 import { reconcile } from './reconcile';
 import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
 import { idOf } from './targets';
+
+/** A target whose row the database refused to change. */
+export interface FailedTarget {
+  /** Name of the target's entity. */
+  readonly entity: string;
+  /** Key of the target, as text; several parts joined by a comma. */
+  readonly id: string;
+  readonly reason: string;
+}
 
 /** What a recount found. */
 export interface RecountReport {
@@ -22,6 +32,11 @@ export interface RecountReport {
   readonly fixedCount: number;
   /** Targets that never held still: claimed, or behind a long transaction, until time ran out. */
   readonly unsettled: readonly { readonly entity: string; readonly id: string }[];
+  /**
+   * Targets whose row the database refuses to change, at most 1,000: what they lack is parked until `retryFailed`. Empty
+   * for `verify`, which applies nothing.
+   */
+  readonly failed: readonly FailedTarget[];
   /** Continues this run; `null` when it is complete. */
   readonly cursor: string | null;
 }
@@ -29,7 +44,7 @@ export interface RecountReport {
 /** Targets per step, where the filter does not say. */
 const STEP = 1_000;
 
-/** Drifts listed in a report. */
+/** Drifts, and failed targets, listed in a report. */
 const LISTED = 1_000;
 
 /** Milliseconds for which a refused target is tried again. */
@@ -46,6 +61,7 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
   const cursor = filter.cursor === undefined ? null : decodeCursor(filter.cursor, kinds);
   const fixed: Drift[] = [];
   const unsettled: { entity: string; id: string }[] = [];
+  const failed: FailedTarget[] = [];
   let checked = 0;
   let fixedCount = 0;
   let position: string | null = filter.cursor ?? null;
@@ -58,13 +74,15 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
         .filter(({ outcome }) => outcome === 'refused' || outcome === 'lost')
         .map(({ target }) => describeTarget(context.definitions, target)),
     );
+    if (!dry && failed.length < LISTED)
+      failed.push(...(await failedAmong(context, step.targets)).slice(0, LISTED - failed.length));
     fixedCount += drifts.length;
     fixed.push(...drifts.slice(0, LISTED - fixed.length));
     position = encodeCursor(step.cursor);
     filter.onProgress?.({ checked, fixedCount, cursor: position });
-    if (filter.signal?.aborted === true) return { checked, fixed, fixedCount, unsettled, cursor: position };
+    if (filter.signal?.aborted === true) return { checked, fixed, fixedCount, unsettled, failed, cursor: position };
   }
-  return { checked, fixed, fixedCount, unsettled, cursor: null };
+  return { checked, fixed, fixedCount, unsettled, failed, cursor: null };
 }
 
 async function recountStep(
@@ -86,6 +104,18 @@ async function recountStep(
     results.push(...done);
   }
   return results;
+}
+
+/** Those that are parked, in the buffer or in the outbox. */
+async function failedAmong(context: JobContext, targets: readonly string[]): Promise<FailedTarget[]> {
+  const { buffer, dataSource, tables, definitions } = context;
+  const wanted = new Set(targets);
+  const shards = [...byShard(targets, (target) => target, buffer.shards).keys()];
+  const statuses = await Promise.all(shards.map((shard) => buffer.status(shard)));
+  const refused = await withConnection(dataSource, (runner) => refusedTargets(runner, tables, targets));
+  const parked = [...statuses.flatMap(({ failed }) => failed).filter(({ target }) => wanted.has(target)), ...refused];
+  const reasons = new Map(parked.map(({ target, reason }) => [target, reason]));
+  return [...reasons].map(([target, reason]) => ({ ...describeTarget(definitions, target), reason }));
 }
 
 async function recountPatiently(

@@ -1,5 +1,6 @@
 import type { ShardStatus } from '../buffer/buffer';
 import { describeTarget, type JobContext } from '../jobs/context';
+import type { FailedTarget } from '../jobs/recount-run';
 import { outboxStatus } from '../sql/outbox/outbox-status';
 import { withConnection } from '../sql/query';
 
@@ -19,7 +20,7 @@ export interface CountersStatus {
   /** Recalculations requested of the buffer, due or not. */
   readonly recalculations: number;
   /** Targets that the database refused to change. */
-  readonly failed: readonly { readonly entity: string; readonly id: string; readonly reason: string }[];
+  readonly failed: readonly FailedTarget[];
 }
 
 /** Adds up the figures of all shards. */
