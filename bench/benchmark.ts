@@ -1,3 +1,4 @@
+import type { Chart } from './chart';
 import type { Environment } from './environment';
 
 /** One benchmark: `npm run bench -- <name>`. */
@@ -15,10 +16,21 @@ export interface Benchmark {
 /** What a benchmark found. */
 export interface Results {
   readonly tables: readonly ResultTable[];
+  readonly charts?: readonly Chart[];
+  readonly targets?: readonly Target[];
   /** How to read the tables, one paragraph each. */
   readonly notes: readonly string[];
   /** The figures behind the tables, for programs. */
   readonly figures: unknown;
+}
+
+/** A cost that the library has set itself, with what this run found. */
+export interface Target {
+  readonly what: string;
+  /** How much it may be, or has to be. */
+  readonly bound: string;
+  readonly measured: string;
+  readonly isMet: boolean;
 }
 
 /** A table for a person; the first column is text, all others are figures. */

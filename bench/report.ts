@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 
 import type { Benchmark, Results, ResultTable } from './benchmark';
+import { type Chart, renderSvg } from './chart';
 import { ROOT } from './environment';
+import { targetsTable } from './targets';
 
 /** A finished run. */
 export interface Run {
@@ -24,18 +26,43 @@ export function renderText({ facts, results }: Run): string {
   return [about.join('\n'), ...tables, ...results.notes].join('\n\n');
 }
 
-/** Writes bench/results/<name>.json, and the benchmark's section of bench/RESULTS.md. */
-export function write(run: Run): string[] {
+/**
+ * Writes bench/results/<name>.json, the benchmark's pictures, and its section of bench/RESULTS.md, with the targets of
+ * all benchmarks before it; `names` are those of all, in their order.
+ */
+export function write(run: Run, names: readonly string[]): string[] {
   const { benchmark, facts, results } = run;
-  const json = join(ROOT, 'bench/results', `${benchmark.name}.json`);
-  mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
-  writeFileSync(json, `${JSON.stringify({ name: benchmark.name, facts, figures: results.figures }, null, 2)}\n`);
+  const folder = join(ROOT, 'bench/results');
+  mkdirSync(folder, { recursive: true });
+  const json = join(folder, `${benchmark.name}.json`);
+  const { targets = [], figures } = results;
+  writeFileSync(json, `${JSON.stringify({ name: benchmark.name, facts, targets, figures }, null, 2)}\n`);
+  const pictures = (results.charts ?? []).map((chart, i) => {
+    const file = join(folder, pictureName(benchmark, i));
+    writeFileSync(file, renderSvg(chart));
+    return file;
+  });
   const markdown = join(ROOT, 'bench/RESULTS.md');
-  writeFileSync(markdown, replaceSection(read(markdown), benchmark.name, renderSection(run)));
-  return [json, markdown];
+  const measured = replaceSection(read(markdown), benchmark.name, renderSection(run));
+  writeFileSync(markdown, replaceSection(measured, TARGETS, renderTargets(folder, names)));
+  return [json, ...pictures, markdown];
+}
+
+function pictureName({ name }: Benchmark, index: number): string {
+  return `${name}-${index + 1}.svg`;
 }
 
 const TITLE = '# Results of the benchmarks\n';
+const TARGETS = 'targets';
+
+function renderTargets(folder: string, names: readonly string[]): string {
+  const table = targetsTable(folder, names);
+  return [
+    `## ${TARGETS}`,
+    'What the library may cost, and what the last run of each benchmark found.',
+    renderTable(table),
+  ].join('\n\n');
+}
 
 function read(file: string): string {
   try {
@@ -50,13 +77,20 @@ function read(file: string): string {
 function replaceSection(document: string, name: string, section: string): string {
   const sections = document.trimEnd().split(/\n+(?=## )/);
   const at = sections.findIndex((text) => text.startsWith(`## ${name}\n`));
-  return `${sections.toSpliced(at === -1 ? sections.length : at, 1, section).join('\n\n')}\n`;
+  // Behind the title, or behind all.
+  const fresh = name === TARGETS ? 1 : sections.length;
+  const placed = at === -1 ? sections.toSpliced(fresh, 0, section) : sections.toSpliced(at, 1, section);
+  return `${placed.join('\n\n')}\n`;
 }
 
-function renderSection({ benchmark: { name, describe }, facts, results }: Run): string {
+function renderSection({ benchmark, facts, results }: Run): string {
+  const { name, describe } = benchmark;
   const about = Object.entries(facts).map(([fact, value]) => `- ${fact}: ${value}`);
+  const pictures = (results.charts ?? []).map(
+    ({ title }: Chart, i) => `![${title}](results/${pictureName(benchmark, i)})`,
+  );
   const tables = results.tables.map((table) => `### ${table.title}\n\n${renderTable(table)}`);
-  return [`## ${name}`, describe, about.join('\n'), ...tables, ...results.notes].join('\n\n');
+  return [`## ${name}`, describe, about.join('\n'), ...tables, ...pictures, ...results.notes].join('\n\n');
 }
 
 /** With columns of equal width, as the formatter wants them. */

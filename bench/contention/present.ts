@@ -1,0 +1,115 @@
+import type { Results, ResultTable, Target } from '../benchmark';
+import type { Chart } from '../chart';
+import { compare, type Round, valuesOf } from '../rounds';
+import { type Estimate, median } from '../statistics';
+import type { ClientSample } from './client-program';
+import type { Scenario } from './scenarios';
+import { type ContentionVariant, VARIANTS } from './variants';
+
+/** What was measured while clients wrote in one way. */
+export interface MeasuredScenario {
+  readonly scenario: Scenario;
+  readonly rounds: readonly Round<ClientSample>[];
+  /** Per variant, rows of parents whose count was wrong in the end. */
+  readonly wrong: ReadonlyMap<string, number>;
+}
+
+export function present(measured: readonly MeasuredScenario[]): Results {
+  return {
+    tables: measured.map(tableOf),
+    charts: [chartOf(measured, 1), chartOf(measured, 20)].filter(({ categories }) => categories.length > 0),
+    targets: measured.flatMap(targetsOf),
+    notes: NOTES,
+    figures: measured.map(({ scenario, rounds, wrong }) => ({
+      ...scenario,
+      variants: Object.fromEntries(
+        VARIANTS.map(({ name }) => [
+          name,
+          {
+            ...Object.fromEntries(
+              (['perSecond', 'p50', 'p99', 'cpu'] as const).map((figure) => [
+                figure,
+                median(valuesOf(rounds, figure, name)),
+              ]),
+            ),
+            toNoCounter: compare(rounds, 'perSecond', name, 'none').ratio,
+            p99ToUpdate: compare(rounds, 'p99', name, 'in_transaction').ratio,
+            wrong: wrong.get(name),
+          },
+        ]),
+      ),
+    })),
+  };
+}
+
+const NOTES = [
+  'Every variant is a process of its own with 32 clients that write one transaction after the other, over tables of its own with 100,000 parents; one process of workers applies what this library and the naive variant leave, on the same two processors, while it is measured (`wait` and `window` are 250 ms, so that it is). A round takes two samples of each variant by turns, forth and back. Ratios are medians over rounds, with the middle half of the rounds in brackets: of transactions per second to those without a counter, and of 99th percentiles to the one with an UPDATE in the transaction. `save()` and `transaction()` bring their own transaction; `insert()` is one statement without one, and every variant that counts in the same transaction has to open one for it.',
+  'Wrong: parents whose count differs from COUNT(*) when everything is applied, after all scenarios so far. `UPDATE`s of several parents in one transaction are sorted by id, since they would deadlock otherwise.',
+];
+
+function tableOf({ scenario, rounds, wrong }: MeasuredScenario): ResultTable {
+  return {
+    title: `${scenario.name}: ${rounds.length} rounds`,
+    columns: ['variant', 'per second', 'to no counter', 'p50', 'p99', 'p99 to UPDATE', 'processor', 'wrong'],
+    rows: VARIANTS.map(({ name, title }) => {
+      const of = (figure: keyof ClientSample): number => median(valuesOf(rounds, figure, name));
+      return [
+        title,
+        of('perSecond').toFixed(0),
+        withSpread(compare(rounds, 'perSecond', name, 'none').ratio),
+        `${of('p50').toFixed(1)} ms`,
+        `${of('p99').toFixed(1)} ms`,
+        withSpread(compare(rounds, 'p99', name, 'in_transaction').ratio),
+        `${of('cpu').toFixed(0)} µs`,
+        String(wrong.get(name) ?? ''),
+      ];
+    }),
+  };
+}
+
+function withSpread({ median: middle, lowerQuartile, upperQuartile }: Estimate): string {
+  return `${middle.toFixed(2)} (${lowerQuartile.toFixed(2)} … ${upperQuartile.toFixed(2)})`;
+}
+
+/** Of transactions of so many rows. */
+function chartOf(measured: readonly MeasuredScenario[], rows: number): Chart {
+  const shown = measured.filter(({ scenario }) => scenario.rows === rows && scenario.method === 'save');
+  return {
+    title: `save(), ${rows === 1 ? '1 row' : `${rows} rows`}: transactions per second, as a ratio to those without a counter`,
+    values: 'ratio',
+    form: 'bars',
+    categories: shown.map(({ scenario: { parents, skew } }) => `${parents.toLocaleString('en')} ${skew}`),
+    series: VARIANTS.slice(1).map(({ name, title }) => ({
+      name: title,
+      values: shown.map(({ rounds }) => Number(compare(rounds, 'perSecond', name, 'none').ratio.median.toFixed(3))),
+    })),
+  };
+}
+
+const LEAST: Readonly<Record<string, number>> = { guarded: 0.9, outbox: 0.65 };
+const LATENCY = 1 / 8;
+
+/** Of transactions under one hot parent. */
+function targetsOf({ scenario: { parents, name: scenario }, rounds }: MeasuredScenario): Target[] {
+  if (parents !== 1) return [];
+  const ours = VARIANTS.filter(({ name }) => name in LEAST);
+  return ours.flatMap(({ name }: ContentionVariant): Target[] => {
+    const least = LEAST[name] ?? 0;
+    const throughput = compare(rounds, 'perSecond', name, 'none').ratio;
+    const latency = compare(rounds, 'p99', name, 'in_transaction').ratio;
+    return [
+      {
+        what: `transactions per second, ${name}, to no counter: ${scenario}`,
+        bound: `≥ ${least.toFixed(2)}`,
+        measured: withSpread(throughput),
+        isMet: throughput.median >= least,
+      },
+      {
+        what: `p99 latency, ${name}, to an UPDATE in the transaction: ${scenario}`,
+        bound: '≤ 1/8',
+        measured: `1/${(1 / latency.median).toFixed(1)}`,
+        isMet: latency.median <= LATENCY,
+      },
+    ];
+  });
+}
