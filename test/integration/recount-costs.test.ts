@@ -132,3 +132,43 @@ describe('what a recalculation costs', () => {
     return (await fixture.dataSource.manager.find(Author, { select: { id: true } })).map(({ id }) => id);
   }
 });
+
+describe('what counters.read costs', () => {
+  const SHARDS = 16;
+  let fixture: Fixture;
+  let ids: readonly number[];
+
+  beforeAll(async () => {
+    fixture = await open(SHARDS);
+    const authors = await fixture.dataSource.manager.save(
+      Author,
+      Array.from({ length: 1_000 }, () => ({ name: 'a' })),
+    );
+    ids = authors.map(({ id }) => id);
+    await fixture.dataSource.manager.insert(
+      Post,
+      ids.slice(0, 500).map((authorId) => ({ authorId })),
+    );
+    await fixture.counters.settled();
+    await fixture.counters.read(Author, ids[0] ?? 0, 'postsCount');
+  });
+  afterAll(() => close(fixture));
+
+  test('one row: a look into Redis, one statement, a look again', async () => {
+    const sent = await cost(async () => {
+      expect(await fixture.counters.read(Author, ids[0] ?? 0, 'postsCount')).toBe(1);
+    });
+    expect(sent).toEqual({ sql: [expect.stringMatching(/^SELECT/)], scripts: ['read', 'read'], commands: [] });
+  });
+
+  test('1,000 rows: the same, in all shards at once', async () => {
+    meter.take();
+    const values = await fixture.counters.read(Author, ids, 'postsCount');
+    const { mostInFlight } = meter;
+    const sent = meter.take();
+    expect([...values.values()].filter((value) => value === 1)).toHaveLength(500);
+    expect(sent.sql).toHaveLength(1);
+    expect(sent.scripts).toEqual(Array.from({ length: 2 * SHARDS }, () => 'read'));
+    expect(mostInFlight).toBe(SHARDS);
+  });
+});
