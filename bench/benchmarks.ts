@@ -1,6 +1,8 @@
 import type { Benchmark } from './benchmark';
 import { contention } from './contention';
 import { overhead } from './overhead';
+import { read } from './read';
+import { recalculate } from './recalculate';
 
 /** Every benchmark. */
-export const BENCHMARKS: readonly Benchmark[] = [contention, overhead];
+export const BENCHMARKS: readonly Benchmark[] = [overhead, contention, read, recalculate];

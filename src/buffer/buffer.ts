@@ -221,6 +221,7 @@ export interface DeltaBuffer {
   /**
    * Sets pending to what is missing where the watch still stands, and ends the watch.
    * `consume`: the request for a recalculation is fulfilled. `dry`: change nothing, only end the watch and report.
+   * `dirty` names the targets for which something is pending now, in any column; none when `dry`.
    */
   finalize(
     shard: number,
@@ -228,7 +229,11 @@ export interface DeltaBuffer {
     snapshot: Snapshot,
     recounts: readonly Recount[],
     options: { readonly consume: boolean; readonly dry: boolean },
-  ): Promise<{ readonly outcomes: readonly Finalized[]; readonly alarms: readonly Alarm[] }>;
+  ): Promise<{
+    readonly outcomes: readonly Finalized[];
+    readonly dirty: readonly string[];
+    readonly alarms: readonly Alarm[];
+  }>;
   /** Extends watches of this token that still stand. */
   renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
   /** Ends watches of this token. */

@@ -5,7 +5,7 @@ import type { ColumnMetadata } from './sql-type';
 
 /**
  * Builds what user functions see of a row: own columns hydrated as TypeORM does, on the prototype of the row's class
- * (of its child class, for single-table inheritance). A row is hydrated at most once.
+ * (of its child class, for single-table inheritance). A row that is asked for again and again is hydrated once.
  */
 export function hydrator(
   metadata: EntityMetadata,
@@ -15,7 +15,8 @@ export function hydrator(
   const columns = metadata.columns.filter((column) => needs.includes(column.databaseName) && !isLazyJoin(column));
   const lazy = metadata.relations.filter(({ isLazy }) => isLazy).map(({ propertyName }) => propertyName);
   const prototypeOf = prototypes(metadata);
-  const seen = new WeakMap<Row, SourceEntity>();
+  // The last row, which all functions of a counter look at in turn; a WeakMap of all costs more than it saves.
+  let last: { readonly row: Row; readonly entity: SourceEntity } | null = null;
 
   function hydrate(row: Row): SourceEntity {
     const entity = Object.create(prototypeOf(row)) as Record<string, unknown>;
@@ -29,11 +30,8 @@ export function hydrator(
   }
 
   return (row) => {
-    const known = seen.get(row);
-    if (known !== undefined) return known;
-    const entity = hydrate(row);
-    seen.set(row, entity);
-    return entity;
+    if (last?.row !== row) last = { row, entity: hydrate(row) };
+    return last.entity;
   };
 }
 

@@ -6,11 +6,13 @@ import type { Drift } from '../events';
 import { listTargets } from '../sql/list-targets';
 import { refusedTargets } from '../sql/outbox/refused-targets';
 import { withConnection } from '../sql/query';
+import { workAtOnce } from './at-once';
 import { describeTarget, type JobContext } from './context';
 import { drain } from './drain';
-import { announceResults, type Recalculated, recalculateTargets } from './recalculate';
+import { announceResults } from './recalculate';
 import { reconcile } from './reconcile';
 import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
+import { type Recalculated, recalculateTargets, statementSize } from './recount-targets';
 import { idOf } from './targets';
 
 /** A target whose row the database refused to change. */
@@ -41,8 +43,11 @@ export interface RecountReport {
   readonly cursor: string | null;
 }
 
-/** Targets per step, where the filter does not say. */
-const STEP = 1_000;
+/** Statements' worth of targets per step, where the filter does not say: corrections are applied per step and shard. */
+const STATEMENTS = 5;
+
+/** Shards whose corrections are applied at once: the database writes their commits to disk together. */
+const APPLIED_AT_ONCE = 4;
 
 /** Drifts, and failed targets, listed in a report. */
 const LISTED = 1_000;
@@ -65,7 +70,7 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
   let checked = 0;
   let fixedCount = 0;
   let position: string | null = filter.cursor ?? null;
-  for await (const step of steps(context, kinds, filter, cursor)) {
+  for await (const step of steps(context, kinds, filter, columns, cursor)) {
     const results = await recountStep(context, step.targets, columns, dry);
     const drifts = results.flatMap((result) => result.drifts);
     checked += results.filter(({ outcome }) => outcome === 'done').length;
@@ -75,7 +80,7 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
         .map(({ target }) => describeTarget(context.definitions, target)),
     );
     if (!dry && failed.length < LISTED)
-      failed.push(...(await failedAmong(context, step.targets)).slice(0, LISTED - failed.length));
+      failed.push(...(await failedAmong(context, unappliedOf(results))).slice(0, LISTED - failed.length));
     fixedCount += drifts.length;
     fixed.push(...drifts.slice(0, LISTED - fixed.length));
     position = encodeCursor(step.cursor);
@@ -91,23 +96,33 @@ async function recountStep(
   columns: (kind: TargetKind) => CounterColumn[],
   dry: boolean,
 ): Promise<Recalculated[]> {
-  const results: Recalculated[] = [];
-  for (const [shard, group] of byShard(targets, (target) => target, context.buffer.shards)) {
-    const done = await recountPatiently(context, shard, group, columns, dry);
-    if (!dry) {
-      announceResults(context, shard, done);
-      await reconcile(context, shard, { select: 'targets', targets: group });
-      // After the corrections: with them the database may take what it refused before.
-      await drain(context, { select: 'targets', targets: group }, shard);
-      await batchesGone(context, shard, group);
-    }
-    results.push(...done);
-  }
+  const results = await recountPatiently(context, targets, columns, dry);
+  if (dry) return results;
+  announceResults(context, results);
+  await applyDirty(context, results);
+  const waiting = results.filter((result) => result.waiting).map(({ target }) => target);
+  // After the corrections: with them the database may take what it refused before.
+  if (waiting.length > 0) await drain(context, { select: 'targets', targets: waiting }, null);
   return results;
+}
+
+async function applyDirty(context: JobContext, results: readonly Recalculated[]): Promise<void> {
+  const dirty = results.filter((result) => result.dirty).map(({ target }) => target);
+  await workAtOnce([...byShard(dirty, (target) => target, context.buffer.shards)], APPLIED_AT_ONCE, async (group) => {
+    const [shard, targets] = group;
+    await reconcile(context, shard, { select: 'targets', targets });
+    await batchesGone(context, shard, targets);
+  });
+}
+
+/** Targets of which something was left to apply. */
+function unappliedOf(results: readonly Recalculated[]): string[] {
+  return results.filter(({ dirty, waiting }) => dirty || waiting).map(({ target }) => target);
 }
 
 /** Those that are parked, in the buffer or in the outbox. */
 async function failedAmong(context: JobContext, targets: readonly string[]): Promise<FailedTarget[]> {
+  if (targets.length === 0) return [];
   const { buffer, dataSource, tables, definitions } = context;
   const wanted = new Set(targets);
   const shards = [...byShard(targets, (target) => target, buffer.shards).keys()];
@@ -120,7 +135,6 @@ async function failedAmong(context: JobContext, targets: readonly string[]): Pro
 
 async function recountPatiently(
   context: JobContext,
-  shard: number,
   targets: readonly string[],
   columns: (kind: TargetKind) => CounterColumn[],
   dry: boolean,
@@ -129,7 +143,7 @@ async function recountPatiently(
   const results = new Map<string, Recalculated>();
   let open: readonly string[] = targets;
   for (let pause = 5; open.length > 0; pause = Math.min(2 * pause, 250)) {
-    for (const result of await recalculateTargets(context, shard, open, { columns, consume: false, dry }))
+    for (const result of await recalculateTargets(context, open, { columns, consume: false, dry }))
       results.set(result.target, result);
     open = open.filter((target) => ['refused', 'lost'].includes(results.get(target)?.outcome ?? 'done'));
     if (performance.now() > deadline) break;
@@ -152,6 +166,7 @@ async function* steps(
   context: JobContext,
   kinds: readonly TargetKind[],
   filter: RecountFilter,
+  columns: (kind: TargetKind) => CounterColumn[],
   start: Cursor | null,
 ): AsyncGenerator<{ readonly targets: readonly string[]; readonly cursor: Cursor }> {
   const first = start === null ? 0 : kinds.findIndex(({ id }) => id === start.kind);
@@ -162,7 +177,7 @@ async function* steps(
       yield { targets, cursor: { kind: kind.id, after: [] } };
       continue;
     }
-    const limit = filter.batch ?? STEP;
+    const limit = filter.batch ?? STATEMENTS * statementSize(columns(kind));
     for (;;) {
       const page = {
         where: filter.where ?? null,

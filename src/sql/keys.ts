@@ -14,6 +14,12 @@ export function listedKeys(columns: number): string {
   return `unnest(${textArrays(columns)}) WITH ORDINALITY AS k(${[...names, 'ordinal'].join(', ')})`;
 }
 
+/** The same with the ids of the targets, which the parameter behind the keys holds: `k(k0, k1, …, target, ordinal)`. */
+export function listedTargets(columns: number): string {
+  const names = indices(columns).map((i) => `k${i}`);
+  return `unnest(${textArrays(columns + 1)}) WITH ORDINALITY AS k(${[...names, 'target', 'ordinal'].join(', ')})`;
+}
+
 /** A condition that joins rows of a table with {@link listedKeys}. */
 export function matchesListed(alias: string, keys: readonly KeyColumn[]): string {
   return keys.map((key, i) => `${alias}.${escapeName(key.name)} = k.k${i}::${key.sqlType}`).join(' AND ');

@@ -3,9 +3,9 @@ import type { QueryRunner } from 'typeorm';
 import { parseDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
 import { escapeName, escapePath } from './escape';
-import { keyArrays, listedKeys, matchesListed } from './keys';
+import { keyArrays, listedTargets, matchesListed } from './keys';
 import { appliedBatchesSql } from './ledger';
-import { waitingSum } from './outbox/waiting-sum';
+import { waitingJoin } from './outbox/waiting-join';
 import { rowsOf } from './query';
 import type { TablePaths } from './tables';
 
@@ -28,14 +28,14 @@ export async function readColumn(
   batches: readonly string[],
 ): Promise<ColumnValues> {
   const { kind } = column;
-  const parameters: unknown[] = keyArrays(kind, targets);
+  const parameters: unknown[] = [...keyArrays(kind, targets), targets];
+  const ids = `$${parameters.length}`;
   const bind = (value: unknown): string => `$${parameters.push(value)}`;
-  const outbox = waitingSum(tables, `(${bind(targets)}::text[])[k.ordinal::integer]`, bind(column.name));
   const rows = await rowsOf(
     runner,
-    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, ${outbox}::text AS outbox, ${appliedBatchesSql(tables, bind(batches))} AS applied
-     FROM ${listedKeys(kind.keys.length)}
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)}
+    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, COALESCE(w.o0, 0)::text AS outbox, ${appliedBatchesSql(tables, bind(batches))} AS applied
+     FROM ${listedTargets(kind.keys.length)}
+     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waitingJoin(tables, ids, [bind(column.name)])}
      ORDER BY k.ordinal`,
     parameters,
   );

@@ -1,7 +1,7 @@
 import type { Counter, CounterTarget } from '../counter/definition';
 import { escapeName } from './escape';
 
-/** Which source rows count for a target, in SQL; user functions are not part of it. */
+/** Which source rows count for a target, in SQL; user functions and the counter's `where` are not part of it. */
 export function rowConditions(counter: Counter, target: CounterTarget, bind: (value: unknown) => string): string[] {
   return [
     ...(target.type === null ? [] : [`s.${escapeName(target.type.column)}::text = ${bind(target.type.value)}`]),
@@ -9,6 +9,5 @@ export function rowConditions(counter: Counter, target: CounterTarget, bind: (va
     ...(counter.discriminator === null
       ? []
       : [`s.${escapeName(counter.discriminator.column)}::text = ANY(${bind(counter.discriminator.values)}::text[])`]),
-    ...(counter.where === null ? [] : [`(${counter.where.toSql('s', bind, escapeName)})`]),
   ];
 }

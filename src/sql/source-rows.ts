@@ -9,10 +9,11 @@ export interface SourceRows {
   readonly from: string;
   /** Expressions of the target's key. */
   readonly keys: readonly string[];
+  /** Without the counter's own `where`. */
   readonly conditions: readonly string[];
 }
 
-/** User functions are not part of it. */
+/** User functions, and the counter's own `where`, are not part of it. */
 export function sourceRows(counter: Counter, target: CounterTarget, bind: (value: unknown) => string): SourceRows {
   const { path } = target;
   const table = `${escapePath(counter.source.tablePath)} s`;
@@ -25,4 +26,16 @@ export function sourceRows(counter: Counter, target: CounterTarget, bind: (value
     keys: path === null ? own.map(({ sql }) => sql) : targetKeySql(path.steps),
     conditions: rowConditions(counter, target, bind),
   };
+}
+
+/** The counter's own `where`: a list of no condition, or of one. */
+export function ownConditions({ where }: Counter, bind: (value: unknown) => string): string[] {
+  return where === null ? [] : [`(${where.toSql('s', bind, escapeName)})`];
+}
+
+/** The same for counters whose {@link sourceRows} are. */
+export function sourceRowsId({ source, deletedColumn, discriminator }: Counter, target: CounterTarget): string {
+  const { path, foreignKeys, type } = target;
+  const names = foreignKeys.map(({ name }) => name);
+  return JSON.stringify([source.tablePath, path?.id ?? null, names, type, deletedColumn, discriminator]);
 }

@@ -5,7 +5,6 @@ import type {
   ClaimScope,
   Confirmed,
   DeltaBuffer,
-  Finalized,
   Held,
   Intent,
   Recount,
@@ -149,10 +148,13 @@ export class MemoryBuffer implements DeltaBuffer {
     snapshot: Snapshot,
     recounts: readonly Recount[],
     options: FinalizeOptions,
-  ): Promise<{ readonly outcomes: readonly Finalized[]; readonly alarms: readonly Alarm[] }> {
+  ): ReturnType<DeltaBuffer['finalize']> {
     const step = this.#step();
-    const outcomes = finalize(this.#shard(shard), token, snapshot, recounts, options, step);
-    return { outcomes, alarms: step.alarms(shard) };
+    const state = this.#shard(shard);
+    const outcomes = finalize(state, token, snapshot, recounts, options, step);
+    const settled = options.dry ? [] : outcomes.filter(({ standing }) => standing);
+    const dirty = settled.filter(({ target }) => state.pending.has(target)).map(({ target }) => target);
+    return { outcomes, dirty, alarms: step.alarms(shard) };
   }
 
   async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {

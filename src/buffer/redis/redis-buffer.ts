@@ -9,7 +9,6 @@ import type {
   ClaimScope,
   Confirmed,
   DeltaBuffer,
-  Finalized,
   Held,
   Intent,
   Recount,
@@ -207,7 +206,7 @@ export class RedisBuffer implements DeltaBuffer {
     snapshot: Snapshot,
     recounts: readonly Recount[],
     options: { readonly consume: boolean; readonly dry: boolean },
-  ): Promise<{ readonly outcomes: readonly Finalized[]; readonly alarms: readonly Alarm[] }> {
+  ): ReturnType<DeltaBuffer['finalize']> {
     const reply = await this.#work(
       shard,
       'finalize',
@@ -220,11 +219,13 @@ export class RedisBuffer implements DeltaBuffer {
       options.dry ? 1 : 0,
       encodeRecounts(recounts),
     );
-    const [now, reconcile, recalculate, outcomes] = reply as readonly [
+    const [now, reconcile, recalculate, outcomes, dirty] = reply as readonly [
       ...TimesReply,
       Parameters<typeof decodeOutcomes>[1],
+      readonly string[],
     ];
-    return { outcomes: decodeOutcomes(recounts, outcomes), alarms: decodeAlarms(shard, now, reconcile, recalculate) };
+    const alarms = decodeAlarms(shard, now, reconcile, recalculate);
+    return { outcomes: decodeOutcomes(recounts, outcomes), dirty, alarms };
   }
 
   async read(

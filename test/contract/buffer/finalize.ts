@@ -66,6 +66,29 @@ export function describeFinalize(open: OpenBuffer): void {
       expect(await buffer.status(0)).toMatchObject({ dirty: 0, oldestDue: null, recalculations: 0 });
     });
 
+    it('names the targets for which something is pending, in whatever column', async () => {
+      const buffer = await open();
+      const [c, d] = [row('c'), row('d')];
+      await buffer.add(0, intent('7', delta(b, { likes: 1 }), delta(d, { posts: 2 })));
+      await buffer.watch(0, 'token', [a, b, c, d], WATCH);
+      const recounts = [
+        recount(a, { posts: 5 }),
+        recount(b, { posts: 0 }),
+        recount(c, { posts: 0 }),
+        recount(d, { posts: 0 }),
+      ];
+      const { dirty } = await buffer.finalize(0, 'token', LATE, recounts, CONSUME);
+      expect(dirty.toSorted()).toEqual([a, b].toSorted());
+    });
+
+    it('names none of them that changes nothing, or was lost', async () => {
+      const buffer = await watched(a);
+      await buffer.add(0, intent('7', delta(a, { posts: 1 }), delta(b, { posts: 1 })));
+      const recounts = [recount(a, { posts: 1 }), recount(b, { posts: 1 })];
+      expect((await buffer.finalize(0, 'token', LATE, recounts, DRY)).dirty).toEqual([]);
+      expect((await buffer.finalize(0, 'token', LATE, recounts, CONSUME)).dirty).toEqual([]);
+    });
+
     it('keeps a pending touch, and the target due for it', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 }, { touches: ['t'] })));

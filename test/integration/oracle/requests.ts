@@ -1,5 +1,5 @@
 import { kindOf } from '../../../src/jobs/context';
-import { type RecalculateOptions, recalculateTargets } from '../../../src/jobs/recalculate';
+import { type RecalculateOptions, recalculateTargets } from '../../../src/jobs/recount-targets';
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
 import { type Internals, openInternals } from '../internals';
@@ -45,10 +45,10 @@ export class Requests {
 
   /** Does what a worker would, to those that were found. */
   async fulfil(): Promise<void> {
-    for (const [shard, targets] of this.#found.entries()) {
+    for (const targets of this.#found) {
       let left = targets;
       await until(async () => {
-        const results = await recalculateTargets(this.#internals.context, shard, left, RECOUNT);
+        const results = await recalculateTargets(this.#internals.context, left, RECOUNT);
         left = results.filter(({ outcome }) => outcome !== 'done' && outcome !== 'absent').map(({ target }) => target);
         return left.length === 0;
       }, PATIENCE);

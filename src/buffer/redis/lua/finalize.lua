@@ -2,11 +2,13 @@
 -- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents
 -- ARGV: token, window, snapshot xmin, xmax, in progress (JSON), consume 0|1, dry 0|1,
 --       recounts (JSON [[target, present 0|1, rearm ms or -1, [column, missing, ...]], ...])
--- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...}}
+-- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...},
+--   {targets with something pending now, ...}}
 local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10] }
 local token, window, xmin, xmax = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local consume, dry = ARGV[6] == '1', ARGV[7] == '1'
-local now, alarms, outcomes, in_progress = clock(), new_alarms(), {}, {}
+local now, alarms, outcomes, dirty, in_progress = clock(), new_alarms(), {}, {}, {}
+local any_log, any_failed = redis.call('EXISTS', K.logs) == 1, redis.call('EXISTS', K.failed) == 1
 for _, id in ipairs(cjson.decode(ARGV[5])) do in_progress[id] = true end
 
 local function visible(id)
@@ -15,32 +17,35 @@ local function visible(id)
   return (number < xmin or (number < xmax and not in_progress[id]))
 end
 
--- Open intents that the snapshot has seen: their deltas are in the truth already.
-local seen = {}
+-- Open intents that the snapshot has seen: their deltas are in the truth already. By target, so that each is looked at once.
+local seen, seen_by_target = {}, {}
 local stored = redis.call('HGETALL', K.intents)
 for i = 1, #stored, 2 do
-  if visible(stored[i]) then table.insert(seen, { id = stored[i], deltas = cjson.decode(stored[i + 1]), changed = false }) end
+  if visible(stored[i]) then
+    local intent = { id = stored[i], deltas = cjson.decode(stored[i + 1]), changed = false }
+    table.insert(seen, intent)
+    for _, delta in ipairs(intent.deltas) do
+      seen_by_target[delta[1]] = seen_by_target[delta[1]] or {}
+      table.insert(seen_by_target[delta[1]], { intent = intent, delta = delta })
+    end
+  end
 end
 
 -- Takes a column of a target out of the seen intents: a later confirm adds it no more (absorb).
 local function absorb(target, column)
   local absorbed = {}
-  for _, intent in ipairs(seen) do
-    for _, delta in ipairs(intent.deltas) do
-      if delta[1] == target then
-        local kept = {}
-        for i = 1, #delta[5], 2 do
-          if delta[5][i] == column then
-            table.insert(absorbed, delta[5][i + 1])
-            intent.changed = true
-          else
-            table.insert(kept, delta[5][i])
-            table.insert(kept, delta[5][i + 1])
-          end
-        end
-        if not dry then delta[5] = kept end
+  for _, entry in ipairs(seen_by_target[target] or {}) do
+    local delta, kept = entry.delta, {}
+    for i = 1, #delta[5], 2 do
+      if delta[5][i] == column then
+        table.insert(absorbed, delta[5][i + 1])
+        entry.intent.changed = true
+      else
+        table.insert(kept, delta[5][i])
+        table.insert(kept, delta[5][i + 1])
       end
     end
+    if not dry then delta[5] = kept end
   end
   return absorbed
 end
@@ -57,15 +62,27 @@ local function unseen_of(log)
   return unseen, any
 end
 
-local function set_pending(target, column, missing, amounts)
-  redis.call('HDEL', K.pending, target .. '/' .. column)
-  local fits = add_amount(K, target, column, missing)
-  for _, amount in ipairs(amounts) do fits = add_amount(K, target, column, amount) and fits end
-  if not fits or redis.call('HGET', K.pending, target .. '/' .. column) == '0' then redis.call('HDEL', K.pending, target .. '/' .. column) end
-  return fits
+-- What is pending for a target: column -> amount or touch time, false where nothing is.
+local by_kind = field_cache(K)
+
+local function held_by(target)
+  local held = {}
+  local _, values, columns = pending_of(K, target, by_kind)
+  for i, column in ipairs(columns) do held[column] = values[i] end
+  return held
 end
 
-local by_kind = field_cache(K)
+-- False when a sum does not fit; then nothing is pending.
+local function set_pending(target, column, held, missing, amounts)
+  local field = target .. '/' .. column
+  if held[column] then redis.call('HDEL', K.pending, field) end
+  held[column] = false
+  if missing == '0' and #amounts == 0 then return true end
+  local fits = add_amount(K, target, column, missing)
+  for _, amount in ipairs(amounts) do fits = add_amount(K, target, column, amount) and fits end
+  if fits then held[column] = redis.call('HGET', K.pending, field) else redis.call('HDEL', K.pending, field) end
+  return fits
+end
 
 local function drop(target)
   drop_pending(K, target)
@@ -73,14 +90,18 @@ local function drop(target)
   redis.call('HDEL', K.barriers, target)
 end
 
-local function settle(target)
-  local dirty = false
-  local fields, values = pending_of(K, target, by_kind)
-  for i, value in ipairs(values) do
-    if value == '0' then redis.call('HDEL', K.pending, fields[i]) elseif value then dirty = true end
+local function settle(target, held)
+  local any = false
+  for column, value in pairs(held) do
+    if value == '0' then redis.call('HDEL', K.pending, target .. '/' .. column) elseif value then any = true end
   end
-  redis.call('HDEL', K.failed, target)
-  if dirty then make_due(K, target, window_start(now, window), alarms) else redis.call('ZREM', K.due, target) end
+  if any_failed then redis.call('HDEL', K.failed, target) end
+  if any then
+    table.insert(dirty, target)
+    make_due(K, target, window_start(now, window), alarms)
+  else
+    redis.call('ZREM', K.due, target)
+  end
 end
 
 for _, recount in ipairs(cjson.decode(ARGV[8])) do
@@ -88,21 +109,19 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
   if standing_token(K, target, now) ~= token then
     table.insert(outcomes, { 0, {} })
   else
-    local unseen, any_unseen = unseen_of(redis.call('HGET', K.logs, target) or '')
+    local unseen, any_unseen = unseen_of(any_log and redis.call('HGET', K.logs, target) or '')
     redis.call('HDEL', K.watches, target)
-    redis.call('HDEL', K.logs, target)
+    if any_log then redis.call('HDEL', K.logs, target) end
     -- Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again.
     local standing = (present == 1 or not any_unseen) and 1 or 0
-    local known, fits = {}, true
+    local known, fits, held = {}, true, held_by(target)
     for i = 1, #missing, 2 do
       local column = missing[i]
-      local before = redis.call('HGET', K.pending, target .. '/' .. column) or '0'
-      table.insert(known, { before, unseen[column] or {}, absorb(target, column) })
-      if not dry then fits = set_pending(target, column, missing[i + 1], unseen[column] or {}) and fits end
+      table.insert(known, { held[column] or '0', unseen[column] or {}, absorb(target, column) })
+      if not dry then fits = set_pending(target, column, held, missing[i + 1], unseen[column] or {}) and fits end
     end
     if not dry and standing == 1 then
-      by_kind = field_cache(K)
-      if present == 0 then drop(target) else settle(target) end
+      if present == 0 then drop(target) else settle(target, held) end
       if consume then
         redis.call('ZREM', K.recalc, target)
         redis.call('HDEL', K.barriers, target)
@@ -126,4 +145,4 @@ if not dry then
   end
 end
 local result = returned_alarms(now, alarms)
-return { result[1], result[2], result[3], outcomes }
+return { result[1], result[2], result[3], outcomes, dirty }

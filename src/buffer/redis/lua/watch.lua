@@ -3,20 +3,27 @@
 -- KEYS: claimed, watches, barriers, logs   ARGV: token, ttl (ms), oldest open transaction, plain 0|1, target, ...
 -- Returns: {'watching' | 'claimed' | 'watched' | 'barred', ...}
 local K = { claimed = KEYS[1], watches = KEYS[2], barriers = KEYS[3], logs = KEYS[4] }
-local now, horizon, outcomes = clock(), tonumber(ARGV[3]), {}
+local token, horizon, is_plain = ARGV[1], tonumber(ARGV[3]), ARGV[4] == '1'
+local now, outcomes = clock(), {}
+local watch = token .. ' ' .. text(now + tonumber(ARGV[2]))
+-- Mostly there are none of them: looked up once, and not for every target.
+local any = {}
+for name, key in pairs(K) do any[name] = redis.call('EXISTS', key) == 1 end
+
+local function refusal(target)
+  if any.claimed and redis.call('HEXISTS', K.claimed, target) == 1 then return 'claimed' end
+  local standing = any.watches and standing_token(K, target, now)
+  if standing and standing ~= token then return 'watched' end
+  local barrier = any.barriers and redis.call('HGET', K.barriers, target)
+  if barrier and (is_plain or tonumber(barrier) >= horizon) then return 'barred' end
+end
+
 for i = 5, #ARGV do
-  local target = ARGV[i]
-  local token, barrier = standing_token(K, target, now), redis.call('HGET', K.barriers, target)
-  if redis.call('HEXISTS', K.claimed, target) == 1 then
-    table.insert(outcomes, 'claimed')
-  elseif token and token ~= ARGV[1] then
-    table.insert(outcomes, 'watched')
-  elseif barrier and (ARGV[4] == '1' or tonumber(barrier) >= horizon) then
-    table.insert(outcomes, 'barred')
-  else
-    redis.call('HSET', K.watches, target, ARGV[1] .. ' ' .. text(now + tonumber(ARGV[2])))
-    redis.call('HDEL', K.logs, target)
-    table.insert(outcomes, 'watching')
+  local outcome = refusal(ARGV[i])
+  if not outcome then
+    redis.call('HSET', K.watches, ARGV[i], watch)
+    if any.logs then redis.call('HDEL', K.logs, ARGV[i]) end
   end
+  table.insert(outcomes, outcome or 'watching')
 end
 return outcomes

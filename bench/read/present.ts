@@ -1,0 +1,51 @@
+import type { Results } from '../benchmark';
+import { compare, type Round } from '../rounds';
+import { type Estimate, quantile } from '../statistics';
+import { BASE, type Figures, type TimedRead } from './reads';
+
+const NOTES = [
+  'The ratio is to the same `findOneBy()` of a row that has no counter, and the median over rounds, with its 95 % confidence interval (of the sign test). A round takes two batches of every read by turns, forth and back, and compares within itself; 50 calls are a batch, or fewer of what takes long.',
+  '`counters.read()` gives the value as if everything confirmed were applied: it looks into Redis, into the database, and into Redis again. The foreign key that COUNT(*) counts by is indexed, and the table freshly vacuumed, so that the index alone answers.',
+];
+
+export function present(reads: readonly TimedRead[], rounds: readonly Round<Figures>[]): Results {
+  return {
+    tables: [
+      {
+        title: 'Time per call',
+        columns: ['read', 'calls', 'p50', 'p99', 'ratio'],
+        rows: reads.map(({ name, times }) => [
+          name,
+          String(times.length),
+          micros(quantile(times, 0.5)),
+          micros(quantile(times, 0.99)),
+          name === BASE ? '1' : withInterval(ratioOf(rounds, name)),
+        ]),
+      },
+    ],
+    notes: [`${rounds.length} rounds. ${NOTES[0] ?? ''}`, ...NOTES.slice(1)],
+    figures: reads.map(({ name, times }) => ({
+      read: name,
+      calls: times.length,
+      p50: quantile(times, 0.5),
+      p99: quantile(times, 0.99),
+      ratio: ratioOf(rounds, name),
+    })),
+  };
+}
+
+function ratioOf(rounds: readonly Round<Figures>[], name: string): Estimate {
+  return compare(rounds, 'wall', name, BASE).ratio;
+}
+
+function withInterval({ median: middle, low, high }: Estimate): string {
+  return `${digits(middle)} (${digits(low)} … ${digits(high)})`;
+}
+
+function digits(ratio: number): string {
+  return ratio.toFixed(ratio < 100 ? 2 : 0);
+}
+
+function micros(value: number): string {
+  return `${value.toFixed(0)} µs`;
+}

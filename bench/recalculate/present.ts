@@ -1,0 +1,97 @@
+import type { Results, ResultTable } from '../benchmark';
+import { compare, type Round, valuesOf } from '../rounds';
+import { type Estimate, estimate, median } from '../statistics';
+import type { Observed } from './observe';
+
+/** Names of the variants. */
+export const LIBRARY = 'recalculate';
+export const SEQUENTIAL = 'by hand';
+export const CONCURRENT = 'by hand, 16 at once';
+const NAMES = [LIBRARY, SEQUENTIAL, CONCURRENT];
+
+/** All that was measured of one task. */
+export interface Measured {
+  readonly task: string;
+  /** Targets of one batch. */
+  readonly targets: number;
+  readonly rounds: readonly Round<Observed>[];
+}
+
+export function present(measured: readonly Measured[]): Results {
+  return {
+    tables: [speedTable(measured), costTable(measured)],
+    notes: NOTES,
+    figures: measured.map(figuresOf),
+  };
+}
+
+const NOTES = [
+  'By hand is what one would write without the library: `countBy` (`sum`, or `find` and a filter) for every target, and an `update` where the column differs; one after the other, or 16 at once. It is not exact while others write.',
+  'A ratio above 1 says how many times as many targets per second `counters.recalculate()` does; it is the median over rounds, with its 95 % confidence interval (of the sign test). A round takes two batches of every variant by turns, forth and back, over the same targets, and compares within itself.',
+  'Statements and commands are those of one batch. Redis commands count what Lua functions call within Redis too. The pause is the longest in which the event loop of the process answered nobody.',
+];
+
+function speedTable(measured: readonly Measured[]): ResultTable {
+  return {
+    title: 'Targets per second (100 sources each)',
+    columns: ['what', 'rounds', ...NAMES, 'ratio', 'ratio to 16 at once'],
+    rows: measured.map((one) => [
+      one.task,
+      String(one.rounds.length),
+      ...NAMES.map((name) => withSpread(perSecond(one, name))),
+      ...[SEQUENTIAL, CONCURRENT].map((name) => withInterval(compare(one.rounds, 'wall', name, LIBRARY).ratio)),
+    ]),
+  };
+}
+
+function costTable(measured: readonly Measured[]): ResultTable {
+  const figure = ({ rounds }: Measured, name: string, key: keyof Observed, digits = 0): string =>
+    median(valuesOf(rounds, key, name)).toFixed(digits);
+  return {
+    title: `What was sent for ${measured[0]?.targets ?? 0} targets, and what it kept waiting`,
+    columns: ['what', 'variant', 'statements', 'longest', 'Redis commands', 'processor time', 'longest pause'],
+    rows: measured.flatMap((one) =>
+      NAMES.map((name) => [
+        one.task,
+        name,
+        figure(one, name, 'statements'),
+        `${figure(one, name, 'longest')} ms`,
+        figure(one, name, 'commands'),
+        `${figure(one, name, 'cpu')} ms`,
+        `${figure(one, name, 'pause', 1)} ms`,
+      ]),
+    ),
+  };
+}
+
+function perSecond({ rounds, targets }: Measured, name: string): Estimate {
+  return estimate(valuesOf(rounds, 'wall', name).map((wall) => (targets * 1_000) / wall));
+}
+
+function figuresOf(one: Measured): object {
+  const { task, targets, rounds } = one;
+  const keys = ['wall', 'cpu', 'statements', 'longest', 'commands', 'pause'] as const;
+  return {
+    task,
+    targets,
+    variants: Object.fromEntries(
+      NAMES.map((name) => [
+        name,
+        {
+          perSecond: perSecond(one, name),
+          ...Object.fromEntries(keys.map((key) => [key, estimate(valuesOf(rounds, key, name))])),
+        },
+      ]),
+    ),
+    ratio: compare(rounds, 'wall', SEQUENTIAL, LIBRARY).ratio,
+    ratioToConcurrent: compare(rounds, 'wall', CONCURRENT, LIBRARY).ratio,
+  };
+}
+
+function withInterval({ median: middle, low, high }: Estimate): string {
+  return `${middle.toFixed(2)} (${low.toFixed(2)} … ${high.toFixed(2)})`;
+}
+
+function withSpread({ median: middle, lowerQuartile, upperQuartile }: Estimate): string {
+  return `${middle.toFixed(0)} (${lowerQuartile.toFixed(0)} … ${upperQuartile.toFixed(0)})`;
+}

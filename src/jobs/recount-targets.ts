@@ -1,0 +1,195 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { Finalized, Recount } from '../buffer/buffer';
+import { formatDecimal } from '../counter/amount';
+import type { CounterColumn, TargetKind } from '../counter/definition';
+import type { Drift } from '../events';
+import { retryRows } from '../sql/outbox/retry-rows';
+import { withConnection } from '../sql/query';
+import { recount } from '../sql/recount';
+import type { Counted, Counts } from '../sql/recount-by-sql';
+import { readHorizon } from '../sql/snapshot';
+import { describeTarget, type JobContext, kindOf } from './context';
+import { Watches } from './watches';
+
+/** Targets recounted in one statement. */
+const TARGETS = 1_000;
+
+/** The same, where sources are streamed through a function: fewer, since their claims wait meanwhile. */
+const STREAMED_TARGETS = 500;
+
+/** The same, where a `method` runs for each of them. */
+const METHOD_TARGETS = 100;
+
+/**
+ * In `relaxed` nothing tells of a transaction that has committed and not yet sent its delta. Such deltas get this many
+ * times `redisTimeout` to arrive between read and finalize: they are logged then, and known to be counted already.
+ */
+const SETTLE_TIMEOUTS = 2;
+
+/** Milliseconds after which deltas of the outbox that were refused are tried again. */
+const RETRY_DELAY = 1_000;
+
+/** What may be left of a target that was not recounted. */
+export const UNKNOWN = { dirty: true, waiting: true } as const;
+
+/** How the recalculation of one target ended. */
+export interface Recalculated {
+  readonly target: string;
+  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. `failed`: it cannot be recounted. */
+  readonly outcome: 'done' | 'absent' | 'refused' | 'lost' | 'failed';
+  readonly drifts: readonly Drift[];
+  /** Something is pending for it; also when that is not known. */
+  readonly dirty: boolean;
+  /** Something waits for it in the outbox; also when that is not known. */
+  readonly waiting: boolean;
+}
+
+export interface RecalculateOptions {
+  /** Columns of the kind to recount. */
+  readonly columns: (kind: TargetKind) => readonly CounterColumn[];
+  /** Whether the request for a recalculation is fulfilled by this. */
+  readonly consume: boolean;
+  /** Compare only, change nothing. */
+  readonly dry: boolean;
+  /** Leave targets alone that have to be healed meanwhile: those need every column recounted. */
+  readonly plain?: boolean;
+}
+
+/**
+ * Watch, read, finalize (docs/protocol.md): recounts targets of whatever shards, and sets their pending delta to what is
+ * missing. A crash anywhere leaves either nothing done or an ordinary pending delta (I6).
+ */
+export async function recalculateTargets(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
+  const byKind = new Map<TargetKind, string[]>();
+  for (const target of targets) {
+    const kind = kindOf(context.definitions, target);
+    if (kind === undefined) continue;
+    const members = byKind.get(kind);
+    if (members === undefined) byKind.set(kind, [target]);
+    else members.push(target);
+  }
+  const results: Recalculated[] = [];
+  for (const [kind, members] of byKind) {
+    const size = statementSize(options.columns(kind));
+    for (let at = 0; at < members.length; at += size) {
+      results.push(...(await recalculateKind(context, kind, members.slice(at, at + size), options)));
+    }
+  }
+  return results;
+}
+
+/** How many targets are recounted in one statement. */
+export function statementSize(columns: readonly CounterColumn[]): number {
+  const counters = columns.flatMap((column) => column.counters);
+  if (counters.some(({ method }) => method !== null)) return METHOD_TARGETS;
+  return counters.every(({ sql }) => sql) ? TARGETS : STREAMED_TARGETS;
+}
+
+async function recalculateKind(
+  context: JobContext,
+  kind: TargetKind,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
+  const { buffer, dataSource, schedule } = context;
+  const horizon = await withConnection(dataSource, readHorizon);
+  const watches = await Watches.put(buffer, targets, { horizon, plain: options.plain ?? false });
+  const { watched } = watches;
+  const refused = refusals(targets, watched);
+  if (watched.length === 0) return refused;
+  const columns = options.columns(kind);
+  const counts = await watches.during(() => read(context, kind, columns, watched));
+  const recounts = recountsOf(context, kind, watched, counts);
+  const { outcomes, dirty } = await watches.finalize(counts.snapshot, recounts, options, schedule);
+  if (!options.dry) await retryRefused(context, counts.refused);
+  const results = outcomes.map((finalized, i) => {
+    const { target } = finalized;
+    const left = { dirty: dirty.has(target), waiting: counts.waiting.has(target) };
+    return resultOf(context, columns, finalized, counts.counted[i] ?? null, left);
+  });
+  return [...refused, ...results];
+}
+
+/** Step 2. */
+async function read(
+  context: JobContext,
+  kind: TargetKind,
+  columns: readonly CounterColumn[],
+  targets: readonly string[],
+): Promise<Counts> {
+  const { dataSource, tables, options } = context;
+  const counts = await recount(dataSource, tables, kind, columns, targets);
+  if (columns.some((column) => isRelaxed(context, column))) await delay(SETTLE_TIMEOUTS * options.redisTimeout);
+  return counts;
+}
+
+function isRelaxed({ options }: JobContext, { counters }: CounterColumn): boolean {
+  return counters.some(({ durability }) => (durability ?? options.durability) === 'relaxed');
+}
+
+/**
+ * What the outbox holds of a target is part of what the recount compared. Where the database had refused it, the
+ * correction of the column may be what was missing: tried again, once that is applied.
+ */
+async function retryRefused({ dataSource, tables }: JobContext, targets: readonly string[]): Promise<void> {
+  if (targets.length === 0) return;
+  await withConnection(dataSource, (runner) => retryRows(runner, tables, targets, RETRY_DELAY));
+}
+
+function refusals(targets: readonly string[], watched: readonly string[]): Recalculated[] {
+  if (watched.length === targets.length) return [];
+  const standing = new Set(watched);
+  return targets
+    .filter((target) => !standing.has(target))
+    .map((target) => ({ target, outcome: 'refused', drifts: [], ...UNKNOWN }));
+}
+
+function recountsOf(
+  { options }: JobContext,
+  kind: TargetKind,
+  targets: readonly string[],
+  { counted }: Counts,
+): Recount[] {
+  const delays = [...kind.columns.values()]
+    .flatMap(({ counters }) => counters)
+    .flatMap(({ recalculation }) =>
+      recalculation === false ? [] : [recalculation.delay ?? options.recalculationDelay],
+    );
+  const rearmIn = delays.length === 0 ? null : Math.min(...delays);
+  return targets.map((target, i) => ({ target, missing: missingOf(counted[i] ?? null), rearmIn }));
+}
+
+function missingOf(counted: Counted): Recount['missing'] {
+  return counted && new Map([...counted].map(([name, { column, truth }]) => [name, truth - column]));
+}
+
+function resultOf(
+  { definitions }: JobContext,
+  columns: readonly CounterColumn[],
+  { target, standing, known }: Finalized,
+  counted: Counted,
+  left: Pick<Recalculated, 'dirty' | 'waiting'>,
+): Recalculated {
+  if (!standing) return { target, outcome: 'lost', drifts: [], ...UNKNOWN };
+  if (counted === null) return { target, outcome: 'absent', drifts: [], ...left };
+  const drifts = columns.flatMap((column): Drift[] => {
+    const { column: value, truth } = counted.get(column.name) ?? { column: 0n, truth: 0n };
+    const worth = value + (known.get(column.name) ?? 0n);
+    if (worth === truth) return [];
+    return [
+      {
+        ...describeTarget(definitions, target),
+        column: column.property,
+        counters: column.counters.map(({ name }) => name),
+        wrong: formatDecimal(worth, column.scale),
+        right: formatDecimal(truth, column.scale),
+      },
+    ];
+  });
+  return { target, outcome: 'done', drifts, ...left };
+}
