@@ -13,6 +13,7 @@ import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
 import { describeTarget, type JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
+import { Presence } from './jobs/presence';
 import { rebuild, reportLost } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
@@ -48,6 +49,7 @@ export class Counters {
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
   #capture: RunningCapture | null = null;
+  #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
   #detach: () => void = () => undefined;
   #closing: Promise<void> | null = null;
@@ -237,6 +239,7 @@ export class Counters {
     if (lost.length > 0) this.#reportLost(lost);
     this.#detach();
     this.#capture?.stop();
+    await this.#presence?.stop();
     await this.#opening?.catch(() => undefined);
     await Promise.all(this.#background);
     await this.#installer.close();
@@ -287,6 +290,8 @@ export class Counters {
     const definitions = this.#definitions;
     if (definitions === null) throw notInitialized();
     const installation = await this.#installer.open((swept) => this.#rebuild(swept));
+    await this.#presence?.stop();
+    if (this.#closing === null) this.#presence = this.#show(installation, definitions);
     const context: JobContext = {
       dataSource: this.#dataSource,
       tables: installation.tables,
@@ -299,6 +304,12 @@ export class Counters {
       isStopping: () => false,
     };
     return { installation, context };
+  }
+
+  /** In the background, too: a write may be waiting for the installation. */
+  #show({ tables }: Installation, definitions: Definitions): Presence {
+    const { sweepInterval: interval } = this.#options;
+    return new Presence(this.#dataSource, tables, definitions, { events: this.#events, interval });
   }
 
   /** In the background: it may take long, and a write may be waiting for the buffer to open. */

@@ -57,7 +57,7 @@ export interface CountersOptions {
   durability?: Durability | undefined;
   /** Due times are rounded up to multiples of it. A `buffer` of your own has its own. @defaultValue 1_000 */
   window?: number | undefined;
-  /** How often a worker looks for what no job announced. @defaultValue 30_000 */
+  /** How often a worker looks for what no job announced, and a process says by which definitions it counts. @defaultValue 30_000 */
   sweepInterval?: number | undefined;
   /** Targets claimed at a time, and so per UPDATE. @defaultValue 1_000 */
   batch?: number | undefined;

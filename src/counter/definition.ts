@@ -128,6 +128,8 @@ export interface Counter {
   /** `false`: never scheduled after writes; `null` delay takes the default of the configuration. */
   readonly recalculation: { readonly delay: number | null } | false;
   readonly method: RecountMethod | null;
+  /** Source text of `method`; of several, one for each target. */
+  readonly methodText: string | null;
   readonly batchSize: number | null;
   /** `null` takes the default of the configuration. */
   readonly durability: Durability | null;

@@ -5,7 +5,7 @@ import { hydrator } from './hydrate';
 import { columnsOfInterest, type Looks } from './relevant-columns';
 import { resolveAmount } from './resolve-amount';
 import { resolveCounterColumn, resolveTouch } from './resolve-column';
-import { resolveMethod } from './resolve-method';
+import { methodTextOf, resolveMethod } from './resolve-method';
 import type { Endpoint, ResolveContext } from './endpoint';
 import { resolveTargets } from './resolve-targets';
 import type { ColumnMetadata } from './sql-type';
@@ -86,6 +86,7 @@ function draft(parts: Parts, method: Counter['method'], context: ResolveContext)
     wait: parsed.wait as Counter['wait'],
     recalculation: parsed.recalculation,
     method,
+    methodText: methodTextOf(targets, context),
     batchSize: parsed.batchSize,
     durability: parsed.durability,
     deletedColumn,

@@ -25,9 +25,20 @@ export function resolveMethod(
   return callMethod(method);
 }
 
+/** Source text of the custom recount, by which a changed one is noticed; `null` when there is none. */
+export function methodTextOf(endpoints: readonly Endpoint[], { parsed: { method } }: ResolveContext): string | null {
+  if (method === null) return null;
+  if (typeof method === 'function') return String(method);
+  return endpoints.map(({ metadata }) => String(methodNamed(metadata.target, method))).join('\n');
+}
+
 function hasMethod(target: unknown, method: string): boolean {
+  return typeof methodNamed(target, method) === 'function';
+}
+
+function methodNamed(target: unknown, method: string): unknown {
   const prototype: unknown = typeof target === 'function' ? target.prototype : null;
-  return prototype !== null && typeof (prototype as Record<string, unknown>)[method] === 'function';
+  return prototype === null ? undefined : (prototype as Record<string, unknown>)[method];
 }
 
 function callMethod(name: string): RecountMethod {

@@ -1,16 +1,11 @@
 import type { QueryRunner } from 'typeorm';
 
-import { byShard } from '../buffer/shard';
 import type { TargetKind } from '../counter/definition';
 import { CounterCacheError } from '../errors';
-import { listTargets } from '../sql/list-targets';
 import { withTransaction } from '../sql/query';
 import { lockRebuilding, noteRebuilding, type RebuildCursor } from '../sql/rebuilding';
-import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
-
-/** Targets listed per step. */
-const PAGE = 5_000;
+import { requestPage } from './request-page';
 
 /** Tells that shards lost their data. */
 export function reportLost({ events }: Pick<JobContext, 'events'>, lost: readonly number[]): void {
@@ -32,7 +27,7 @@ export async function rebuild(context: JobContext): Promise<void> {
 
 /** Requests one page of targets; false when nothing is left to do. */
 async function rebuildPage(context: JobContext, runner: QueryRunner, kinds: readonly TargetKind[]): Promise<boolean> {
-  const { buffer, tables, schedule } = context;
+  const { tables } = context;
   const rebuilding = await lockRebuilding(runner, tables);
   if (rebuilding === null) return false;
   const { shards, cursor } = rebuilding;
@@ -42,23 +37,17 @@ async function rebuildPage(context: JobContext, runner: QueryRunner, kinds: read
     return true;
   }
   const after = kind.id === cursor.kind ? (cursor.after ?? null) : null;
-  const rows = await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
-  const barrier = await allocateBarrier(runner);
-  const groups = byShard(rows, ({ target }) => target, buffer.shards);
-  for (const shard of shards) {
-    const targets = (groups.get(shard) ?? []).map(({ target }) => target);
-    if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
-  }
-  await noteRebuilding(runner, tables, shards, nextCursor(kinds, kind, rows.length < PAGE ? null : rows.at(-1)?.key));
+  const last = await requestPage(context, runner, kind, after, shards);
+  await noteRebuilding(runner, tables, shards, nextCursor(kinds, kind, last));
   return true;
 }
 
 function nextCursor(
   kinds: readonly TargetKind[],
   kind: TargetKind,
-  after: readonly string[] | null | undefined,
+  after: readonly string[] | null,
 ): RebuildCursor | null {
-  if (after !== null && after !== undefined) return { kind: kind.id, after };
+  if (after !== null) return { kind: kind.id, after };
   const next = kinds[kinds.indexOf(kind) + 1];
   return next === undefined ? null : { kind: next.id };
 }

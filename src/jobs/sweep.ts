@@ -6,6 +6,7 @@ import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
 import { healDue } from './drain';
 import { recalculateDue } from './recalculate';
+import { recountChanged } from './recount-changed';
 import { rebuild, reportLost } from './rebuild';
 import { reconcile, settleBatch } from './reconcile';
 
@@ -21,7 +22,7 @@ export async function sweep(context: JobContext): Promise<void> {
   reportLost(context, lost);
   if (isRebuilding) await rebuild(context);
   const failures: unknown[] = [];
-  await healDue(context).catch((error: unknown) => failures.push(error));
+  for (const step of [recountChanged, healDue]) await step(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.
     for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));

@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 
 import { redisUrl } from '../support/redis';
 import { type Fixture, setup } from '../support/setup';
+import { until } from '../support/until';
 import { Author, Post } from './blog';
 import { installationOf } from './internals';
 import { Meter, type Sent } from './meter';
@@ -27,7 +28,7 @@ interface Costs {
 async function open(options: NonNullable<Parameters<typeof setup>[0]['counters']> = {}): Promise<Costs> {
   const fixture = await setup({
     entities: [Author, Post, Note],
-    counters: { wait: 600_000, window: 1_000, recalculationDelay: 600_000_000, ...options },
+    counters: { wait: 600_000, window: 1_000, recalculationDelay: 600_000_000, sweepInterval: 600_000, ...options },
   });
   const connection = new Redis(redisUrl(), { maxRetriesPerRequest: null });
   const queue = new Queue(`cc-${await installationOf(fixture.dataSource)}`, { connection });
@@ -209,6 +210,20 @@ describe('what a write costs', () => {
     expect(scripts.slice(0, 16)).toEqual(Array.from({ length: 16 }, () => 'announce'));
     expect(mostInFlight).toBe(16);
   });
+});
+
+test('what a process costs that does nothing: a look per sweep interval, and an UPDATE per two at most', async () => {
+  const costs = await open({ sweepInterval: 20 });
+  const look = 'SELECT "s"."id", "s"."value",';
+  const sent: string[] = [];
+  meter.take();
+  await until(() => {
+    sent.push(...meter.take().sql);
+    return sent.filter((sql) => sql === look).length > 10;
+  });
+  sent.push(...meter.take().sql);
+  await costs.close();
+  expect([...new Set(sent)].filter((sql) => sql !== look)).toEqual(['WITH "seen" AS']);
 });
 
 describe('what jobs cost', () => {

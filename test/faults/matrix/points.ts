@@ -12,7 +12,8 @@ export type Group =
   | 'outbox requests'
   | 'recalculation'
   | 'sweep'
-  | 'lost shard';
+  | 'lost shard'
+  | 'changed definition';
 
 /** A step at which a process dies. */
 export interface Point {
@@ -35,6 +36,7 @@ const THROUGHOUT: readonly When[] = ['before', 'sent', 'after'];
 
 const REBUILDING_NOTED = /^UPDATE "counter_cache_shard" SET "epoch" = \$2, "rebuilding"/;
 const CURSOR_NOTED = /^UPDATE "counter_cache_shard" SET "rebuilding" = \$2/;
+const RECOUNTS_REQUESTED = /^DELETE FROM "counter_cache_state"/;
 const LEDGER = /^INSERT INTO "counter_cache_ledger"/;
 const UPDATE_TARGETS = /^\s*WITH i AS MATERIALIZED/;
 const ROWS_LOCKED = /FOR UPDATE OF x SKIP LOCKED/;
@@ -242,6 +244,18 @@ const LOST_SHARD: readonly Omit<Point, 'group'>[] = [
   },
 ];
 
+const CHANGED: readonly Omit<Point, 'group'>[] = [
+  { name: 'page requested', place: { via: 'redis', method: 'request' }, modes: MODES, at: AROUND },
+  { name: 'end noted', place: { via: 'sql', sql: RECOUNTS_REQUESTED }, modes: MODES, at: AROUND },
+  {
+    name: 'COMMIT of the end',
+    place: { via: 'sql', sql: /^COMMIT/, behind: RECOUNTS_REQUESTED },
+    modes: MODES,
+    at: THROUGHOUT,
+    short: 'sent',
+  },
+];
+
 /** Every step at which a process is killed, in the order in which they are taken. */
 export const POINTS: readonly Point[] = (
   [
@@ -253,5 +267,6 @@ export const POINTS: readonly Point[] = (
     ['recalculation', RECALCULATION],
     ['sweep', SWEEP],
     ['lost shard', LOST_SHARD],
+    ['changed definition', CHANGED],
   ] as const
 ).flatMap(([group, points]) => points.map((point) => ({ ...point, group })));

@@ -9,6 +9,7 @@ const STATE = `
   SELECT (SELECT value FROM counter_cache_state WHERE id = 'installation') AS installation,
     (SELECT json_object_agg(shard, epoch) FROM counter_cache_shard) AS epochs,
     (SELECT count(*)::int FROM counter_cache_shard WHERE rebuilding IS NOT NULL)
+      + (SELECT count(*)::int FROM counter_cache_state WHERE starts_with(id, 'recount:'))
       + (SELECT count(*)::int FROM counter_cache_outbox) AS open,
     (SELECT count(*)::int FROM pg_stat_activity
      WHERE datname = current_database() AND application_name = '${VICTIM}') AS connected`;

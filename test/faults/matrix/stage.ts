@@ -26,6 +26,7 @@ const ROLES: Readonly<Record<Group, Role>> = {
   recalculation: 'worker',
   sweep: 'worker',
   'lost shard': 'attached',
+  'changed definition': 'worker',
 };
 
 /** Where a recount is under way. */
@@ -72,6 +73,7 @@ async function prepare(fixture: Fixture, group: Group, mode: Durability): Promis
   const { dataSource, counters } = fixture;
   await write(dataSource, 1);
   if (RECOUNTED.has(group) || (CLAIMED.has(group) && mode === 'outbox')) await spoil(fixture);
+  if (group === 'changed definition') await changeDefinition(fixture);
   await counters.settled();
   if (group === 'lost shard') await deleteShards(fixture);
   else await until(() => isDue(fixture));
@@ -81,4 +83,10 @@ async function prepare(fixture: Fixture, group: Group, mode: Durability): Promis
 async function spoil({ dataSource, counters }: Fixture): Promise<void> {
   await dataSource.query('UPDATE author SET "postsCount" = "postsCount" + 100');
   await counters.track(dataSource.manager, Post, {}, (manager) => manager.query('UPDATE post SET likes = likes + 1'));
+}
+
+/** As after a change of what `postsCount` counts, once no process counts by the old definition any more. */
+async function changeDefinition({ dataSource }: Fixture): Promise<void> {
+  await dataSource.query('UPDATE author SET "postsCount" = "postsCount" + 100');
+  await dataSource.query(`INSERT INTO counter_cache_state VALUES ('recount:author:id', '{}')`);
 }

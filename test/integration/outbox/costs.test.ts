@@ -13,7 +13,14 @@ beforeAll(async () => {
   meter = new Meter();
   fixture = await setup({
     entities: [Author, Post],
-    counters: { durability: 'outbox', wait: 600_000, window: 300_000, recalculationDelay: 600_000_000, shards: 1 },
+    counters: {
+      durability: 'outbox',
+      wait: 600_000,
+      window: 300_000,
+      recalculationDelay: 600_000_000,
+      sweepInterval: 600_000,
+      shards: 1,
+    },
   });
   ({ dataSource } = fixture);
   ({ id } = await dataSource.manager.save(Author, { name: 'a' }));

@@ -1,0 +1,32 @@
+import type { QueryRunner } from 'typeorm';
+
+import { byShard } from '../buffer/shard';
+import type { TargetKind } from '../counter/definition';
+import { listTargets } from '../sql/list-targets';
+import { allocateBarrier } from '../sql/snapshot';
+import type { JobContext } from './context';
+
+/** Targets listed per page. */
+const PAGE = 5_000;
+
+/**
+ * Requests the recalculation, behind a barrier, of one page of a kind's targets, as far as they lie in these shards.
+ *
+ * @returns the last key of the page; `null` when there are no more
+ */
+export async function requestPage(
+  { buffer, schedule }: Pick<JobContext, 'buffer' | 'schedule'>,
+  runner: QueryRunner,
+  kind: TargetKind,
+  after: readonly string[] | null,
+  shards: Iterable<number>,
+): Promise<readonly string[] | null> {
+  const rows = await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
+  const barrier = await allocateBarrier(runner);
+  const groups = byShard(rows, ({ target }) => target, buffer.shards);
+  for (const shard of shards) {
+    const targets = (groups.get(shard) ?? []).map(({ target }) => target);
+    if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
+  }
+  return rows.length < PAGE ? null : (rows.at(-1)?.key ?? null);
+}
