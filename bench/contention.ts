@@ -53,7 +53,7 @@ function startProgram(
   return Child.start(join(__dirname, `contention/${program}-program.js`), databaseUrl, redisUrl, ...args);
 }
 
-async function createTables({ databaseUrl: url, redisUrl: redis }: Environment): Promise<DataSource> {
+export async function createTables({ databaseUrl: url, redisUrl: redis }: Environment): Promise<DataSource> {
   const entities = VARIANTS.map(({ name, durability }) => entitiesOf(name, durability));
   const dataSource = new DataSource({
     type: 'postgres',

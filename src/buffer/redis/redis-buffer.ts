@@ -88,20 +88,20 @@ export class RedisBuffer implements DeltaBuffer {
     await this.#work(shard, 'raise-epoch', epoch);
   }
 
-  async announce(shard: number, { id, deltas }: Intent): Promise<void> {
-    await this.#writerCalls.call('announce', shard, [id, encodeDeltas(deltas)]);
+  announce(shard: number, { id, deltas }: Intent): Promise<void> {
+    return this.#writerCalls.call('announce', shard, [id, encodeDeltas(deltas)]) as Promise<void>;
   }
 
-  async confirm(shard: number, intentId: string): Promise<Confirmed> {
-    return (await this.#writerCalls.call('confirm', shard, [intentId])) as Confirmed;
+  confirm(shard: number, intentId: string): Promise<Confirmed> {
+    return this.#writerCalls.call('confirm', shard, [intentId]) as Promise<Confirmed>;
   }
 
-  async discard(shard: number, intentId: string): Promise<void> {
-    await this.#writerCalls.call('discard', shard, [intentId]);
+  discard(shard: number, intentId: string): Promise<void> {
+    return this.#writerCalls.call('discard', shard, [intentId]) as Promise<void>;
   }
 
-  async add(shard: number, { id, deltas }: Intent): Promise<readonly Alarm[]> {
-    return (await this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)])) as readonly Alarm[];
+  add(shard: number, { id, deltas }: Intent): Promise<readonly Alarm[]> {
+    return this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)]) as Promise<readonly Alarm[]>;
   }
 
   async claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim> {
