@@ -1,5 +1,6 @@
 import type { Benchmark } from './benchmark';
+import { flush } from './flush';
 import { overhead } from './overhead';
 
 /** Every benchmark. */
-export const BENCHMARKS: readonly Benchmark[] = [overhead];
+export const BENCHMARKS: readonly Benchmark[] = [overhead, flush];
