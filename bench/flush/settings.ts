@@ -6,5 +6,4 @@ export const PRODUCTION: Readonly<Record<string, string>> = {
   shared_buffers: '1GB',
   max_wal_size: '4GB',
   checkpoint_timeout: '15min',
-  wal_compression: 'on',
 };

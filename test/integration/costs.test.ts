@@ -260,8 +260,7 @@ describe('what jobs cost', () => {
       sql: [
         'SELECT w.shard, w.amounts,',
         'BEGIN ISOLATION LEVEL',
-        'SELECT s."epoch", f."value"',
-        'INSERT INTO "counter_cache_ledger"',
+        'WITH fence AS',
         'WITH i AS',
         'COMMIT',
       ],

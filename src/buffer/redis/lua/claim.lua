@@ -8,55 +8,76 @@ local now, entries, taken, more = clock(), {}, 0, 0
 local epoch = redis.call('HGET', K.meta, 'epoch')
 if not epoch then return { false, 0, false, now } end
 local by_kind = field_cache(K)
+local any_watch = redis.call('EXISTS', K.watches) == 1
+local kinds = scope == 'dirty' and #ARGV > 3 and {} or nil
+if kinds then
+  for i = 4, #ARGV do kinds[ARGV[i]] = true end
+end
 
-local function take(target)
-  if standing_token(K, target, now) then return end
-  local fields, values, columns = pending_of(K, target, by_kind)
-  local amounts, touches = {}, {}
-  for i, value in ipairs(values) do
+local function is_claimable(target)
+  return (not kinds or kinds[kind_of(target)]) and not (any_watch and standing_token(K, target, now))
+end
+
+-- What each of the targets has pending, as entries of the batch; the fields that held it are added to `found`.
+local function collect(targets, found)
+  local fields, owners, columns = {}, {}, {}
+  for _, target in ipairs(targets) do
+    for _, column in ipairs(by_kind[kind_of(target)] or {}) do
+      local at = #fields + 1
+      fields[at], owners[at], columns[at] = target .. '/' .. column, target, column
+    end
+  end
+  local values = read_many('HMGET', K.pending, fields)
+  local claimed, last = {}, nil
+  for i = 1, #fields do
+    local value = values[i]
     if value then
-      redis.call('HDEL', K.pending, fields[i])
-      if string.sub(columns[i], 1, 1) == '@' then
-        table.insert(touches, string.sub(columns[i], 2))
-        table.insert(touches, tonumber(value))
-      elseif value ~= '0' then
-        table.insert(amounts, columns[i])
-        table.insert(amounts, value)
+      found[#found + 1] = fields[i]
+      if value ~= '0' or string.byte(columns[i]) == TOUCH then
+        local change = columns[i] .. '/' .. value
+        if owners[i] == last then
+          entries[#entries] = entries[#entries] .. '/' .. change
+        else
+          last = owners[i]
+          claimed[#claimed + 1] = last
+          entries[#entries + 1] = last
+          entries[#entries + 1] = change
+        end
       end
     end
   end
-  redis.call('ZREM', K.due, target)
-  taken = taken + 1
-  if #amounts == 0 and #touches == 0 then return end
-  entries[#entries + 1] = { target, amounts, touches }
-  redis.call('HINCRBY', K.claimed, target, 1)
+  return claimed
+end
+
+-- Takes targets off the index: the first ones together, which is cheaper, unless some of those stay.
+local function take(targets, are_first)
+  if #targets == 0 then return end
+  local found = {}
+  hold_claims(K, collect(targets, found))
+  call_many('HDEL', K.pending, found)
+  if are_first then redis.call('ZREMRANGEBYRANK', K.due, 0, #targets - 1) else call_many('ZREM', K.due, targets) end
+  taken = taken + #targets
 end
 
 if scope == 'targets' then
+  local dirty, seen = {}, {}
   for i = 4, #ARGV do
-    if taken < limit and redis.call('ZSCORE', K.due, ARGV[i]) then take(ARGV[i]) end
+    local target = ARGV[i]
+    if #dirty < limit and not seen[target] and redis.call('ZSCORE', K.due, target) and is_claimable(target) then dirty[#dirty + 1] = target end
+    seen[target] = true
   end
+  take(dirty, false)
 else
-  local kinds = #ARGV > 3 and {} or nil
-  for i = 4, #ARGV do kinds[ARGV[i]] = true end
-  local highest = scope == 'due' and now or '+inf'
-  local candidates = redis.call('ZRANGEBYSCORE', K.due, '-inf', highest, 'LIMIT', 0, limit)
-  local offset = 0
-  while #candidates > 0 and taken < limit do
-    local left = 0
-    for _, target in ipairs(candidates) do
-      local before = taken
-      if taken >= limit then
-        more = 1
-      elseif not kinds or kinds[kind_of(target)] then
-        take(target)
-      end
-      if taken == before then left = left + 1 end
+  local highest, held = scope == 'due' and now or '+inf', 0
+  repeat
+    -- What is held back stays in front of what comes next.
+    local page, free = redis.call('ZRANGEBYSCORE', K.due, '-inf', highest, 'LIMIT', held, limit - taken), {}
+    for _, target in ipairs(page) do
+      if is_claimable(target) then free[#free + 1] = target end
     end
-    -- What was held back stays in front of the next page.
-    offset = offset + left
-    if taken < limit then candidates = redis.call('ZRANGEBYSCORE', K.due, '-inf', highest, 'LIMIT', offset, limit) end
-  end
+    take(free, held == 0 and #free == #page)
+    held = held + #page - #free
+  until #page == 0 or taken >= limit
 end
 if taken >= limit then more = 1 end
 

@@ -12,11 +12,35 @@
 --   failed       hash   target -> reason: parked, not due
 --   intents      hash   id -> JSON [[target, wait, batchSize, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
 --   intentTimes  zset   id -> ms
---   batches      hash   id -> JSON [epoch, claimed ms, [[target, [column, amount, ...], [touch, ms, ...]], ...]]
+--   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...]]
 --   claims       zset   batch id -> ms
 --   claimed      hash   target -> number of unacknowledged batches that hold it
 --   meta         hash   epoch, version
 -- Amounts are decimal strings and only HINCRBY adds them: Lua's numbers are exact to 2^53 only.
+
+-- The byte that marks the column of a touch: '@'.
+local TOUCH = 64
+
+-- Arguments passed at a time: Lua's stack holds 8,000. Even, so that pairs stay together.
+local SLICE = 4000
+
+-- One command with many arguments, instead of a command for each.
+local function call_many(command, key, arguments)
+  for first = 1, #arguments, SLICE do
+    redis.call(command, key, unpack(arguments, first, math.min(first + SLICE - 1, #arguments)))
+  end
+end
+
+-- What a command answers for each of many arguments (false where there is nothing).
+local function read_many(command, key, arguments)
+  if #arguments <= SLICE and #arguments > 0 then return redis.call(command, key, unpack(arguments)) end
+  local answers = {}
+  for first = 1, #arguments, SLICE do
+    local last = math.min(first + SLICE - 1, #arguments)
+    for i, answer in ipairs(redis.call(command, key, unpack(arguments, first, last))) do answers[first + i - 1] = answer end
+  end
+  return answers
+end
 
 local function clock()
   local time = redis.call('TIME')
@@ -162,6 +186,29 @@ local function add_deltas(K, id, deltas, now, window, alarms)
   end
 end
 
-local function release_claim(K, target)
-  if redis.call('HINCRBY', K.claimed, target, -1) <= 0 then redis.call('HDEL', K.claimed, target) end
+-- Counts a batch more that holds each of the targets.
+local function hold_claims(K, targets)
+  local counts, first = read_many('HMGET', K.claimed, targets), {}
+  for i, target in ipairs(targets) do
+    if counts[i] then
+      redis.call('HINCRBY', K.claimed, target, 1)
+    else
+      first[#first + 1] = target
+      first[#first + 1] = '1'
+    end
+  end
+  call_many('HSET', K.claimed, first)
+end
+
+-- Counts a batch less that holds each of the targets.
+local function release_claims(K, targets)
+  local counts, last = read_many('HMGET', K.claimed, targets), {}
+  for i, target in ipairs(targets) do
+    if counts[i] and tonumber(counts[i]) > 1 then
+      redis.call('HINCRBY', K.claimed, target, -1)
+    else
+      last[#last + 1] = target
+    end
+  end
+  call_many('HDEL', K.claimed, last)
 end
