@@ -96,7 +96,9 @@ class UpdateStatement {
     const names = [...keyNames, ...this.#columns.map((_, i) => `d${i}`), ...this.#touches.map((_, i) => `t${i}`)];
     // Behind a subquery the planner does not see how long the arrays are. It would plan for them alone, and read all of a
     // table of 100,000 rows to change 1,000; so it looks each row up, at any size.
-    const arrays = names.map((name, i) => `(SELECT $${i + 1}::${name.startsWith('t') ? 'double precision' : 'text'}[])`);
+    const arrays = names.map(
+      (name, i) => `(SELECT $${i + 1}::${name.startsWith('t') ? 'double precision' : 'text'}[])`,
+    );
     const typed = keys.map((key, i) => `u.k${i}::${key.sqlType} AS k${i}`);
     const positions = keys.map((_, i) => i + 1).join(', ');
     const order = keys.map((key) => `t.${escapeName(key.name)}`).join(', ');

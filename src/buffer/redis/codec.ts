@@ -34,11 +34,16 @@ export function decodeAmounts(flat: LuaArray<string>): Map<string, bigint> {
   );
 }
 
-type StoredBatch = readonly [epoch: number, claimedAt: number, entries: LuaArray<string>];
+type StoredBatch = readonly [
+  epoch: number,
+  claimedAt: number,
+  entries: LuaArray<string>,
+  kinds: Readonly<Record<string, string>>,
+];
 
 /** What `batches` holds. */
 export function decodeBatch(id: string, shard: number, json: string): Batch {
-  const [epoch, claimedAt, entries] = JSON.parse(json) as StoredBatch;
+  const [epoch, claimedAt, entries, kinds] = JSON.parse(json) as StoredBatch;
   // Most targets change alike.
   const known = new Map<string, Changes>();
   const changesOf = (text: string): Changes => {
@@ -46,10 +51,17 @@ export function decodeBatch(id: string, shard: number, json: string): Batch {
     known.set(text, changes);
     return changes;
   };
-  const decoded = [...pairs<string, string>(array(entries))].map(
-    ([target, text]): BatchEntry => ({ target, ...changesOf(text) }),
-  );
+  const decoded = [...pairs<string, string>(array(entries))].map(([target, text]): BatchEntry => ({
+    target: outerTarget(target, kinds),
+    ...changesOf(text),
+  }));
   return { id, shard, epoch, claimedAt, entries: decoded };
+}
+
+/** A target as the world names it, from its name in the shard's keys: `<code of its kind>:<key values>`. */
+function outerTarget(target: string, kinds: StoredBatch[3]): string {
+  const at = target.indexOf(':');
+  return `${kinds[target.slice(0, at)]}${target.slice(at)}`;
 }
 
 type Changes = Pick<BatchEntry, 'amounts' | 'touches'>;

@@ -1,6 +1,7 @@
 /** Names of the keys of one shard; what each holds is described at the head of `lua/lib.lua`. */
 export type ShardKey =
   | 'meta'
+  | 'kinds'
   | 'pending'
   | 'due'
   | 'columns'

@@ -1,28 +1,29 @@
 -- Moves pending deltas into a new batch. Watched targets stay (hold).
--- KEYS: meta, pending, due, columns, watches, batches, claims, claimed
+-- KEYS: meta, pending, due, columns, watches, batches, claims, claimed, kinds
 -- ARGV: batch id, limit, 'due' | 'dirty' | 'targets', then kinds (none: all) or targets
 -- Returns: {batch JSON or false, 1 if more may be claimable, next due or false, now}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], watches = KEYS[5], batches = KEYS[6], claims = KEYS[7], claimed = KEYS[8] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], watches = KEYS[5], batches = KEYS[6], claims = KEYS[7], claimed = KEYS[8], kinds = KEYS[9] }
 local id, limit, scope = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now, entries, taken, more = clock(), {}, 0, 0
 local epoch = redis.call('HGET', K.meta, 'epoch')
 if not epoch then return { false, 0, false, now } end
 local by_kind = field_cache(K)
 local any_watch = redis.call('EXISTS', K.watches) == 1
-local kinds = scope == 'dirty' and #ARGV > 3 and {} or nil
-if kinds then
-  for i = 4, #ARGV do kinds[ARGV[i]] = true end
+load_kinds(K)
+local codes = scope == 'dirty' and #ARGV > 3 and {} or nil
+if codes then
+  for i = 4, #ARGV do codes[K.codes[ARGV[i]] or 'none'] = true end
 end
 
 local function is_claimable(target)
-  return (not kinds or kinds[kind_of(target)]) and not (any_watch and standing_token(K, target, now))
+  return (not codes or codes[code_of(target)]) and not (any_watch and standing_token(K, target, now))
 end
 
 -- What each of the targets has pending, as entries of the batch; the fields that held it are added to `found`.
 local function collect(targets, found)
   local fields, owners, columns = {}, {}, {}
   for _, target in ipairs(targets) do
-    for _, column in ipairs(by_kind[kind_of(target)] or {}) do
+    for _, column in ipairs(by_kind[code_of(target)] or {}) do
       local at = #fields + 1
       fields[at], owners[at], columns[at] = target .. '/' .. column, target, column
     end
@@ -62,7 +63,7 @@ end
 if scope == 'targets' then
   local dirty, seen = {}, {}
   for i = 4, #ARGV do
-    local target = ARGV[i]
+    local target = inner(K, ARGV[i])
     if #dirty < limit and not seen[target] and redis.call('ZSCORE', K.due, target) and is_claimable(target) then dirty[#dirty + 1] = target end
     seen[target] = true
   end
@@ -84,7 +85,7 @@ if taken >= limit then more = 1 end
 local first = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 local following = first[2] and tonumber(first[2]) or false
 if #entries == 0 then return { false, more, following, now } end
-local batch = cjson.encode({ tonumber(epoch), now, entries })
+local batch = cjson.encode({ tonumber(epoch), now, entries, K.names })
 redis.call('HSET', K.batches, id, batch)
 redis.call('ZADD', K.claims, now, id)
 redis.call('HINCRBY', K.meta, 'version', 1)

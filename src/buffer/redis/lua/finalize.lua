@@ -1,9 +1,9 @@
 -- Sets pending to what is missing, where the same watch still stands, and ends the watch.
--- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents
+-- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents, kinds
 -- ARGV: token, window, snapshot xmin, xmax, in progress (JSON), consume 0|1, dry 0|1,
 --       recounts (JSON [[target, present 0|1, rearm ms or -1, [column, missing, ...]], ...])
 -- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10], kinds = KEYS[11] }
 local token, window, xmin, xmax = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local consume, dry = ARGV[6] == '1', ARGV[7] == '1'
 local now, alarms, outcomes, in_progress = clock(), new_alarms(), {}, {}
@@ -23,11 +23,11 @@ for i = 1, #stored, 2 do
 end
 
 -- Takes a column of a target out of the seen intents: a later confirm adds it no more (absorb).
-local function absorb(target, column)
+local function absorb(named, column)
   local absorbed = {}
   for _, intent in ipairs(seen) do
     for _, delta in ipairs(intent.deltas) do
-      if delta[1] == target then
+      if delta[1] == named then
         local kept = {}
         for i = 1, #delta[5], 2 do
           if delta[5][i] == column then
@@ -84,7 +84,8 @@ local function settle(target)
 end
 
 for _, recount in ipairs(cjson.decode(ARGV[8])) do
-  local target, present, rearm, missing = unpack(recount)
+  local named, present, rearm, missing = unpack(recount)
+  local target = inner(K, named)
   if standing_token(K, target, now) ~= token then
     table.insert(outcomes, { 0, {} })
   else
@@ -97,7 +98,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     for i = 1, #missing, 2 do
       local column = missing[i]
       local before = redis.call('HGET', K.pending, target .. '/' .. column) or '0'
-      table.insert(known, { before, unseen[column] or {}, absorb(target, column) })
+      table.insert(known, { before, unseen[column] or {}, absorb(named, column) })
       if not dry then fits = set_pending(target, column, missing[i + 1], unseen[column] or {}) and fits end
     end
     if not dry and standing == 1 then

@@ -1,9 +1,13 @@
 -- Shared by all functions of a shard; put in front of each of them by scripts.ts.
 -- K names the keys that the calling function received: pending, due, columns, recalc, barriers, watches, logs,
--- failed, intents, intentTimes, batches, claims, claimed, meta.
+-- failed, intents, intentTimes, batches, claims, claimed, meta, kinds.
 --
+-- A target is known outside as '<kind>:<key values>', and in all keys but `intents` as '<code of its kind>:<key values>':
+-- most keys hold it once per dirty target.
+--
+--   kinds        hash   '<kind>' -> code, a small number; codes stay
 --   pending      hash   '<target>/<column>' -> amount, '<target>/@<column>' -> touch time in ms
---   columns      set    '<kind>/<column>', '<kind>/@<column>': which fields a target of that kind may have
+--   columns      set    '<code>/<column>', '<code>/@<column>': which fields a target of that kind may have
 --   due          zset   target -> ms
 --   recalc       zset   target -> ms: a recalculation is requested
 --   barriers     hash   target -> transaction id that must be over before any recalculation
@@ -12,7 +16,7 @@
 --   failed       hash   target -> reason: parked, not due
 --   intents      hash   id -> JSON [[target, wait, batchSize, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
 --   intentTimes  zset   id -> ms
---   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...]]
+--   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: kind}]
 --   claims       zset   batch id -> ms
 --   claimed      hash   target -> number of unacknowledged batches that hold it
 --   meta         hash   epoch, version
@@ -64,8 +68,38 @@ local function recalculation_time(now, delay, window)
   return window_end(now + delay, coarse)
 end
 
-local function kind_of(target)
-  return string.match(target, '^(.*):')
+-- The codes of all kinds, read once per call.
+local function load_kinds(K)
+  K.codes, K.names, K.known = {}, {}, 0
+  local stored = redis.call('HGETALL', K.kinds)
+  for i = 1, #stored, 2 do
+    K.codes[stored[i]], K.names[stored[i + 1]], K.known = stored[i + 1], stored[i], K.known + 1
+  end
+end
+
+-- A target as the keys name it.
+local function inner(K, target)
+  if not K.codes then load_kinds(K) end
+  local kind, values = string.match(target, '^(.*):([^:]*)$')
+  local code = K.codes[kind]
+  if not code then
+    code = text(K.known)
+    redis.call('HSET', K.kinds, kind, code)
+    K.codes[kind], K.names[code], K.known = code, kind, K.known + 1
+  end
+  return code .. ':' .. values
+end
+
+-- A target as the world names it.
+local function outer(K, target)
+  if not K.codes then load_kinds(K) end
+  local code, values = string.match(target, '^([^:]*):(.*)$')
+  return K.names[code] .. ':' .. values
+end
+
+-- The code of a target's kind.
+local function code_of(target)
+  return string.match(target, '^([^:]*):')
 end
 
 -- Alarms are collected per distinct time, and returned as {now, {reconcile times}, {recalculate times}}.
@@ -109,14 +143,14 @@ local function add_amount(K, target, column, amount)
   local field = target .. '/' .. column
   local sum = redis.pcall('HINCRBY', K.pending, field, amount)
   if type(sum) == 'table' then return false end
-  if sum == tonumber(amount) then redis.call('SADD', K.columns, kind_of(target) .. '/' .. column) end
+  if sum == tonumber(amount) then redis.call('SADD', K.columns, code_of(target) .. '/' .. column) end
   return math.abs(sum)
 end
 
 local function add_touch(K, target, column, time)
   local field = target .. '/@' .. column
   local before = redis.call('HGET', K.pending, field)
-  if not before then redis.call('SADD', K.columns, kind_of(target) .. '/@' .. column) end
+  if not before then redis.call('SADD', K.columns, code_of(target) .. '/@' .. column) end
   if not before or tonumber(before) < time then redis.call('HSET', K.pending, field, text(time)) end
 end
 
@@ -128,20 +162,20 @@ local function make_due(K, target, at, alarms)
   alarms.reconcile[at] = true
 end
 
--- The fields a target of each kind may have, read once per call.
+-- The fields a target of each kind may have, by the kind's code; read once per call.
 local function field_cache(K)
   local by_kind = {}
   for _, member in ipairs(redis.call('SMEMBERS', K.columns)) do
-    local kind, column = string.match(member, '^(.*)/([^/]*)$')
-    by_kind[kind] = by_kind[kind] or {}
-    table.insert(by_kind[kind], column)
+    local code, column = string.match(member, '^(.*)/([^/]*)$')
+    by_kind[code] = by_kind[code] or {}
+    table.insert(by_kind[code], column)
   end
   return by_kind
 end
 
 -- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
 local function pending_of(K, target, by_kind)
-  local columns = by_kind[kind_of(target)] or {}
+  local columns = by_kind[code_of(target)] or {}
   if #columns == 0 then return {}, {}, columns end
   local fields = {}
   for i, column in ipairs(columns) do fields[i] = target .. '/' .. column end
@@ -159,7 +193,8 @@ end
 local function add_deltas(K, id, deltas, now, window, alarms)
   local any_watch = redis.call('EXISTS', K.watches) == 1
   for _, delta in ipairs(deltas) do
-    local target, wait, batch_size, recalculate_in, amounts, touches, reset = unpack(delta)
+    local named, wait, batch_size, recalculate_in, amounts, touches, reset = unpack(delta)
+    local target = inner(K, named)
     local watched = any_watch and standing_token(K, target, now)
     local biggest, overflow = 0, false
     for i = 1, #amounts, 2 do
