@@ -7,9 +7,9 @@ local id, limit, scope = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now, entries, taken, more = clock(), {}, 0, 0
 local epoch = redis.call('HGET', K.meta, 'epoch')
 if not epoch then return { false, 0, false, now } end
-local by_kind = field_cache(K)
 local any_watch = redis.call('EXISTS', K.watches) == 1
 load_kinds(K)
+load_columns(K)
 local codes = scope == 'dirty' and #ARGV > 3 and {} or nil
 if codes then
   for i = 4, #ARGV do codes[K.codes[ARGV[i]] or 'none'] = true end
@@ -23,9 +23,9 @@ end
 local function collect(targets, found)
   local fields, owners, columns = {}, {}, {}
   for _, target in ipairs(targets) do
-    for _, column in ipairs(by_kind[code_of(target)] or {}) do
+    for _, column in ipairs(K.columns_of[code_of(target)] or {}) do
       local at = #fields + 1
-      fields[at], owners[at], columns[at] = target .. '/' .. column, target, column
+      fields[at], owners[at], columns[at] = target .. '/' .. column.code, target, column.name
     end
   end
   local values = read_many('HMGET', K.pending, fields)

@@ -58,14 +58,13 @@ local function unseen_of(log)
 end
 
 local function set_pending(target, column, missing, amounts)
-  redis.call('HDEL', K.pending, target .. '/' .. column)
+  local field = field_of(K, target, column)
+  redis.call('HDEL', K.pending, field)
   local fits = add_amount(K, target, column, missing)
   for _, amount in ipairs(amounts) do fits = add_amount(K, target, column, amount) and fits end
-  if not fits or redis.call('HGET', K.pending, target .. '/' .. column) == '0' then redis.call('HDEL', K.pending, target .. '/' .. column) end
+  if not fits or redis.call('HGET', K.pending, field) == '0' then redis.call('HDEL', K.pending, field) end
   return fits
 end
-
-local by_kind = field_cache(K)
 
 local function drop(target)
   drop_pending(K, target)
@@ -75,7 +74,7 @@ end
 
 local function settle(target)
   local dirty = false
-  local fields, values = pending_of(K, target, by_kind)
+  local fields, values = pending_of(K, target)
   for i, value in ipairs(values) do
     if value == '0' then redis.call('HDEL', K.pending, fields[i]) elseif value then dirty = true end
   end
@@ -97,12 +96,11 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     local known, fits = {}, true
     for i = 1, #missing, 2 do
       local column = missing[i]
-      local before = redis.call('HGET', K.pending, target .. '/' .. column) or '0'
+      local before = redis.call('HGET', K.pending, field_of(K, target, column)) or '0'
       table.insert(known, { before, unseen[column] or {}, absorb(named, column) })
       if not dry then fits = set_pending(target, column, missing[i + 1], unseen[column] or {}) and fits end
     end
     if not dry and standing == 1 then
-      by_kind = field_cache(K)
       if present == 0 then drop(target) else settle(target) end
       if consume then
         redis.call('ZREM', K.recalc, target)

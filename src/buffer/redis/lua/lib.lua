@@ -6,8 +6,8 @@
 -- most keys hold it once per dirty target.
 --
 --   kinds        hash   '<kind>' -> code, a small number; codes stay
---   pending      hash   '<target>/<column>' -> amount, '<target>/@<column>' -> touch time in ms
---   columns      set    '<code>/<column>', '<code>/@<column>': which fields a target of that kind may have
+--   columns      hash   '<code of a kind>/<column>', '<code of a kind>/@<column>' -> code, a small number; codes stay
+--   pending      hash   '<target>/<code of a column>' -> amount, or, for '@<column>', touch time in ms
 --   due          zset   target -> ms
 --   recalc       zset   target -> ms: a recalculation is requested
 --   barriers     hash   target -> transaction id that must be over before any recalculation
@@ -138,19 +138,42 @@ local function request_recalculation(K, target, at, barrier, alarms)
   end
 end
 
+local function know_column(K, name, code)
+  local kind, column = string.match(name, '^(.*)/([^/]*)$')
+  K.columns_of[kind] = K.columns_of[kind] or {}
+  table.insert(K.columns_of[kind], { name = column, code = code })
+  K.column_codes[name], K.known_columns = code, K.known_columns + 1
+end
+
+-- The columns that targets of each kind may have pending, by the kind's code; read once per call.
+local function load_columns(K)
+  K.columns_of, K.column_codes, K.known_columns = {}, {}, 0
+  local stored = redis.call('HGETALL', K.columns)
+  for i = 1, #stored, 2 do know_column(K, stored[i], stored[i + 1]) end
+end
+
+-- The field of `pending` that holds a column of a target ('@' marks a touch).
+local function field_of(K, target, column)
+  if not K.column_codes then load_columns(K) end
+  local name = code_of(target) .. '/' .. column
+  if not K.column_codes[name] then
+    local code = text(K.known_columns)
+    redis.call('HSET', K.columns, name, code)
+    know_column(K, name, code)
+  end
+  return target .. '/' .. K.column_codes[name]
+end
+
 -- Adds an amount to one field; false when the sum leaves int64 (nothing is changed then).
 local function add_amount(K, target, column, amount)
-  local field = target .. '/' .. column
-  local sum = redis.pcall('HINCRBY', K.pending, field, amount)
+  local sum = redis.pcall('HINCRBY', K.pending, field_of(K, target, column), amount)
   if type(sum) == 'table' then return false end
-  if sum == tonumber(amount) then redis.call('SADD', K.columns, code_of(target) .. '/' .. column) end
   return math.abs(sum)
 end
 
 local function add_touch(K, target, column, time)
-  local field = target .. '/@' .. column
+  local field = field_of(K, target, '@' .. column)
   local before = redis.call('HGET', K.pending, field)
-  if not before then redis.call('SADD', K.columns, code_of(target) .. '/@' .. column) end
   if not before or tonumber(before) < time then redis.call('HSET', K.pending, field, text(time)) end
 end
 
@@ -162,28 +185,18 @@ local function make_due(K, target, at, alarms)
   alarms.reconcile[at] = true
 end
 
--- The fields a target of each kind may have, by the kind's code; read once per call.
-local function field_cache(K)
-  local by_kind = {}
-  for _, member in ipairs(redis.call('SMEMBERS', K.columns)) do
-    local code, column = string.match(member, '^(.*)/([^/]*)$')
-    by_kind[code] = by_kind[code] or {}
-    table.insert(by_kind[code], column)
-  end
-  return by_kind
-end
-
 -- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
-local function pending_of(K, target, by_kind)
-  local columns = by_kind[code_of(target)] or {}
-  if #columns == 0 then return {}, {}, columns end
-  local fields = {}
-  for i, column in ipairs(columns) do fields[i] = target .. '/' .. column end
-  return fields, redis.call('HMGET', K.pending, unpack(fields)), columns
+local function pending_of(K, target)
+  if not K.columns_of then load_columns(K) end
+  local fields, columns = {}, {}
+  for i, column in ipairs(K.columns_of[code_of(target)] or {}) do
+    fields[i], columns[i] = target .. '/' .. column.code, column.name
+  end
+  return fields, read_many('HMGET', K.pending, fields), columns
 end
 
 local function drop_pending(K, target)
-  local fields = pending_of(K, target, field_cache(K))
+  local fields = pending_of(K, target)
   if #fields > 0 then redis.call('HDEL', K.pending, unpack(fields)) end
   redis.call('ZREM', K.due, target)
   redis.call('HDEL', K.failed, target)
