@@ -18,15 +18,15 @@ async function main(): Promise<void> {
   const connection = { url: redisUrl, maxRetriesPerRequest: null };
   const worker = new Worker<JobData>(QUEUE, apply, { connection, concurrency: CONCURRENCY, autorun: false });
   await worker.waitUntilReady();
-  let isRunning = false;
-  process.on('message', (order) => {
-    if (order === 'start' && !isRunning) {
-      isRunning = true;
-      void worker.run();
-    } else if (order === 'start') worker.resume();
-    const paused = order === 'stop' ? worker.pause() : Promise.resolve();
-    void paused.then(() => process.send?.('done'));
-  });
+  let running: Promise<void> | null = null;
+  const orders: Readonly<Record<string, () => Promise<void>>> = {
+    async start() {
+      if (running === null) running = worker.run();
+      else await worker.resume();
+    },
+    stop: () => worker.pause(),
+  };
+  process.on('message', (order: string) => void orders[order]?.().then(() => process.send?.('done')));
   process.on('disconnect', () => void worker.close().then(() => pool.end()));
   process.send?.('ready');
 }

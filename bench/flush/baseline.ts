@@ -15,6 +15,10 @@ export interface JobData {
 export const QUEUE = 'one-job-per-target';
 /** Jobs at the same time, and connections. */
 export const CONCURRENCY = 20;
+/** From the first job added, while the worker runs, until the last target is updated. */
+export const END_TO_END = 'one job per target, with adding';
+/** All jobs wait before the worker starts. */
+export const APPLY_ONLY = 'one job per target, without adding';
 /** Jobs added at a time. */
 const CHUNK = 1_000;
 /** How often it is looked whether anything is left, ms. */
@@ -43,10 +47,9 @@ export class Baseline {
     return new Baseline(stage, targets, queue, worker);
   }
 
-  /** From the first job added, while the worker runs, until the last target is updated. */
   get endToEnd(): Variant<Rate> {
     return {
-      name: 'one job per target, with adding',
+      name: END_TO_END,
       sample: () =>
         this.#sample(async () => {
           await this.#worker.ask('start');
@@ -56,10 +59,9 @@ export class Baseline {
     };
   }
 
-  /** All jobs are there before the worker starts. */
   get applyOnly(): Variant<Rate> {
     return {
-      name: 'one job per target, without adding',
+      name: APPLY_ONLY,
       sample: async () => {
         await this.#add();
         return this.#sample(async () => {

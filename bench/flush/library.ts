@@ -16,7 +16,7 @@ export type Drain = Sample & {
   readonly statement: number;
   readonly pause: number;
   readonly growth: number;
-  /** Milliseconds of processor time of all workers. */
+  /** Microseconds of processor time of all workers, per target. */
   readonly cpu: number;
   readonly failures: number;
 };
@@ -69,7 +69,7 @@ export class Library implements Variant<Drain> {
       statement: largest('statement'),
       pause: largest('pause'),
       growth: largest('growth'),
-      cpu: workers.reduce((sum, worker) => sum + worker.cpu, 0),
+      cpu: (workers.reduce((sum, worker) => sum + worker.cpu, 0) / this.#targets) * 1_000,
       failures: workers.reduce((sum, worker) => sum + worker.failures.length, 0),
     };
   }

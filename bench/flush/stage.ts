@@ -11,6 +11,13 @@ export interface Servers {
   readonly redisUrl: string;
 }
 
+/** Bytes of Redis per target. */
+export interface Memory {
+  readonly dirty: number;
+  /** What is left until the recalculation. */
+  readonly applied: number;
+}
+
 /** Keys are as long as those of a table that has been filled for years. */
 export const FIRST_ID = 1_000_000_000;
 
@@ -21,6 +28,8 @@ export const OPTIONS = { wait: 1, redisTimeout: 10_000 } as const satisfies Part
 const CHUNK = 5_000;
 /** Transactions at the same time. */
 const WRITERS = 4;
+/** Targets made dirty, and applied, before memory is measured: few among all of them. */
+const WARM_UP = 100;
 /** How often it is looked whether anything is left, ms. */
 const POLL = 5;
 
@@ -107,13 +116,19 @@ export class Stage {
     return Number(/^used_memory:(\d+)/m.exec(await this.redis.info('memory'))?.[1]);
   }
 
-  /** What a dirty target takes in Redis, and what is left of it until its recalculation. */
-  async memoryPerTarget(targets: number): Promise<{ readonly dirty: number; readonly applied: number }> {
+  /** What a dirty target takes in Redis, where targets have never been dirty before. */
+  async memoryPerTarget(): Promise<Memory> {
+    // Scripts and buffers are there once.
+    for (let i = 0; i < 2; i++) {
+      await this.makeDirty(WARM_UP);
+      await this.counters.flush();
+    }
     const before = await this.usedMemory();
-    await this.makeDirty(targets);
+    await this.makeDirty(this.products);
     const dirty = await this.usedMemory();
     await this.counters.flush();
-    return { dirty: (dirty - before) / targets, applied: ((await this.usedMemory()) - before) / targets };
+    const applied = await this.usedMemory();
+    return { dirty: (dirty - before) / this.products, applied: (applied - before) / this.products };
   }
 
   /** Jobs that were ever added to the library's queue. */

@@ -93,7 +93,7 @@ async function mentions(redis: Redis, pattern: string, target: string): Promise<
 
 /** The name of a target in the keys of its shard: a code stands for its kind. */
 async function innerName(redis: Redis, pattern: string, target: string): Promise<string> {
-  const [kinds] = (await keysOf(redis, pattern)).filter((key) => key.endsWith(':kinds'));
+  const kinds = (await keysOf(redis, pattern)).find((key) => key.endsWith(':kinds'));
   const at = target.lastIndexOf(':');
   const code = kinds === undefined ? null : await redis.hget(kinds, target.slice(0, at));
   return code === null ? target : `${code}${target.slice(at)}`;
