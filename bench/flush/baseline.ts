@@ -22,7 +22,7 @@ export const APPLY_ONLY = 'one job per target, without adding';
 /** Jobs added at a time. */
 const CHUNK = 1_000;
 /** How often it is looked whether anything is left, ms. */
-const POLL = 5;
+const POLL = 10;
 
 /** Targets per second. */
 export type Rate = Sample & { readonly rate: number };

@@ -31,7 +31,7 @@ const WRITERS = 4;
 /** Targets made dirty, and applied, before memory is measured: few among all of them. */
 const WARM_UP = 100;
 /** How often it is looked whether anything is left, ms. */
-const POLL = 5;
+const POLL = 10;
 
 /** A DataSource of the benchmark. */
 export function newDataSource(url: string): DataSource {

@@ -14,7 +14,8 @@ export type ShardKey =
   | 'intentTimes'
   | 'batches'
   | 'claims'
-  | 'claimed';
+  | 'claimed'
+  | 'unlisted';
 
 /** Version of what the keys hold; part of every key, so that incompatible releases never meet in one key. */
 const FORMAT = 1;

@@ -24,7 +24,7 @@ export const SCRIPTS = {
   ],
   add: ['pending', 'due', 'columns', 'recalc', 'barriers', 'watches', 'logs', 'failed', 'kinds'],
   'raise-epoch': ['meta'],
-  claim: ['meta', 'pending', 'due', 'columns', 'watches', 'batches', 'claims', 'claimed', 'kinds'],
+  claim: ['meta', 'pending', 'due', 'columns', 'watches', 'batches', 'claims', 'unlisted', 'kinds'],
   acknowledge: [
     'meta',
     'pending',
@@ -39,6 +39,7 @@ export const SCRIPTS = {
     'watches',
     'logs',
     'kinds',
+    'unlisted',
   ],
   'take-over': ['batches', 'claims'],
   'stale-intents': ['intentTimes'],
@@ -46,7 +47,7 @@ export const SCRIPTS = {
   request: ['recalc', 'barriers', 'watches', 'logs', 'kinds'],
   postpone: ['recalc', 'kinds'],
   'due-recalculations': ['recalc', 'barriers', 'kinds'],
-  watch: ['claimed', 'watches', 'barriers', 'logs', 'kinds'],
+  watch: ['claimed', 'watches', 'barriers', 'logs', 'kinds', 'batches', 'unlisted'],
   renew: ['watches', 'kinds'],
   unwatch: ['watches', 'logs', 'kinds'],
   finalize: [
@@ -62,7 +63,7 @@ export const SCRIPTS = {
     'intents',
     'kinds',
   ],
-  read: ['meta', 'pending', 'columns', 'batches', 'claimed', 'kinds'],
+  read: ['meta', 'pending', 'columns', 'batches', 'claimed', 'kinds', 'unlisted'],
   status: ['due', 'batches', 'intents', 'recalc', 'failed', 'kinds'],
   'retry-failed': ['due', 'failed', 'kinds'],
 } as const satisfies Record<string, readonly ShardKey[]>;

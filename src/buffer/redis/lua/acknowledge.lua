@@ -1,8 +1,8 @@
 -- Deletes a batch; gives the unapplied targets back to pending, due later or parked as failed.
--- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, watches, logs, kinds
+-- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, watches, logs, kinds, unlisted
 -- ARGV: batch id, unapplied (JSON [[target, backoff ms] | [target, -1, reason], ...]), window
 -- Returns: {1 if the batch was there, now, {reconcile times}, {recalculate times}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], watches = KEYS[11], logs = KEYS[12], kinds = KEYS[13] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], watches = KEYS[11], logs = KEYS[12], kinds = KEYS[13], unlisted = KEYS[14] }
 local raw = redis.call('HGET', K.batches, ARGV[1])
 local now, window, alarms = clock(), tonumber(ARGV[3]), new_alarms()
 if not raw then return { 0, now, {}, {} } end
@@ -25,15 +25,16 @@ local function give_back(target, changes, back)
   end
 end
 
-local entries, targets = cjson.decode(raw)[3], {}
 local unapplied, any_unapplied = {}, false
 for _, row in ipairs(cjson.decode(ARGV[2])) do unapplied[inner(K, row[1])], any_unapplied = row, true end
-for i = 1, #entries, 2 do
-  local target = entries[i]
-  targets[#targets + 1] = target
-  if any_unapplied and unapplied[target] then give_back(target, entries[i + 1], unapplied[target]) end
+if any_unapplied then
+  local entries = cjson.decode(raw)[3]
+  for i = 1, #entries, 2 do
+    local back = unapplied[entries[i]]
+    if back then give_back(entries[i], entries[i + 1], back) end
+  end
 end
-release_claims(K, targets)
+unlist_claims(K, ARGV[1], raw)
 redis.call('HDEL', K.batches, ARGV[1])
 redis.call('ZREM', K.claims, ARGV[1])
 redis.call('HINCRBY', K.meta, 'version', 1)

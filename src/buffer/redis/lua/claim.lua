@@ -1,8 +1,8 @@
 -- Moves pending deltas into a new batch. Watched targets stay (hold).
--- KEYS: meta, pending, due, columns, watches, batches, claims, claimed, kinds
+-- KEYS: meta, pending, due, columns, watches, batches, claims, unlisted, kinds
 -- ARGV: batch id, limit, 'due' | 'dirty' | 'targets', then kinds (none: all) or targets
 -- Returns: {batch JSON or false, 1 if more may be claimable, next due or false, now}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], watches = KEYS[5], batches = KEYS[6], claims = KEYS[7], claimed = KEYS[8], kinds = KEYS[9] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], watches = KEYS[5], batches = KEYS[6], claims = KEYS[7], unlisted = KEYS[8], kinds = KEYS[9] }
 local id, limit, scope = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local now, entries, taken, more = clock(), {}, 0, 0
 local epoch = redis.call('HGET', K.meta, 'epoch')
@@ -19,8 +19,8 @@ local function is_claimable(target)
   return (not codes or codes[code_of(target)]) and not (any_watch and standing_token(K, target, now))
 end
 
--- What each of the targets has pending, as entries of the batch; the fields that held it are added to `found`.
-local function collect(targets, found)
+-- Adds what each of the targets has pending to the entries of the batch; returns the fields that hold it.
+local function collect(targets)
   local fields, owners, columns = {}, {}, {}
   for _, target in ipairs(targets) do
     for _, column in ipairs(K.columns_of[code_of(target)] or {}) do
@@ -29,7 +29,7 @@ local function collect(targets, found)
     end
   end
   local values = read_many('HMGET', K.pending, fields)
-  local claimed, last = {}, nil
+  local found, last = {}, nil
   for i = 1, #fields do
     local value = values[i]
     if value then
@@ -40,22 +40,19 @@ local function collect(targets, found)
           entries[#entries] = entries[#entries] .. '/' .. change
         else
           last = owners[i]
-          claimed[#claimed + 1] = last
           entries[#entries + 1] = last
           entries[#entries + 1] = change
         end
       end
     end
   end
-  return claimed
+  return found
 end
 
 -- Takes targets off the index: the first ones together, which is cheaper, unless some of those stay.
 local function take(targets, are_first)
   if #targets == 0 then return end
-  local found = {}
-  hold_claims(K, collect(targets, found))
-  call_many('HDEL', K.pending, found)
+  call_many('HDEL', K.pending, collect(targets))
   if are_first then redis.call('ZREMRANGEBYRANK', K.due, 0, #targets - 1) else call_many('ZREM', K.due, targets) end
   taken = taken + #targets
 end
@@ -88,5 +85,6 @@ if #entries == 0 then return { false, more, following, now } end
 local batch = cjson.encode({ tonumber(epoch), now, entries, K.names })
 redis.call('HSET', K.batches, id, batch)
 redis.call('ZADD', K.claims, now, id)
+redis.call('SADD', K.unlisted, id)
 redis.call('HINCRBY', K.meta, 'version', 1)
 return { batch, more, following, now }

@@ -1,6 +1,6 @@
 -- Shared by all functions of a shard; put in front of each of them by scripts.ts.
 -- K names the keys that the calling function received: pending, due, columns, recalc, barriers, watches, logs,
--- failed, intents, intentTimes, batches, claims, claimed, meta, kinds.
+-- failed, intents, intentTimes, batches, claims, claimed, unlisted, meta, kinds.
 --
 -- A target is known outside as '<kind>:<key values>', and in all keys but `intents` as '<code of its kind>:<key values>':
 -- most keys hold it once per dirty target.
@@ -18,7 +18,8 @@
 --   intentTimes  zset   id -> ms
 --   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: kind}]
 --   claims       zset   batch id -> ms
---   claimed      hash   target -> number of unacknowledged batches that hold it
+--   claimed      hash   target -> number of unacknowledged batches that hold it, but for those in `unlisted`
+--   unlisted     set    batch id: its targets are not counted in `claimed` yet
 --   meta         hash   epoch, version
 -- Amounts are decimal strings and only HINCRBY adds them: Lua's numbers are exact to 2^53 only.
 
@@ -234,28 +235,40 @@ local function add_deltas(K, id, deltas, now, window, alarms)
   end
 end
 
--- Counts a batch more that holds each of the targets.
-local function hold_claims(K, targets)
-  local counts, first = read_many('HMGET', K.claimed, targets), {}
-  for i, target in ipairs(targets) do
-    if counts[i] then
-      redis.call('HINCRBY', K.claimed, target, 1)
-    else
-      first[#first + 1] = target
-      first[#first + 1] = '1'
-    end
-  end
-  call_many('HSET', K.claimed, first)
+-- The targets of a batch as it is stored.
+local function targets_of(batch)
+  local entries, targets = cjson.decode(batch)[3], {}
+  for i = 1, #entries, 2 do targets[#targets + 1] = entries[i] end
+  return targets
 end
 
--- Counts a batch less that holds each of the targets.
-local function release_claims(K, targets)
-  local counts, last = read_many('HMGET', K.claimed, targets), {}
-  for i, target in ipairs(targets) do
-    if counts[i] and tonumber(counts[i]) > 1 then
-      redis.call('HINCRBY', K.claimed, target, -1)
+-- Counts, in `claimed`, the targets of batches that are not counted yet. Few batches live to be asked about, and most
+-- are acknowledged without having been counted.
+local function list_claims(K)
+  for _, id in ipairs(redis.call('SMEMBERS', K.unlisted)) do
+    local targets, first = targets_of(redis.call('HGET', K.batches, id)), {}
+    for i, count in ipairs(read_many('HMGET', K.claimed, targets)) do
+      if count then
+        redis.call('HINCRBY', K.claimed, targets[i], 1)
+      else
+        first[#first + 1] = targets[i]
+        first[#first + 1] = '1'
+      end
+    end
+    call_many('HSET', K.claimed, first)
+    redis.call('SREM', K.unlisted, id)
+  end
+end
+
+-- Counts a batch no more.
+local function unlist_claims(K, id, batch)
+  if redis.call('SREM', K.unlisted, id) == 1 then return end
+  local targets, last = targets_of(batch), {}
+  for i, count in ipairs(read_many('HMGET', K.claimed, targets)) do
+    if count and tonumber(count) > 1 then
+      redis.call('HINCRBY', K.claimed, targets[i], -1)
     else
-      last[#last + 1] = target
+      last[#last + 1] = targets[i]
     end
   end
   call_many('HDEL', K.claimed, last)

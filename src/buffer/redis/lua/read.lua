@@ -1,8 +1,9 @@
 -- Pending and claimed amounts of targets, at one version of the shard.
--- KEYS: meta, pending, columns, batches, claimed, kinds   ARGV: target, ...
+-- KEYS: meta, pending, columns, batches, claimed, kinds, unlisted   ARGV: target, ...
 -- Returns: {version, {{column, amount, ...}, ...}, {batch id, batch JSON, ...}}: the batches that hold any of the targets
-local K = { meta = KEYS[1], pending = KEYS[2], columns = KEYS[3], batches = KEYS[4], claimed = KEYS[5], kinds = KEYS[6] }
+local K = { meta = KEYS[1], pending = KEYS[2], columns = KEYS[3], batches = KEYS[4], claimed = KEYS[5], kinds = KEYS[6], unlisted = KEYS[7] }
 local held, any_claim = {}, false
+list_claims(K)
 for _, named in ipairs(ARGV) do
   local target, amounts = inner(K, named), {}
   local _, values, columns = pending_of(K, target)
