@@ -70,13 +70,29 @@ export const SCRIPTS = {
 
 export type ScriptName = keyof typeof SCRIPTS;
 
+/** Redis makes all of it anew at every call, so a function that writers wait for has no more in front than it needs. */
+const IN_FRONT: Partial<Record<ScriptName, readonly string[]>> = {
+  announce: ['clock'],
+  discard: [],
+  'raise-epoch': [],
+  claim: ['clock', 'lib', 'batches'],
+  acknowledge: ['clock', 'lib', 'batches'],
+  'take-over': ['clock'],
+  'stale-intents': ['clock'],
+  watch: ['clock', 'lib', 'batches'],
+  read: ['clock', 'lib', 'batches'],
+};
+
+/** The text of a Lua function, with what it shares with others. */
+export function scriptText(name: ScriptName): string {
+  const files = [...(IN_FRONT[name] ?? ['clock', 'lib']), name];
+  return files.map((file) => readFileSync(join(__dirname, 'lua', `${file}.lua`), 'utf8')).join('\n');
+}
+
 /** Registers every Lua function on a connection of our own, under names that cannot meet those of others. */
 export function defineScripts(redis: Redis): void {
-  const folder = join(__dirname, 'lua');
-  const library = readFileSync(join(folder, 'lib.lua'), 'utf8');
-  for (const [name, keys] of Object.entries(SCRIPTS)) {
-    const lua = `${library}\n${readFileSync(join(folder, `${name}.lua`), 'utf8')}`;
-    redis.defineCommand(commandName(name), { numberOfKeys: keys.length, lua });
+  for (const name of Object.keys(SCRIPTS) as ScriptName[]) {
+    redis.defineCommand(commandName(name), { numberOfKeys: SCRIPTS[name].length, lua: scriptText(name) });
   }
 }
 

@@ -8,11 +8,10 @@ local now, entries, taken, more = clock(), {}, 0, 0
 local epoch = redis.call('HGET', K.meta, 'epoch')
 if not epoch then return { false, 0, false, now } end
 local any_watch = redis.call('EXISTS', K.watches) == 1
-load_kinds(K)
-load_columns(K)
+local columns_of = columns_by_kind(K)
 local codes = scope == 'dirty' and #ARGV > 3 and {} or nil
 if codes then
-  for i = 4, #ARGV do codes[K.codes[ARGV[i]] or 'none'] = true end
+  for i = 4, #ARGV do codes[redis.call('HGET', K.kinds, ARGV[i]) or 'none'] = true end
 end
 
 local function is_claimable(target)
@@ -23,7 +22,7 @@ end
 local function collect(targets)
   local fields, owners, columns = {}, {}, {}
   for _, target in ipairs(targets) do
-    for _, column in ipairs(K.columns_of[code_of(target)] or {}) do
+    for _, column in ipairs(columns_of[code_of(target)] or {}) do
       local at = #fields + 1
       fields[at], owners[at], columns[at] = target .. '/' .. column.code, target, column.name
     end
@@ -82,7 +81,7 @@ if taken >= limit then more = 1 end
 local first = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 local following = first[2] and tonumber(first[2]) or false
 if #entries == 0 then return { false, more, following, now } end
-local batch = cjson.encode({ tonumber(epoch), now, entries, K.names })
+local batch = cjson.encode({ tonumber(epoch), now, entries, kinds_by_code(K) })
 redis.call('HSET', K.batches, id, batch)
 redis.call('ZADD', K.claims, now, id)
 redis.call('SADD', K.unlisted, id)

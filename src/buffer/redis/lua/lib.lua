@@ -1,4 +1,4 @@
--- Shared by all functions of a shard; put in front of each of them by scripts.ts.
+-- Shared by most functions of a shard; put in front of them by scripts.ts.
 -- K names the keys that the calling function received: pending, due, columns, recalc, barriers, watches, logs,
 -- failed, intents, intentTimes, batches, claims, claimed, unlisted, meta, kinds.
 --
@@ -23,35 +23,6 @@
 --   meta         hash   epoch, version
 -- Amounts are decimal strings and only HINCRBY adds them: Lua's numbers are exact to 2^53 only.
 
--- The byte that marks the column of a touch: '@'.
-local TOUCH = 64
-
--- Arguments passed at a time: Lua's stack holds 8,000. Even, so that pairs stay together.
-local SLICE = 4000
-
--- One command with many arguments, instead of a command for each.
-local function call_many(command, key, arguments)
-  for first = 1, #arguments, SLICE do
-    redis.call(command, key, unpack(arguments, first, math.min(first + SLICE - 1, #arguments)))
-  end
-end
-
--- What a command answers for each of many arguments (false where there is nothing).
-local function read_many(command, key, arguments)
-  if #arguments <= SLICE and #arguments > 0 then return redis.call(command, key, unpack(arguments)) end
-  local answers = {}
-  for first = 1, #arguments, SLICE do
-    local last = math.min(first + SLICE - 1, #arguments)
-    for i, answer in ipairs(redis.call(command, key, unpack(arguments, first, last))) do answers[first + i - 1] = answer end
-  end
-  return answers
-end
-
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
 local function text(number)
   return string.format('%.0f', number)
 end
@@ -69,31 +40,33 @@ local function recalculation_time(now, delay, window)
   return window_end(now + delay, coarse)
 end
 
--- The codes of all kinds, read once per call.
-local function load_kinds(K)
-  K.codes, K.names, K.known = {}, {}, 0
-  local stored = redis.call('HGETALL', K.kinds)
-  for i = 1, #stored, 2 do
-    K.codes[stored[i]], K.names[stored[i + 1]], K.known = stored[i + 1], stored[i], K.known + 1
-  end
+-- The code that stands for a name in one of the hashes of codes; a new one if there is none yet.
+local function code_for(key, name)
+  local code = redis.call('HGET', key, name)
+  if code then return code end
+  code = text(redis.call('HLEN', key))
+  redis.call('HSET', key, name, code)
+  return code
 end
 
 -- A target as the keys name it.
 local function inner(K, target)
-  if not K.codes then load_kinds(K) end
   local kind, values = string.match(target, '^(.*):([^:]*)$')
-  local code = K.codes[kind]
-  if not code then
-    code = text(K.known)
-    redis.call('HSET', K.kinds, kind, code)
-    K.codes[kind], K.names[code], K.known = code, kind, K.known + 1
-  end
-  return code .. ':' .. values
+  K.codes = K.codes or {}
+  K.codes[kind] = K.codes[kind] or code_for(K.kinds, kind)
+  return K.codes[kind] .. ':' .. values
+end
+
+-- The kinds by their codes.
+local function kinds_by_code(K)
+  local stored, names = redis.call('HGETALL', K.kinds), {}
+  for i = 1, #stored, 2 do names[stored[i + 1]] = stored[i] end
+  return names
 end
 
 -- A target as the world names it.
 local function outer(K, target)
-  if not K.codes then load_kinds(K) end
+  K.names = K.names or kinds_by_code(K)
   local code, values = string.match(target, '^([^:]*):(.*)$')
   return K.names[code] .. ':' .. values
 end
@@ -139,28 +112,24 @@ local function request_recalculation(K, target, at, barrier, alarms)
   end
 end
 
-local function know_column(K, name, code)
-  local kind, column = string.match(name, '^(.*)/([^/]*)$')
-  K.columns_of[kind] = K.columns_of[kind] or {}
-  table.insert(K.columns_of[kind], { name = column, code = code })
-  K.column_codes[name], K.known_columns = code, K.known_columns + 1
-end
-
--- The columns that targets of each kind may have pending, by the kind's code; read once per call.
-local function load_columns(K)
-  K.columns_of, K.column_codes, K.known_columns = {}, {}, 0
-  local stored = redis.call('HGETALL', K.columns)
-  for i = 1, #stored, 2 do know_column(K, stored[i], stored[i + 1]) end
+-- The columns that targets of each kind may have pending, by the kind's code.
+local function columns_by_kind(K)
+  local stored, columns = redis.call('HGETALL', K.columns), {}
+  for i = 1, #stored, 2 do
+    local kind, column = string.match(stored[i], '^(.*)/([^/]*)$')
+    columns[kind] = columns[kind] or {}
+    table.insert(columns[kind], { name = column, code = stored[i + 1] })
+  end
+  return columns
 end
 
 -- The field of `pending` that holds a column of a target ('@' marks a touch).
 local function field_of(K, target, column)
-  if not K.column_codes then load_columns(K) end
   local name = code_of(target) .. '/' .. column
+  K.column_codes = K.column_codes or {}
   if not K.column_codes[name] then
-    local code = text(K.known_columns)
-    redis.call('HSET', K.columns, name, code)
-    know_column(K, name, code)
+    -- It may be a new one, which `columns_by_kind` has not told.
+    K.column_codes[name], K.columns_of = code_for(K.columns, name), nil
   end
   return target .. '/' .. K.column_codes[name]
 end
@@ -188,12 +157,12 @@ end
 
 -- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
 local function pending_of(K, target)
-  if not K.columns_of then load_columns(K) end
+  K.columns_of = K.columns_of or columns_by_kind(K)
   local fields, columns = {}, {}
   for i, column in ipairs(K.columns_of[code_of(target)] or {}) do
     fields[i], columns[i] = target .. '/' .. column.code, column.name
   end
-  return fields, read_many('HMGET', K.pending, fields), columns
+  return fields, #fields > 0 and redis.call('HMGET', K.pending, unpack(fields)) or {}, columns
 end
 
 local function drop_pending(K, target)
@@ -233,43 +202,4 @@ local function add_deltas(K, id, deltas, now, window, alarms)
     end
     if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
   end
-end
-
--- The targets of a batch as it is stored.
-local function targets_of(batch)
-  local entries, targets = cjson.decode(batch)[3], {}
-  for i = 1, #entries, 2 do targets[#targets + 1] = entries[i] end
-  return targets
-end
-
--- Counts, in `claimed`, the targets of batches that are not counted yet. Few batches live to be asked about, and most
--- are acknowledged without having been counted.
-local function list_claims(K)
-  for _, id in ipairs(redis.call('SMEMBERS', K.unlisted)) do
-    local targets, first = targets_of(redis.call('HGET', K.batches, id)), {}
-    for i, count in ipairs(read_many('HMGET', K.claimed, targets)) do
-      if count then
-        redis.call('HINCRBY', K.claimed, targets[i], 1)
-      else
-        first[#first + 1] = targets[i]
-        first[#first + 1] = '1'
-      end
-    end
-    call_many('HSET', K.claimed, first)
-    redis.call('SREM', K.unlisted, id)
-  end
-end
-
--- Counts a batch no more.
-local function unlist_claims(K, id, batch)
-  if redis.call('SREM', K.unlisted, id) == 1 then return end
-  local targets, last = targets_of(batch), {}
-  for i, count in ipairs(read_many('HMGET', K.claimed, targets)) do
-    if count and tonumber(count) > 1 then
-      redis.call('HINCRBY', K.claimed, targets[i], -1)
-    else
-      last[#last + 1] = targets[i]
-    end
-  end
-  call_many('HDEL', K.claimed, last)
 end
