@@ -141,7 +141,7 @@ test('a dirty target is named by its key and a number, three times', async () =>
   await open(1);
   await makeDirty(100);
   const keys = await redis.keys(`{cc:${internals.installation}:0}:*`);
-  const [pending = [], ...sorted] = await Promise.all([
+  const [pending, ...sorted] = await Promise.all([
     redis.hkeys(keys.find((key) => key.endsWith(':pending')) ?? ''),
     ...['due', 'recalc'].map((name) => redis.zrange(keys.find((key) => key.endsWith(`:${name}`)) ?? '', 0, -1)),
   ]);
