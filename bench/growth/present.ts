@@ -20,7 +20,7 @@ export function present(measured: readonly Measured[]): Results {
     notes: [
       'Made dirty by updates of 5,000 sources each, in guarded mode, four at a time: captured, announced before COMMIT, and confirmed. The time includes the UPDATE of the sources. Applied by one worker process with the default batch of 1,000 targets and the default concurrency of 4 shards, from its start until nothing is dirty and nothing claimed. Times are medians over samples of the same targets in the same process; of 1,000,000 there is one sample. At 1,000 targets the start of the worker is most of the time.',
       'Redis: used_memory after the last confirm, less used_memory before the first write, divided by the number of targets, at the first time that these targets become dirty: each is pending, due, and waits for its recalculation. Of few targets most of it is scripts and buffers, which are there once.',
-      'Worker: memory at its largest since the process was ready, less what it had then. A pause is the longest time in which the event loop did not turn; a statement lasts from its call to its answer, in the worker. All are the worst of all samples.',
+      'Worker: memory at its largest since the process was ready, less what it had then. A pause is the longest time in which the event loop did not turn; a statement lasts from its call to its answer, in the worker. All are the worst of all samples, and on a machine that has other work to do, most of a long one is waiting for a processor.',
     ],
     figures: measured,
   };

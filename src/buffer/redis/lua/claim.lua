@@ -68,11 +68,11 @@ else
   local highest, held = scope == 'due' and now or '+inf', 0
   repeat
     -- What is held back stays in front of what comes next.
-    local page, free = redis.call('ZRANGEBYSCORE', K.due, '-inf', highest, 'LIMIT', held, limit - taken), {}
+    local page, free = redis.call('ZRANGEBYSCORE', K.due, '-inf', highest, 'LIMIT', held, limit), {}
     for _, target in ipairs(page) do
-      if is_claimable(target) then free[#free + 1] = target end
+      if taken + #free < limit and is_claimable(target) then free[#free + 1] = target end
     end
-    take(free, held == 0 and #free == #page)
+    take(free, held == 0 and free[#free] == page[#free])
     held = held + #page - #free
   until #page == 0 or taken >= limit
 end
