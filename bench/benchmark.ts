@@ -1,3 +1,4 @@
+import type { Chart } from './chart';
 import type { Environment } from './environment';
 
 /** One benchmark: `npm run bench -- <name>`. */
@@ -15,6 +16,7 @@ export interface Benchmark {
 /** What a benchmark found. */
 export interface Results {
   readonly tables: readonly ResultTable[];
+  readonly charts?: readonly Chart[];
   /** How to read the tables, one paragraph each. */
   readonly notes: readonly string[];
   /** The figures behind the tables, for programs. */

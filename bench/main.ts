@@ -1,4 +1,4 @@
-// `npm run bench -- NAME`: one benchmark, on servers of its own.
+// `npm run bench`: every benchmark, or those that are named, each on servers of its own.
 import 'reflect-metadata';
 
 import { relative } from 'node:path';
@@ -14,8 +14,15 @@ interface Options {
   readonly write: boolean;
 }
 
-async function run(name: string, { seconds, write: toFiles }: Options): Promise<void> {
-  const benchmark = BENCHMARKS.find((candidate) => candidate.name === name) as Benchmark;
+async function run(names: readonly string[], options: Options): Promise<void> {
+  const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
+  for (const [i, benchmark] of chosen.entries()) {
+    console.log(`${i === 0 ? '' : '\n'}[${i + 1}/${chosen.length}] ${benchmark.name}`);
+    await runOne(benchmark, options);
+  }
+}
+
+async function runOne(benchmark: Benchmark, { seconds, write: toFiles }: Options): Promise<void> {
   console.log(`${benchmark.describe}\n`);
   const environment = await startEnvironment(benchmark.postgres ?? {});
   try {
@@ -35,9 +42,11 @@ function positive(text: string): number {
 }
 
 const command = new Command('npm run bench --')
-  .description('Runs a benchmark on a PostgreSQL and a Redis of its own, and writes bench/RESULTS.md.')
-  .addArgument(new Argument('<name>', 'which benchmark').choices(BENCHMARKS.map(({ name }) => name)))
-  .option('--seconds <number>', 'how long to measure', positive)
+  .description('Runs benchmarks, each on a PostgreSQL and a Redis of its own, and writes bench/RESULTS.md.')
+  .addArgument(
+    new Argument('[names...]', 'which benchmarks (default: all)').choices(BENCHMARKS.map(({ name }) => name)),
+  )
+  .option('--seconds <number>', 'how long each measures (default: as long as it needs)', positive)
   .option('--no-write', 'only print the results')
   .addHelpText('after', `\n${BENCHMARKS.map(({ name, describe }) => `${name}: ${describe}`).join('\n')}`)
   .allowExcessArguments(false)

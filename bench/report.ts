@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 
 import type { Benchmark, Results, ResultTable } from './benchmark';
+import { type Chart, renderSvg } from './chart';
 import { ROOT } from './environment';
 
 /** A finished run. */
@@ -24,15 +25,25 @@ export function renderText({ facts, results }: Run): string {
   return [about.join('\n'), ...tables, ...results.notes].join('\n\n');
 }
 
-/** Writes bench/results/<name>.json, and the benchmark's section of bench/RESULTS.md. */
+/** Writes bench/results/<name>.json, the benchmark's pictures, and its section of bench/RESULTS.md. */
 export function write(run: Run): string[] {
   const { benchmark, facts, results } = run;
-  const json = join(ROOT, 'bench/results', `${benchmark.name}.json`);
-  mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
+  const folder = join(ROOT, 'bench/results');
+  mkdirSync(folder, { recursive: true });
+  const json = join(folder, `${benchmark.name}.json`);
   writeFileSync(json, `${JSON.stringify({ name: benchmark.name, facts, figures: results.figures }, null, 2)}\n`);
+  const pictures = (results.charts ?? []).map((chart, i) => {
+    const file = join(folder, pictureName(benchmark, i));
+    writeFileSync(file, renderSvg(chart));
+    return file;
+  });
   const markdown = join(ROOT, 'bench/RESULTS.md');
   writeFileSync(markdown, replaceSection(read(markdown), benchmark.name, renderSection(run)));
-  return [json, markdown];
+  return [json, ...pictures, markdown];
+}
+
+function pictureName({ name }: Benchmark, index: number): string {
+  return `${name}-${index + 1}.svg`;
 }
 
 const TITLE = '# Results of the benchmarks\n';
@@ -53,10 +64,14 @@ function replaceSection(document: string, name: string, section: string): string
   return `${sections.toSpliced(at === -1 ? sections.length : at, 1, section).join('\n\n')}\n`;
 }
 
-function renderSection({ benchmark: { name, describe }, facts, results }: Run): string {
+function renderSection({ benchmark, facts, results }: Run): string {
+  const { name, describe } = benchmark;
   const about = Object.entries(facts).map(([fact, value]) => `- ${fact}: ${value}`);
+  const pictures = (results.charts ?? []).map(
+    ({ title }: Chart, i) => `![${title}](results/${pictureName(benchmark, i)})`,
+  );
   const tables = results.tables.map((table) => `### ${table.title}\n\n${renderTable(table)}`);
-  return [`## ${name}`, describe, about.join('\n'), ...tables, ...results.notes].join('\n\n');
+  return [`## ${name}`, describe, about.join('\n'), ...tables, ...pictures, ...results.notes].join('\n\n');
 }
 
 /** With columns of equal width, as the formatter wants them. */

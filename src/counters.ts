@@ -272,7 +272,11 @@ export class Counters {
   }
 
   #open(): Promise<{ installation: Installation; context: JobContext }> {
-    const opening = (this.#opening ??= this.#install());
+    return (this.#opening ??= this.#openAnew());
+  }
+
+  #openAnew(): Promise<{ installation: Installation; context: JobContext }> {
+    const opening = this.#install();
     opening.catch(() => {
       if (this.#opening === opening) this.#opening = null;
     });

@@ -44,7 +44,6 @@ export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
   readonly #recorder: Recorder;
-  readonly #executing = new WeakMap<WriteBuilder, Promise<unknown>>();
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
   readonly #updateCascades: ReadonlyMap<string, UpdateNode>;
@@ -80,15 +79,9 @@ export class Capture {
     const isRenaming = isTracked && expressionMap.queryType === 'update' && writesKey(plan, builder);
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
-    const work = () =>
-      this.#capture(builder, this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading), execute);
-    // Our changes of a builder last as long as it executes: a second run of the same one waits for the first.
-    const result = (this.#executing.get(builder) ?? Promise.resolve()).then(work);
-    this.#executing.set(
-      builder,
-      result.catch(() => undefined),
+    return oneAtATime(builder, async () =>
+      this.#capture(builder, this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading), execute),
     );
-    return result;
   }
 
   /**
@@ -232,6 +225,22 @@ export class Capture {
       throw error;
     }
   }
+}
+
+/** Where a builder keeps the execution that is under way. */
+const EXECUTING = Symbol('typeorm-counter-cache.executing');
+
+type Executing = WriteBuilder & { [EXECUTING]?: Promise<unknown> | undefined };
+
+/** Our changes of a builder last as long as it executes: a second run of the same one waits for the first. */
+function oneAtATime<T>(builder: Executing, work: () => Promise<T>): Promise<T> {
+  const result = builder[EXECUTING]?.then(work) ?? work();
+  const over = result.then(
+    () => undefined,
+    () => undefined,
+  );
+  builder[EXECUTING] = over;
+  return result;
 }
 
 function rolledBack({ plan }: Statement): CounterCacheError {

@@ -65,7 +65,7 @@ export class HandOff {
   async prepare(transaction: OpenTransaction, runner: QueryRunner | null): Promise<void> {
     const sums = transaction.sums();
     const known = this.#handovers.get(transaction);
-    const isEmpty = Object.values(sums).every((deltas) => deltas.length === 0);
+    const isEmpty = sums.guarded.length + sums.relaxed.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
     const { buffer, tables } = await this.#options.open();
     const tools = { buffer, tables, health: this.#health, window: this.#options.window };
@@ -143,7 +143,7 @@ export class HandOff {
       const { found, alarms } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
       if (!found) this.#lost.add(shard, intent.deltas);
-      await this.#options.schedule(alarms);
+      if (alarms.length > 0) await this.#options.schedule(alarms);
     });
   }
 

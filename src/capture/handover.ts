@@ -19,6 +19,8 @@ export interface HandoverTools {
 
 type Intents = ReadonlyMap<number, Intent>;
 
+const NONE: Intents = new Map();
+
 /** Takes the deltas of one transaction to where they wait, before its COMMIT; once more when more was captured meanwhile. */
 export class Handover {
   readonly #tools: HandoverTools;
@@ -27,8 +29,8 @@ export class Handover {
   readonly #writer: OutboxWriter | null;
   readonly #failed = new Set<number>();
   readonly #tried = new Set<number>();
-  #guarded: Intents = new Map();
-  #relaxed: Intents = new Map();
+  #guarded: Intents = NONE;
+  #relaxed: Intents = NONE;
   #isWritten = false;
 
   /** Without a query runner, nothing can be written to the outbox. */
@@ -40,6 +42,7 @@ export class Handover {
 
   /** Intents that were announced, to be confirmed after COMMIT. */
   get announced(): Intents {
+    if (this.#failed.size === 0) return this.#guarded;
     return new Map([...this.#guarded].filter(([shard]) => !this.#failed.has(shard)));
   }
 
@@ -50,7 +53,8 @@ export class Handover {
 
   /** Intents that are neither announced nor in the outbox: their targets have to be recalculated. */
   get lost(): Intents {
-    return this.#isWritten ? new Map() : new Map([...this.#guarded].filter(([shard]) => this.#failed.has(shard)));
+    if (this.#isWritten) return NONE;
+    return new Map([...this.#guarded].filter(([shard]) => this.#failed.has(shard)));
   }
 
   /** Shards where an announcement may have arrived that is not to be confirmed. */
@@ -81,13 +85,13 @@ export class Handover {
   async #announce(): Promise<void> {
     const { health } = this.#tools;
     // A shard that failed stays with the outbox: its announcement may arrive yet.
-    const open = [...this.#guarded].filter(([shard]) => !this.#failed.has(shard));
-    if (open.length === 0) return;
+    const open = this.announced;
+    if (open.size === 0) return;
     if (!health.attempt()) {
-      for (const [shard] of open) this.#failed.add(shard);
+      for (const shard of open.keys()) this.#failed.add(shard);
       return;
     }
-    const failures = await Promise.all(open.map(([shard, intent]) => this.#announceShard(shard, intent)));
+    const failures = await Promise.all(Array.from(open, ([shard, intent]) => this.#announceShard(shard, intent)));
     const failure = failures.find((one) => one !== null);
     if (failure === undefined) health.succeeded();
     else health.failed(failure.error);
@@ -106,6 +110,10 @@ export class Handover {
 
   async #write(writer: OutboxWriter, outbox: readonly TargetDelta[]): Promise<void> {
     const { shards } = this.#tools.buffer;
+    if (outbox.length + this.#failed.size === 0 && !writer.hasWritten) {
+      this.#isWritten = true;
+      return;
+    }
     const fallback = [...this.#guarded].flatMap(([shard, { deltas }]) => (this.#failed.has(shard) ? deltas : []));
     const rows = outboxRows([...outbox, ...fallback], shards);
     if (outbox.length > 0 || rows.length === 0) {
@@ -117,6 +125,7 @@ export class Handover {
   }
 
   #intents(deltas: readonly TargetDelta[]): Intents {
+    if (deltas.length === 0) return NONE;
     const groups = byShard(deltas, ({ target }) => target, this.#tools.buffer.shards);
     return new Map([...groups].map(([shard, group]) => [shard, { id: this.id, deltas: group }]));
   }

@@ -27,6 +27,11 @@ export class OutboxWriter {
     this.#window = window;
   }
 
+  /** Rows of this transaction are in the outbox. */
+  get hasWritten(): boolean {
+    return this.#ids.length > 0;
+  }
+
   /** When what was written is due. */
   get alarms(): readonly Alarm[] {
     return this.#alarms;

@@ -31,11 +31,47 @@ const OLD = `${PREFIX}o`;
 const XID = `${PREFIX}x`;
 const INSERTED = `${PREFIX}i`;
 
+/** Our columns of one plan, kind of write and set of versions: the same for every builder. */
+interface OwnColumns {
+  readonly sql: string;
+  /** Of the row's columns, in the order in which their values are returned. */
+  readonly names: readonly string[];
+}
+
+const known = new WeakMap<TablePlan, Map<string, OwnColumns>>();
+
+/** Made once for all writes of a plan. */
+function ownColumns(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']): OwnColumns {
+  const ofPlan = known.get(plan) ?? new Map<string, OwnColumns>();
+  known.set(plan, ofPlan);
+  const key = `${queryType} ${versions}`;
+  const own = ofPlan.get(key) ?? newOwnColumns(plan, versions, queryType);
+  ofPlan.set(key, own);
+  return own;
+}
+
+function newOwnColumns(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']): OwnColumns {
+  const both = versions === 'old-and-new';
+  const columns = (version: string): string[] =>
+    readings(plan, both ? version : null, escapeForBuilder).map(
+      ({ sql }, i) => `${sql} AS ${escapeName(`${version}${i}`)}`,
+    );
+  const sql = [
+    ...columns(NEW),
+    ...(both ? columns(OLD) : []),
+    ...(queryType === 'insert' && !both ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
+    // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
+    `CAST(pg_current_xact_id() AS text) AS ${escapeName(XID)}`,
+  ].join(', ');
+  return { sql, names: readings(plan, null, escapeName).map(({ name }) => name) };
+}
+
 /** Our columns in the RETURNING clause of one builder. */
 export class Returning {
   readonly #plan: TablePlan;
   readonly #versions: Versions;
   readonly #queryType: ExpressionMap['queryType'];
+  readonly #own: OwnColumns;
   /** The caller, or TypeORM, returns columns as well. */
   #others = false;
 
@@ -43,6 +79,7 @@ export class Returning {
     this.#plan = plan;
     this.#versions = versions;
     this.#queryType = queryType;
+    this.#own = ownColumns(plan, versions, queryType);
   }
 
   /**
@@ -55,7 +92,7 @@ export class Returning {
       const base = (Object.getPrototypeOf(this) as WriteBuilder).createReturningExpression.call(this, type);
       returning.#others = base !== '';
       const both = versions === 'old-and-new' ? `WITH (OLD AS ${OLD}, NEW AS ${NEW}) ` : '';
-      return `${both}${[base, ...returning.#columns()].filter(Boolean).join(', ')}`;
+      return `${both}${base === '' ? '' : `${base}, `}${returning.#own.sql}`;
     };
     return returning;
   }
@@ -72,25 +109,9 @@ export class Returning {
       inserted: rows.map((row) => row[INSERTED] === true),
       transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
     };
-    for (const row of rows) for (const name of Object.keys(row)) if (name.startsWith(PREFIX)) delete row[name];
     // Without a RETURNING clause of the caller's there were no rows.
-    if (!this.#others) result.rows = [];
+    result.rows = this.#others ? withoutOurs(rows) : [];
     return returned;
-  }
-
-  #columns(): string[] {
-    const both = this.#versions === 'old-and-new';
-    const columns = (version: string): string[] =>
-      readings(this.#plan, both ? version : null, escapeForBuilder).map(
-        ({ sql }, i) => `${sql} AS ${escapeName(`${version}${i}`)}`,
-      );
-    return [
-      ...columns(NEW),
-      ...(both ? columns(OLD) : []),
-      ...(this.#queryType === 'insert' && !both ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
-      // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
-      `CAST(pg_current_xact_id() AS text) AS ${escapeName(XID)}`,
-    ];
   }
 
   #changeOf(row: Record<string, unknown>): RowChange {
@@ -100,11 +121,21 @@ export class Returning {
   }
 
   #version(row: Record<string, unknown>, prefix: string): Row | null {
+    const values: Record<string, unknown> = {};
+    for (const [i, name] of this.#own.names.entries()) values[name] = row[`${prefix}${i}`];
     // All columns of a version that does not exist are NULL, and a primary key never is.
-    const read = readings(this.#plan, null, escapeName);
-    const values: Row = Object.fromEntries(read.map(({ name }, i) => [name, row[`${prefix}${i}`]]));
     return this.#plan.primaryKey.every((name) => values[name] === null) ? null : values;
   }
+}
+
+/** Rows anew: after `delete`, every later look at a row is slow. */
+function withoutOurs(rows: readonly Record<string, unknown>[]): Record<string, unknown>[] {
+  const names = Object.keys(rows[0] ?? {}).filter((name) => !name.startsWith(PREFIX));
+  return rows.map((row) => {
+    const others: Record<string, unknown> = {};
+    for (const name of names) others[name] = row[name];
+    return others;
+  });
 }
 
 /** One value to read of a row: where the row holds it, and how to select it. */

@@ -181,7 +181,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (transaction.isEnding || transaction.outcome !== null) return;
     let prepared: number;
     do {
-      await transaction.idle();
+      if (transaction.hasStatements) await transaction.idle();
       if (transaction.refusal !== null) throw transaction.refusal;
       if (transaction.isDated)
         for (const target of await this.#options.recheck(transaction.takeDated())) transaction.heal(target);

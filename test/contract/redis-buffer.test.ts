@@ -4,7 +4,8 @@ import { closeConnections, openConnections } from '../../src/buffer/redis/connec
 import { RedisBuffer, type RedisConnections } from '../../src/buffer/redis/redis-buffer';
 import { redisUrl } from '../support/redis';
 import { describeBuffer } from './buffer.contract';
-import { claimAll, CONSUME, delta, intent, LATE, recount, row, WATCH } from './buffer/harness';
+import { Meter } from '../integration/meter';
+import { claimAll, CONSUME, delta, intent, LATE, pendingOf, recount, row, WATCH } from './buffer/harness';
 
 const PREFIX = 'cc-contract';
 
@@ -69,6 +70,40 @@ describe('the keys of RedisBuffer', () => {
     await buffer.acknowledge(0, id, []);
     const left = (await keysOf(installation)).map((key) => key.split(':').at(-1));
     expect(new Set(left)).toEqual(new Set(['columns', 'kinds', 'meta']));
+    await cleanup();
+  });
+});
+
+describe('writers that call in the same turn', () => {
+  let meter: Meter;
+  beforeEach(() => (meter = new Meter()));
+  afterEach(() => meter.close());
+
+  const ids = (count: number): string[] => Array.from({ length: count }, (_, i) => String(i + 1));
+  const announceAll = (buffer: RedisBuffer, count: number): Promise<unknown> =>
+    Promise.all(ids(count).map((id) => buffer.announce(0, intent(id, delta(row('a'), { posts: 1 })))));
+
+  it('share one call per function and shard, and each is answered for itself', async () => {
+    const { buffer, cleanup } = await create({ shards: 2, window: 10 });
+    await announceAll(buffer, 50);
+    expect(meter.take().scripts).toEqual(['announce']);
+    const answers = await Promise.all([...ids(50), '51', '50'].map((id) => buffer.confirm(0, id)));
+    expect(meter.take().scripts).toEqual(['confirm']);
+    expect(answers.map(({ found }) => found)).toEqual([...ids(50).map(() => true), false, false]);
+    expect(answers.flatMap(({ alarms }) => alarms)).toMatchObject([{ kind: 'reconcile', shard: 0 }]);
+    await Promise.all([0, 1].map((shard) => buffer.add(shard, intent('52', delta(row('a'), { posts: 1 })))));
+    expect(meter.take().scripts).toEqual(['add', 'add']);
+    expect(await pendingOf(buffer, row('a'))).toEqual({ posts: 51n });
+    await cleanup();
+  });
+
+  it('share no call of more than 100: Redis does nothing else meanwhile', async () => {
+    const { buffer, cleanup } = await create({ shards: 1, window: 10 });
+    await announceAll(buffer, 250);
+    expect(meter.take().scripts).toEqual(['announce', 'announce', 'announce']);
+    await Promise.all(ids(250).map((id) => buffer.discard(0, id)));
+    expect(meter.take().scripts).toEqual(['discard', 'discard', 'discard']);
+    expect(await buffer.status(0)).toMatchObject({ intents: 0, dirty: 0 });
     await cleanup();
   });
 });

@@ -150,6 +150,7 @@ describe('what a write costs', () => {
       commands: [],
     });
     const { identifiers } = await manager().insert(Post, { authorId: author.id });
+    await costs.fixture.counters.settled();
     expect(await cost(costs, () => manager().delete(Post, identifiers[0] ?? {}))).toEqual({
       sql: ['START TRANSACTION', 'DELETE FROM "post"', 'COMMIT'],
       scripts: ['announce', 'confirm'],
@@ -229,7 +230,8 @@ describe('what jobs cost', () => {
         }),
       ),
     );
-    expect(sent.scripts).toHaveLength(2_000);
+    // Those of 20 clients that come to the same point at the same time share calls.
+    expect(sent.scripts.length).toBeLessThan(2_000);
     const jobs = await queue.getDelayed();
     const perAlarm = new Set(jobs.map(({ name, data }) => `${name} ${String((data as { shard: number }).shard)}`));
     expect([...perAlarm].toSorted()).toEqual(

@@ -8,6 +8,7 @@ import { BufferUnavailableError, Counters, type CountersOptions } from 'typeorm-
 import { ended } from '../faults/programs';
 import { startChild } from '../support/child';
 import { createDatabase, type TestDatabase } from '../support/database';
+import { startProxy } from '../support/proxy';
 import { keysOf } from '../support/redis';
 import { type RedisServer, startRedis } from '../support/services';
 import { newDataSource, TEST_OPTIONS } from '../support/setup';
@@ -76,6 +77,15 @@ async function expectNothingOpen(others = 0): Promise<void> {
 }
 
 describe('the redis option', () => {
+  test('with a connection name: the connections carry it', async () => {
+    const counters = await Counters.attach(newDataSource(database.url, [Author, Post]), {
+      ...TEST_OPTIONS,
+      redis: { port: server.port, connectionName: 'counted' },
+    });
+    await until(async () => ((await observer.client('LIST')) as string).split(' name=counted ').length === 3);
+    await counters.close();
+  });
+
   test('as a URL', async () => {
     await countOnce(server.url);
     await expectNothingOpen();
@@ -128,6 +138,14 @@ describe('a process that closes everything', () => {
   });
 });
 
+test('a connection that breaks before its first answer is made anew', async () => {
+  const proxy = await startProxy({ host: '127.0.0.1', port: server.port });
+  const isCut = proxy.interrupt({ when: () => true, lose: 'request' });
+  await countOnce(`redis://127.0.0.1:${proxy.port}`);
+  await isCut;
+  await proxy.close();
+});
+
 describe('a Redis that cannot be reached at attach', () => {
   const timeouts = { ...TEST_OPTIONS, attachTimeout: 300, redisTimeout: 100 };
 
@@ -160,6 +178,11 @@ describe('a Redis that cannot be reached at attach', () => {
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.address() as { port: number };
     await expectRefusal({ host: '127.0.0.1', port });
+    const program = startChild(join(__dirname, 'refused-program.ts'), {
+      PROGRAM_DATABASE: database.url,
+      PROGRAM_REDIS: `redis://127.0.0.1:${port}`,
+    });
+    expect(await ended(program)).toBe('0');
     await until(() => sockets.size === 0);
     await new Promise((resolve) => silent.close(resolve));
   });

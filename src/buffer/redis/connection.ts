@@ -48,12 +48,14 @@ export async function openConnections(
     redis.on('error', onError);
     defineScripts(redis);
   }
+  const attempt = new AbortController();
   try {
     // A server may accept connections and answer nothing; the writer's time limit is too short to ask it here.
-    const answering = Promise.all([writer, worker].map(connected)).then(() => answers(worker));
+    const answering = Promise.all([writer, worker].map(connected)).then(() => answers(worker, attempt.signal));
     await answered(answering, timeouts.attachTimeout, base);
     return { writer, worker };
   } catch (error) {
+    attempt.abort();
     writer.disconnect();
     worker.disconnect();
     throw error;
@@ -71,15 +73,14 @@ async function connected(redis: Redis): Promise<void> {
 const PING_INTERVAL = 50;
 
 /** A server that is loading its data refuses every command, and a connection may break again before it is used. */
-async function answers(redis: Redis): Promise<void> {
-  for (;;) {
+async function answers(redis: Redis, signal: AbortSignal): Promise<void> {
+  // Not the client's status: after a disconnect it may stay 'ready' for ever.
+  while (!signal.aborted) {
     try {
       await redis.ping();
       return;
     } catch (error) {
-      const isRefused = error instanceof ReplyError && !(error as Error).message.startsWith('LOADING');
-      // Ended: nobody waits any more.
-      if (isRefused || redis.status === 'end') throw error;
+      if (error instanceof ReplyError && !(error as Error).message.startsWith('LOADING')) throw error;
       await delay(PING_INTERVAL);
     }
   }

@@ -29,6 +29,7 @@ import {
 } from './codec';
 import { shardKey } from './keys';
 import { runScript, type ScriptName, SCRIPTS } from './scripts';
+import { WriterCalls } from './writer-calls';
 
 /** The connections a {@link RedisBuffer} works through; `defineScripts` has run on both. */
 export interface RedisConnections {
@@ -55,10 +56,18 @@ export class RedisBuffer implements DeltaBuffer {
   readonly shards: number;
   readonly #options: RedisBufferOptions;
   readonly #keys = new Map<string, readonly string[]>();
+  readonly #writerCalls: WriterCalls;
 
   constructor(options: RedisBufferOptions) {
     this.#options = options;
     this.shards = options.shards;
+    const { writer: redis, window } = options;
+    this.#writerCalls = new WriterCalls({
+      redis,
+      keysOf: (script, shard) => this.#keysOf(script, shard),
+      commonArgs: { announce: [], confirm: [window], add: [window], discard: [] },
+      replyOf: { announce: () => undefined, confirm: confirmedOf, add: addedOf, discard: () => undefined },
+    });
   }
 
   async incarnation(): Promise<string | null> {
@@ -80,23 +89,20 @@ export class RedisBuffer implements DeltaBuffer {
     await this.#work(shard, 'raise-epoch', epoch);
   }
 
-  async announce(shard: number, intent: Intent): Promise<void> {
-    await this.#write(shard, 'announce', intent.id, encodeDeltas(intent.deltas));
+  async announce(shard: number, { id, deltas }: Intent): Promise<void> {
+    await this.#writerCalls.call('announce', shard, [id, encodeDeltas(deltas)]);
   }
 
   async confirm(shard: number, intentId: string): Promise<Confirmed> {
-    const reply = await this.#write(shard, 'confirm', intentId, this.#options.window);
-    const [found, ...times] = reply as readonly [number, ...TimesReply];
-    return { found: found === 1, alarms: decodeAlarms(shard, ...times) };
+    return (await this.#writerCalls.call('confirm', shard, [intentId])) as Confirmed;
   }
 
   async discard(shard: number, intentId: string): Promise<void> {
-    await this.#write(shard, 'discard', intentId);
+    await this.#writerCalls.call('discard', shard, [intentId]);
   }
 
-  async add(shard: number, intent: Intent): Promise<readonly Alarm[]> {
-    const reply = await this.#write(shard, 'add', intent.id, this.#options.window, encodeDeltas(intent.deltas));
-    return decodeAlarms(shard, ...(reply as TimesReply));
+  async add(shard: number, { id, deltas }: Intent): Promise<readonly Alarm[]> {
+    return (await this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)])) as readonly Alarm[];
   }
 
   async claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim> {
@@ -266,10 +272,6 @@ export class RedisBuffer implements DeltaBuffer {
     return { count, alarms: decodeAlarms(shard, now, reconcile, recalculate) };
   }
 
-  #write(shard: number, script: ScriptName, ...args: (string | number)[]): Promise<unknown> {
-    return runScript(this.#options.writer, script, this.#keysOf(script, shard), args);
-  }
-
   #work(shard: number, script: ScriptName, ...args: (string | number)[]): Promise<unknown> {
     return runScript(this.#options.worker, script, this.#keysOf(script, shard), args);
   }
@@ -281,6 +283,16 @@ export class RedisBuffer implements DeltaBuffer {
     this.#keys.set(`${script} ${shard}`, keys);
     return keys;
   }
+}
+
+/** Alarms of a call that several shared are told the first of them. */
+function confirmedOf(reply: unknown, shard: number, place: number): Confirmed {
+  const [found, ...times] = reply as readonly [readonly number[], ...TimesReply];
+  return { found: found[place] === 1, alarms: place === 0 ? decodeAlarms(shard, ...times) : [] };
+}
+
+function addedOf(reply: unknown, shard: number, place: number): readonly Alarm[] {
+  return place === 0 ? decodeAlarms(shard, ...(reply as TimesReply)) : [];
 }
 
 function decodeBatches(shard: number, flat: readonly string[]): Batch[] {

@@ -44,13 +44,16 @@ export interface Replacement {
   readonly window: number;
 }
 
-/** Writes rows in the caller's own transaction, by one statement. */
+/** Writes rows in the caller's own transaction: one statement, and one more before it where rows are replaced. */
 export async function writeOutbox(
   runner: QueryRunner,
   tables: TablePaths,
   { transactionId, replaced, deltas, window }: Replacement,
 ): Promise<Written> {
-  const rows = await rowsOf(runner, insertSql(tables), [
+  if (replaced.length > 0) await runner.query(deleteSql(tables), [replaced, transactionId]);
+  if (deltas.length === 0) return { ids: [], alarms: [] };
+  const isSummed = deltas.some(({ batchSize }) => batchSize > 0);
+  const rows = await rowsOf(runner, insertSql(tables, isSummed), [
     deltas.map(({ shard }) => shard),
     deltas.map(({ target }) => target),
     deltas.map(({ column }) => column),
@@ -61,7 +64,6 @@ export async function writeOutbox(
     deltas.map(({ recalculateIn }) => recalculateIn && Math.ceil(Math.min(recalculateIn, LONGEST))),
     deltas.map(({ heal }) => heal),
     window,
-    replaced,
     transactionId,
   ]);
   if (rows.length < deltas.length) throw ended();
@@ -73,23 +75,33 @@ export async function writeOutbox(
   return { ids: rows.map((row) => String(row['id'])), alarms: [...alarms.values()] };
 }
 
-function insertSql({ outbox }: TablePaths): string {
+/** What is sent behind the end of its transaction changes nothing. */
+const isInside = (parameter: string): string => `pg_current_xact_id_if_assigned()::text = ${parameter}`;
+
+function deleteSql({ outbox }: TablePaths): string {
+  return `DELETE FROM ${outbox} WHERE "id" = ANY($1::bigint[]) AND ${isInside('$2')}`;
+}
+
+/**
+ * Planned with every transaction: nothing that is not needed may stand in it. What waits is only added up for counters
+ * with a `batchSize`.
+ */
+function insertSql({ outbox }: TablePaths, isSummed: boolean): string {
   const waiting = `SELECT COALESCE(sum(x."amount"), 0) FROM ${outbox} x
-    WHERE x."target" = u.target AND x."column" = u.col AND x."applied_at" IS NULL AND x."id" <> ALL($11::bigint[])`;
-  const soon = `u.heal OR CASE WHEN u.batch > 0 THEN abs((${waiting}) + u.amount) >= u.batch ELSE false END`;
+    WHERE x."target" = u.target AND x."column" = u.col AND x."applied_at" IS NULL`;
+  const isFull = isSummed
+    ? ` OR CASE WHEN u.batch > 0 THEN abs((${waiting}) + u.amount) >= u.batch ELSE false END`
+    : '';
   const now = 'extract(epoch FROM c.at)::double precision * 1000';
   return `
-    WITH c AS MATERIALIZED (
-      SELECT clock_timestamp() AS at WHERE pg_current_xact_id_if_assigned()::text = $12
-    ), gone AS (
-      DELETE FROM ${outbox} d USING c WHERE d."id" = ANY($11::bigint[])
-    )
     INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")
     SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], c.at,
-      to_timestamp(CASE WHEN ${soon} THEN floor(${now} / $10) ELSE ceil((${now} + u.wait) / $10) END * $10 / 1000),
+      to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${now} / $10) ELSE ceil((${now} + u.wait) / $10) END * $10 / 1000),
       u.recalculate, u.heal
-    FROM c, unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::double precision[], $7::double precision[], $8::bigint[], $9::boolean[])
+    FROM (SELECT clock_timestamp() AS at OFFSET 0) c,
+      unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::double precision[], $7::double precision[], $8::bigint[], $9::boolean[])
       AS u(shard, target, col, amount, touches, wait, batch, recalculate, heal)
+    WHERE ${isInside('$11')}
     RETURNING o."id"::text AS id, o."shard" AS shard, extract(epoch FROM o."due") * 1000 AS at,
       extract(epoch FROM o."due" - clock_timestamp()) * 1000 AS delay`;
 }

@@ -37,7 +37,7 @@ async function cost(work: () => Promise<unknown>): Promise<Sent> {
   return meter.take();
 }
 
-const OUTBOX = 'WITH c AS';
+const OUTBOX = 'INSERT INTO "counter_cache_outbox"';
 
 test('an insert: one statement more, and no call to Redis', async () => {
   expect(await cost(() => dataSource.manager.insert(Post, { authorId: id, published: true, likes: 2 }))).toEqual({

@@ -1,4 +1,7 @@
--- Forgets an announced delta.
--- KEYS: intents, intentTimes   ARGV: id   Returns: 1 if it was there
-redis.call('ZREM', KEYS[2], ARGV[1])
-return redis.call('HDEL', KEYS[1], ARGV[1])
+-- Forgets announced deltas.
+-- KEYS: intents, intentTimes   ARGV: id, ...   Returns: OK
+for i = 1, #ARGV do
+  redis.call('ZREM', KEYS[2], ARGV[i])
+  redis.call('HDEL', KEYS[1], ARGV[i])
+end
+return 'OK'

@@ -1,0 +1,87 @@
+// The clients of one variant: a process like one of an application, which writes while it is asked to.
+import 'reflect-metadata';
+
+import { createHistogram } from 'node:perf_hooks';
+import { DataSource } from 'typeorm';
+import { Counters } from 'typeorm-counter-cache';
+
+import { serve } from '../child';
+import { entitiesOf } from './entities';
+import { NaiveCounter } from './naive';
+import { newPicker } from './picker';
+import type { Scenario } from './scenarios';
+import { CLIENTS, TIMES } from './settings';
+import { type NewPosts, variantOf, type Write } from './variants';
+
+/** Writes for this long, in this way. */
+export interface ClientRequest {
+  readonly scenario: Scenario;
+  readonly seconds: number;
+}
+
+/** What the clients did. */
+export type ClientSample = {
+  /** Transactions per second. */
+  readonly perSecond: number;
+  /** Milliseconds. */
+  readonly p50: number;
+  readonly p99: number;
+  /** Microseconds of processor time of this process, per transaction. */
+  readonly cpu: number;
+};
+
+async function main(): Promise<void> {
+  const [, , name = '', databaseUrl = '', redisUrl = ''] = process.argv;
+  const variant = variantOf(name);
+  const entities = entitiesOf(name, variant.durability);
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url: databaseUrl,
+    entities: Object.values(entities),
+    poolSize: CLIENTS,
+  });
+  const counters =
+    variant.durability === null ? null : await Counters.attach(dataSource, { redis: redisUrl, ...TIMES });
+  await dataSource.initialize();
+  const naive = new NaiveCounter(redisUrl);
+  const elsewhere = { naive: (author: number, posts: number) => naive.add(author, posts) };
+  await serve<ClientRequest>(
+    async ({ scenario, seconds }) => {
+      const write = variant.write({ dataSource, entities, method: scenario.method, elsewhere });
+      const sample = await measure(write, scenario, seconds);
+      await counters?.settled();
+      return sample;
+    },
+    async () => {
+      await counters?.close();
+      await naive.close();
+      await dataSource.destroy();
+    },
+  );
+}
+
+async function measure(write: Write, { parents, skew, rows }: Scenario, seconds: number): Promise<ClientSample> {
+  const pick = newPicker(parents, skew);
+  const histogram = createHistogram();
+  const start = performance.now();
+  const end = start + seconds * 1_000;
+  const cpu = process.cpuUsage();
+  const client = async (): Promise<void> => {
+    while (performance.now() < end) {
+      const posts: NewPosts = Array.from({ length: rows }, () => ({ authorId: pick(), title: 'a title' }));
+      const began = performance.now();
+      await write(posts);
+      histogram.record(Math.max(1, Math.round((performance.now() - began) * 1_000)));
+    }
+  };
+  await Promise.all(Array.from({ length: CLIENTS }, client));
+  const { user, system } = process.cpuUsage(cpu);
+  return {
+    perSecond: (histogram.count / (performance.now() - start)) * 1_000,
+    p50: histogram.percentile(50) / 1_000,
+    p99: histogram.percentile(99) / 1_000,
+    cpu: (user + system) / histogram.count,
+  };
+}
+
+void main();
