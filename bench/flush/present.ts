@@ -1,4 +1,5 @@
 import type { Results, ResultTable } from '../benchmark';
+import type { Chart } from '../chart';
 import { compare, type Round, type Sample, valuesOf } from '../rounds';
 import { type Estimate, estimate, median } from '../statistics';
 import { APPLY_ONLY, CONCURRENCY, END_TO_END } from './baseline';
@@ -28,6 +29,7 @@ const MEMORY_TARGET = 300;
 export function present(measured: Measured): Results {
   return {
     tables: [rateTable(measured), strictTable(measured), workerTable(measured), memoryTable(measured)],
+    charts: [rateChart(measured)],
     notes: notesOn(measured),
     figures: {
       rates: Object.fromEntries(
@@ -48,6 +50,18 @@ function notesOn({ rounds, targets, baselineTargets, wrong }: Measured): string[
     'The library: a worker process with the default concurrency of 4 shards, from its start until nothing is dirty and nothing claimed. Targets were made dirty by updates of their sources in guarded mode (captured, announced, confirmed), and are due when the worker starts. With the writes: the time of these updates is added, the UPDATE of the sources themselves included, which one job per target is not charged for.',
     `All of it on one machine: worker, PostgreSQL, Redis and the process that looks whether all is done share its processors. Before every sample the tables are vacuumed. Counters that were wrong in the end: ${wrong}.`,
   ];
+}
+
+function rateChart(measured: Measured): Chart {
+  const names = [END_TO_END, APPLY_ONLY, ...measured.variants];
+  return {
+    title: 'Dirty targets applied per second',
+    values: 'targets per second',
+    form: 'bars',
+    categories: names.map((name) => name.replace(', ', ',\n')),
+    series: [{ name: 'median of the rounds', values: names.map((name) => rate(measured, name).median) }],
+    isLogarithmic: true,
+  };
 }
 
 function rateTable(measured: Measured): ResultTable {
