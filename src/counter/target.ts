@@ -8,6 +8,8 @@ function encode(component: string): string {
 }
 
 function decode(component: string): string {
+  // Most have nothing to decode.
+  if (!component.includes('%')) return component;
   return component.replace(/%([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 

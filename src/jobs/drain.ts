@@ -87,7 +87,7 @@ interface Drained extends AppliedEntries {
 
 /** Exactly once (I3), since the rows go, or are marked, in the transaction that changes the columns. */
 async function drainOnce(
-  { tables, definitions, options }: JobContext,
+  { tables, definitions, options, events }: JobContext,
   runner: QueryRunner,
   shard: number,
   scope: ClaimScope,
@@ -95,7 +95,8 @@ async function drainOnce(
 ): Promise<Drained> {
   const { entries, more } = await lockWaiting(runner, tables, shard, scope, options.batch);
   const changing = entries.filter(({ amounts, touches }) => amounts.size + touches.size > 0);
-  const drained = { entries, more, ...(await applyEntries(runner, definitions, changing, applyKind)) };
+  const applied = await applyEntries(runner, definitions, changing, applyKind, events.has('reconciled'));
+  const drained = { entries, more, ...applied };
   const done = doneOf(drained).flatMap(({ ids }) => ids);
   if (done.length > 0) await endRows(runner, tables, done, options.outboxRetention > 0);
   await putOff(runner, tables, drained);

@@ -55,8 +55,8 @@ export async function reconcile(
 
 /** Applies a batch and acknowledges it; a batch that was applied before is only acknowledged. */
 export async function settleBatch(context: JobContext, batch: Batch): Promise<ReconcileReport> {
-  const { buffer, dataSource, tables, definitions } = context;
-  const applied = await applyBatch(dataSource, tables, definitions, batch);
+  const { buffer, dataSource, tables, definitions, events } = context;
+  const applied = await applyBatch(dataSource, tables, definitions, batch, events.has('reconciled'));
   if (applied.status === 'fenced') await healFenced(context, batch);
   const { alarms } = await buffer.acknowledge(batch.shard, batch.id, applied.unapplied);
   await context.schedule(alarms);

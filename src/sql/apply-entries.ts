@@ -18,7 +18,12 @@ export interface AppliedEntries {
 }
 
 /** How the entries of one kind are applied: {@link together}, or {@link isolating} the rows that are refused. */
-export type ApplyKind = (runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]) => Promise<Outcome>;
+export type ApplyKind = (
+  runner: QueryRunner,
+  kind: TargetKind,
+  entries: readonly BatchEntry[],
+  withChanges: boolean,
+) => Promise<Outcome>;
 
 type Outcome = Updated & { readonly failed: readonly Unapplied[]; readonly updates: number };
 
@@ -43,19 +48,23 @@ export async function applyOrIsolate<T>(attempt: (applyKind: ApplyKind) => Promi
   }
 }
 
-/** Adds entries to the columns of their targets, kind by kind, inside the caller's transaction. */
+/**
+ * Adds entries to the columns of their targets, kind by kind, inside the caller's transaction. `withChanges`: the report
+ * holds the columns' values, too.
+ */
 export async function applyEntries(
   runner: QueryRunner,
   definitions: Definitions,
   entries: readonly BatchEntry[],
   applyKind: ApplyKind,
+  withChanges: boolean,
 ): Promise<AppliedEntries> {
   const { known, unknown } = partition(definitions, entries);
   const unapplied: Unapplied[] = unknown.map((target) => ({ target, backoff: UNKNOWN_BACKOFF }));
   const changes: Change[] = [];
   let updates = 0;
   for (const [kind, group] of known) {
-    const outcome = await applyKind(runner, kind, group);
+    const outcome = await applyKind(runner, kind, group, withChanges);
     unapplied.push(...outcome.failed, ...outcome.locked.map((target) => ({ target, backoff: LOCKED_BACKOFF })));
     changes.push(...outcome.changes);
     updates += outcome.updates;
@@ -84,22 +93,24 @@ function groupOf(groups: Map<TargetKind, BatchEntry[]>, kind: TargetKind): Batch
   return group;
 }
 
-function knows(kind: TargetKind, entry: BatchEntry): boolean {
-  return (
-    [...entry.amounts.keys()].every((name) => kind.columns.has(name)) &&
-    [...entry.touches.keys()].every((name) => kind.touches.has(name))
-  );
+function knows(kind: TargetKind, { amounts, touches }: BatchEntry): boolean {
+  for (const name of amounts.keys()) if (!kind.columns.has(name)) return false;
+  for (const name of touches.keys()) if (!kind.touches.has(name)) return false;
+  return true;
 }
 
-async function together(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<Outcome> {
-  return { ...(await updateColumns(runner, kind, entries)), failed: [], updates: 1 };
-}
+const together: ApplyKind = async (...entries) => ({ ...(await updateColumns(...entries)), failed: [], updates: 1 });
 
 /** Halves the entries until the refused rows stand alone. */
-async function isolating(runner: QueryRunner, kind: TargetKind, entries: readonly BatchEntry[]): Promise<Outcome> {
+async function isolating(
+  runner: QueryRunner,
+  kind: TargetKind,
+  entries: readonly BatchEntry[],
+  withChanges: boolean,
+): Promise<Outcome> {
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   try {
-    const outcome = await together(runner, kind, entries);
+    const outcome = await together(runner, kind, entries, withChanges);
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
     return outcome;
   } catch (error) {
@@ -115,8 +126,8 @@ async function isolating(runner: QueryRunner, kind: TargetKind, entries: readonl
       };
     }
     const middle = Math.ceil(entries.length / 2);
-    const left = await isolating(runner, kind, entries.slice(0, middle));
-    const right = await isolating(runner, kind, entries.slice(middle));
+    const left = await isolating(runner, kind, entries.slice(0, middle), withChanges);
+    const right = await isolating(runner, kind, entries.slice(middle), withChanges);
     return {
       changes: [...left.changes, ...right.changes],
       locked: [...left.locked, ...right.locked],

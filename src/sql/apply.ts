@@ -15,19 +15,23 @@ export interface Applied extends AppliedEntries {
 
 const NOTHING = { unapplied: [], unknown: [], changes: [], updates: 0 } as const;
 
-/** Applies a batch exactly once (I3): the ledger entry and the columns change in one transaction. */
+/**
+ * Applies a batch exactly once (I3): the ledger entry and the columns change in one transaction. `withChanges`: the
+ * columns' values are reported, too.
+ */
 export function applyBatch(
   dataSource: DataSource,
   tables: TablePaths,
   definitions: Definitions,
   batch: Batch,
+  withChanges: boolean,
 ): Promise<Applied> {
   return applyOrIsolate((applyKind) =>
     withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
       const entry = await enterBatch(runner, tables, batch);
       if (entry.status === 'applied') return { ...NOTHING, status: 'already', unapplied: entry.unapplied };
       if (entry.status === 'fenced') return { ...NOTHING, status: 'fenced' };
-      const applied = await applyEntries(runner, definitions, batch.entries, applyKind);
+      const applied = await applyEntries(runner, definitions, batch.entries, applyKind, withChanges);
       if (applied.unapplied.length > 0) await noteUnapplied(runner, tables, batch.id, applied.unapplied);
       return { ...applied, status: 'applied' };
     }),

@@ -15,27 +15,30 @@ export type Entry =
  * rise until that transaction ends, so that nothing claimed before a loss is applied after it.
  */
 export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch: Batch): Promise<Entry> {
-  const [fence] = await rowsOf(
-    runner,
-    `SELECT s."epoch", f."value" AS "floor" FROM ${tables.shard} s, ${tables.state} f WHERE s."shard" = $1 AND f."id" = 'ledger_floor' FOR SHARE`,
-    [batch.shard],
-  );
+  const [fence] = await rowsOf(runner, enterSql(tables), [batch.id, batch.shard, batch.epoch, batch.claimedAt]);
+  if (fence?.['entered'] === true) return { status: 'new' };
   if (Number(fence?.['epoch']) !== batch.epoch) return { status: 'fenced' };
-  // Below the floor the ledger has forgotten: the batch may have been applied already. Nothing is entered, so that
-  // whoever takes the batch over finds the same. No other can be applying it: that would hold the floor where it was.
-  if (batch.claimedAt < Number(fence?.['floor'])) {
-    const [kept] = await rowsOf(runner, `SELECT "unapplied" FROM ${tables.ledger} WHERE "batch" = $1`, [batch.id]);
-    if (kept === undefined) return { status: 'fenced' };
-    return { status: 'applied', unapplied: (kept['unapplied'] ?? []) as readonly Unapplied[] };
-  }
-  const entered = await rowsOf(
-    runner,
-    `INSERT INTO ${tables.ledger} ("batch", "shard") VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING "batch"`,
-    [batch.id, batch.shard],
-  );
-  if (entered.length > 0) return { status: 'new' };
+  // In a statement of its own: it has to see what another has committed while this one waited for it.
   const [known] = await rowsOf(runner, `SELECT "unapplied" FROM ${tables.ledger} WHERE "batch" = $1`, [batch.id]);
-  return { status: 'applied', unapplied: (known?.['unapplied'] ?? []) as readonly Unapplied[] };
+  if (known !== undefined) return { status: 'applied', unapplied: (known['unapplied'] ?? []) as readonly Unapplied[] };
+  return { status: 'fenced' };
+}
+
+/**
+ * Below the floor the ledger has forgotten: the batch may have been applied already. Nothing is entered, so that whoever
+ * takes the batch over finds the same. No other can be applying it: that would hold the floor where it was.
+ */
+function enterSql({ shard, state, ledger }: TablePaths): string {
+  return `
+    WITH fence AS MATERIALIZED (
+      SELECT s."epoch", f."value" AS "floor" FROM ${shard} s, ${state} f
+      WHERE s."shard" = $2 AND f."id" = 'ledger_floor' FOR SHARE
+    ), entered AS (
+      INSERT INTO ${ledger} ("batch", "shard")
+      SELECT $1, $2 FROM fence WHERE "epoch" = $3 AND "floor"::numeric <= $4
+      ON CONFLICT DO NOTHING RETURNING "batch"
+    )
+    SELECT "epoch", EXISTS (SELECT FROM entered) AS "entered" FROM fence`;
 }
 
 /** Notes which targets of a batch were not applied; whoever acknowledges gives exactly those back. */

@@ -5,7 +5,7 @@ import { formatDecimal, parseDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind, TouchColumn } from '../counter/definition';
 import { escapeName, escapePath } from './escape';
 import { keyArrays, listedKeys, matchesListed } from './keys';
-import { rowsOf } from './query';
+import { type ResultRow, rowsOf } from './query';
 
 /** A column's value before and after it was reconciled, in units of the column (not scaled), as text. */
 export interface Change {
@@ -17,6 +17,7 @@ export interface Change {
 
 /** How the rows of one UPDATE ended; those in neither list do not exist. */
 export interface Updated {
+  /** Empty unless they were asked for. */
   readonly changes: readonly Change[];
   /** Exists, but somebody holds its lock. */
   readonly locked: readonly string[];
@@ -25,29 +26,33 @@ export interface Updated {
 /**
  * Adds the entries' amounts to the counter columns of one target table: one UPDATE of all columns for all rows, in key
  * order (so that two workers cannot deadlock), skipping rows that somebody has locked. Only the counter and touch
- * columns change (I7).
+ * columns change (I7). `withChanges`: somebody wants to know the values.
  */
 export async function updateColumns(
   runner: QueryRunner,
   kind: TargetKind,
   entries: readonly BatchEntry[],
+  withChanges: boolean,
 ): Promise<Updated> {
   const statement = new UpdateStatement(kind, entries);
-  const rows = await rowsOf(runner, statement.sql(), statement.parameters);
+  if (!withChanges) {
+    const rows = await rowsOf(runner, statement.missingSql(), statement.parameters);
+    const missing = rows.flatMap((row) => ordinalsOf(row).flatMap((ordinal) => entries[ordinal - 1] ?? []));
+    return { changes: [], locked: await lockedTargets(runner, kind, missing) };
+  }
   const changes: Change[] = [];
   const done = new Set<number>();
-  for (const row of rows) {
-    const ordinals = (row['ordinals'] as readonly (number | string)[]).map(Number);
+  for (const row of await rowsOf(runner, statement.changesSql(), statement.parameters)) {
+    const ordinals = ordinalsOf(row);
     for (const ordinal of ordinals) done.add(ordinal);
     changes.push(...statement.changesOf(row, ordinals));
   }
-  if (done.size === entries.length) return { changes, locked: [] };
   const missing = entries.filter((_, i) => !done.has(i + 1));
-  const present = await presentTargets(runner, kind, missing);
-  return {
-    changes,
-    locked: missing.filter((_, i) => present.has(i + 1)).map(({ target }) => target),
-  };
+  return { changes, locked: await lockedTargets(runner, kind, missing) };
+}
+
+function ordinalsOf(row: ResultRow): number[] {
+  return (row['ordinals'] as readonly (number | string)[]).map(Number);
 }
 
 class UpdateStatement {
@@ -71,27 +76,55 @@ class UpdateStatement {
     ];
   }
 
-  sql(): string {
+  /** Returns a row per row that was changed: the ordinals (from 1) of its entries, and the columns' new values. */
+  changesSql(): string {
+    const values = this.#columns.map(({ name }, i) => `t.${escapeName(name)}::text AS c${i}`);
+    return `${this.#locked()} ${this.#update()} RETURNING ${['l.ordinals', ...values].join(', ')}`;
+  }
+
+  /** Returns the ordinals (from 1) of the entries whose row was not changed: nothing, as a rule. */
+  missingSql(): string {
+    // NOT IN, since it is always answered by hashing; the planner takes both sides for a handful of rows.
+    return `${this.#locked()}, d AS (${this.#update()} RETURNING l.ordinal)
+      SELECT i.ordinals FROM i WHERE i.ordinal NOT IN (SELECT d.ordinal FROM d)`;
+  }
+
+  /** The entries `i`, and those `l` whose row is locked now. */
+  #locked(): string {
     const { keys } = this.#kind;
-    const table = escapePath(this.#kind.tablePath);
     const keyNames = keys.map((_, i) => `k${i}`);
     const names = [...keyNames, ...this.#columns.map((_, i) => `d${i}`), ...this.#touches.map((_, i) => `t${i}`)];
-    const arrays = names.map((name, i) => `$${i + 1}::${name.startsWith('t') ? 'double precision' : 'text'}[]`);
-    const same = (left: string, right: string) => keyNames.map((k) => `${left}.${k} = ${right}.${k}`).join(' AND ');
-    const matches = keys.map((key, i) => `t.${escapeName(key.name)} = i.k${i}`).join(' AND ');
+    // Behind a subquery the planner does not see how long the arrays are. It would plan for them alone, and read all of a
+    // table of 100,000 rows to change 1,000; so it looks each row up, at any size.
+    const arrays = names.map(
+      (name, i) => `(SELECT $${i + 1}::${name.startsWith('t') ? 'double precision' : 'text'}[])`,
+    );
+    const typed = keys.map((key, i) => `u.k${i}::${key.sqlType} AS k${i}`);
+    const positions = keys.map((_, i) => i + 1).join(', ');
     const order = keys.map((key) => `t.${escapeName(key.name)}`).join(', ');
     // Grouped by the typed key: two texts may name one row (`1` and `1.0`, as numeric), and an UPDATE joins a row only once.
+    // Ordered, so that neighbours in the index are looked up one after the other.
     return `
       WITH i AS MATERIALIZED (
-        SELECT ${[...keys.map((key, i) => `u.k${i}::${key.sqlType} AS k${i}`), ...this.#sums(), 'array_agg(u.ordinal) AS ordinals'].join(', ')}
+        SELECT ${[...typed, ...this.#sums(), 'array_agg(u.ordinal) AS ordinals', 'min(u.ordinal) AS ordinal'].join(', ')}
         FROM unnest(${arrays.join(', ')}) WITH ORDINALITY AS u(${names.join(', ')}, ordinal)
-        GROUP BY ${keys.map((_, i) => i + 1).join(', ')}
+        GROUP BY ${positions} ORDER BY ${positions}
       ), l AS MATERIALIZED (
-        SELECT ${keys.map((key, i) => `t.${escapeName(key.name)} AS k${i}`).join(', ')} FROM ${table} t JOIN i ON ${matches}
+        SELECT i.* FROM i JOIN ${this.#table()} t ON ${this.#matches('i')}
         ORDER BY ${order} FOR NO KEY UPDATE OF t SKIP LOCKED
-      )
-      UPDATE ${table} AS t SET ${this.#assignments()} FROM i JOIN l ON ${same('i', 'l')} WHERE ${matches}
-      RETURNING ${['i.ordinals', ...this.#columns.map(({ name }, i) => `t.${escapeName(name)}::text AS c${i}`)].join(', ')}`;
+      )`;
+  }
+
+  #update(): string {
+    return `UPDATE ${this.#table()} AS t SET ${this.#assignments()} FROM l WHERE ${this.#matches('l')}`;
+  }
+
+  #table(): string {
+    return escapePath(this.#kind.tablePath);
+  }
+
+  #matches(list: 'i' | 'l'): string {
+    return this.#kind.keys.map((key, i) => `t.${escapeName(key.name)} = ${list}.k${i}`).join(' AND ');
   }
 
   changesOf(row: Readonly<Record<string, unknown>>, ordinals: readonly number[]): Change[] {
@@ -124,25 +157,28 @@ class UpdateStatement {
   #assignments(): string {
     return [
       ...this.#columns.map(
-        ({ name, sqlType }, i) => `${escapeName(name)} = COALESCE(t.${escapeName(name)}, 0) + i.d${i}::${sqlType}`,
+        ({ name, sqlType }, i) => `${escapeName(name)} = COALESCE(t.${escapeName(name)}, 0) + l.d${i}::${sqlType}`,
       ),
-      ...this.#touches.map(({ name }, i) => `${escapeName(name)} = GREATEST(t.${escapeName(name)}, i.t${i})`),
+      ...this.#touches.map(({ name }, i) => `${escapeName(name)} = GREATEST(t.${escapeName(name)}, l.t${i})`),
     ].join(', ');
   }
 }
 
-/** Ordinals (from 1) of the entries whose row exists, locked or not. */
-async function presentTargets(
+/** Those of the missing targets whose row exists: somebody has locked it. */
+async function lockedTargets(
   runner: QueryRunner,
   kind: TargetKind,
-  entries: readonly BatchEntry[],
-): Promise<ReadonlySet<number>> {
+  missing: readonly BatchEntry[],
+): Promise<readonly string[]> {
+  if (missing.length === 0) return [];
+  const targets = targetsOf(missing);
   const rows = await rowsOf(
     runner,
     `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)} JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)}`,
-    keyArrays(kind, targetsOf(entries)),
+    keyArrays(kind, targets),
   );
-  return new Set(rows.map((row) => Number(row['ordinal'])));
+  const present = new Set(rows.map((row) => Number(row['ordinal'])));
+  return targets.filter((_, i) => present.has(i + 1));
 }
 
 function targetsOf(entries: readonly BatchEntry[]): string[] {

@@ -274,14 +274,7 @@ describe('what jobs cost', () => {
       expect(await costs.fixture.counters.flush()).toEqual({ batches: 1, targets: 1_000, unapplied: 0, updates: 1 });
     });
     expect(sent).toEqual({
-      sql: [
-        'SELECT w.shard, w.amounts,',
-        'BEGIN ISOLATION LEVEL',
-        'SELECT s."epoch", f."value"',
-        'INSERT INTO "counter_cache_ledger"',
-        'WITH i AS',
-        'COMMIT',
-      ],
+      sql: ['SELECT w.shard, w.amounts,', 'BEGIN ISOLATION LEVEL', 'WITH fence AS', 'WITH i AS', 'COMMIT'],
       // The limit is reached, so it looks for more.
       scripts: ['claim', 'acknowledge', 'claim'],
       commands: [],

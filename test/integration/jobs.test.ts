@@ -130,7 +130,10 @@ describe('I3: a job that runs twice applies once', () => {
     await write(...ids);
     const batch = await claimAll();
     const { tables, definitions, buffer } = internals.context;
-    expect(await applyBatch(dataSource, tables, definitions, batch)).toMatchObject({ status: 'applied', updates: 1 });
+    expect(await applyBatch(dataSource, tables, definitions, batch, true)).toMatchObject({
+      status: 'applied',
+      updates: 1,
+    });
     expect(await fixture.counters.status()).toMatchObject({ dirty: 0, batches: 1 });
     const [taken] = await until(async () => {
       const batches = await buffer.takeOver(0, 0, 10);
@@ -148,7 +151,7 @@ describe('I3: a job that runs twice applies once', () => {
     const batch = await claimAll();
     const { tables, definitions } = internals.context;
     await whileLocked(locked, async () => {
-      expect(await applyBatch(dataSource, tables, definitions, batch)).toMatchObject({
+      expect(await applyBatch(dataSource, tables, definitions, batch, true)).toMatchObject({
         status: 'applied',
         unapplied: [{ target: internals.place(Author, locked).target }],
       });

@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
 
-import { SCRIPTS, type ScriptName } from '../../src/buffer/redis/scripts';
+import { SCRIPTS, type ScriptName, scriptText } from '../../src/buffer/redis/scripts';
 
 /** What was sent to the servers by this process since the last look. */
 export interface Sent {
@@ -83,12 +81,10 @@ function shorten(sql: string): string {
   return sql.trim().replaceAll(/\s+/g, ' ').split(' ').slice(0, 3).join(' ');
 }
 
-const FOLDER = join(__dirname, '../../src/buffer/redis/lua');
-
 /** Our scripts by what EVALSHA calls them; must be sent once before, since the first time it is EVAL. */
 const BY_SHA = new Map(
-  (Object.keys(SCRIPTS) as ScriptName[]).map((name) => {
-    const lua = ['lib', name].map((file) => readFileSync(join(FOLDER, `${file}.lua`), 'utf8')).join('\n');
-    return [createHash('sha1').update(lua).digest('hex'), name];
-  }),
+  (Object.keys(SCRIPTS) as ScriptName[]).map((name) => [
+    createHash('sha1').update(scriptText(name)).digest('hex'),
+    name,
+  ]),
 );

@@ -37,20 +37,44 @@ export function decodeAmounts(flat: LuaArray<string>): Map<string, bigint> {
 type StoredBatch = readonly [
   epoch: number,
   claimedAt: number,
-  entries: readonly (readonly [string, LuaArray<string>, LuaArray<string | number>])[],
+  entries: LuaArray<string>,
+  kinds: Readonly<Record<string, string>>,
 ];
 
 /** What `batches` holds. */
 export function decodeBatch(id: string, shard: number, json: string): Batch {
-  const [epoch, claimedAt, entries] = JSON.parse(json) as StoredBatch;
-  return { id, shard, epoch, claimedAt, entries: entries.map(decodeEntry) };
+  const [epoch, claimedAt, entries, kinds] = JSON.parse(json) as StoredBatch;
+  // Most targets change alike.
+  const known = new Map<string, Changes>();
+  const changesOf = (text: string): Changes => {
+    const changes = known.get(text) ?? decodeChanges(text);
+    known.set(text, changes);
+    return changes;
+  };
+  const decoded = [...pairs<string, string>(array(entries))].map(([target, text]): BatchEntry => ({
+    target: outerTarget(target, kinds),
+    ...changesOf(text),
+  }));
+  return { id, shard, epoch, claimedAt, entries: decoded };
 }
 
-function decodeEntry([target, amounts, touches]: StoredBatch[2][number]): BatchEntry {
-  const times = [...pairs<string, number>(array(touches))].map(
-    ([column, time]) => [decodeColumn(column), time] as const,
-  );
-  return { target, amounts: decodeAmounts(amounts), touches: new Map(times) };
+/** A target as the world names it, from its name in the shard's keys: `<code of its kind>:<key values>`. */
+function outerTarget(target: string, kinds: StoredBatch[3]): string {
+  const at = target.indexOf(':');
+  return `${kinds[target.slice(0, at)]}${target.slice(at)}`;
+}
+
+type Changes = Pick<BatchEntry, 'amounts' | 'touches'>;
+
+/** `<column>/<amount>/@<column>/<touch ms>…` */
+function decodeChanges(text: string): Changes {
+  const amounts = new Map<string, bigint>();
+  const touches = new Map<string, number>();
+  for (const [column, value] of pairs<string, string>(text.split('/'))) {
+    if (column.startsWith('@')) touches.set(decodeColumn(column.slice(1)), Number(value));
+    else amounts.set(decodeColumn(column), BigInt(value));
+  }
+  return { amounts, touches };
 }
 
 export function encodeUnapplied(unapplied: readonly Unapplied[]): string {

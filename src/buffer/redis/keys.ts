@@ -1,6 +1,7 @@
 /** Names of the keys of one shard; what each holds is described at the head of `lua/lib.lua`. */
 export type ShardKey =
   | 'meta'
+  | 'kinds'
   | 'pending'
   | 'due'
   | 'columns'
@@ -13,7 +14,8 @@ export type ShardKey =
   | 'intentTimes'
   | 'batches'
   | 'claims'
-  | 'claimed';
+  | 'claimed'
+  | 'unlisted';
 
 /** Version of what the keys hold; part of every key, so that incompatible releases never meet in one key. */
 const FORMAT = 1;

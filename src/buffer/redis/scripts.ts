@@ -9,10 +9,22 @@ import type { ShardKey } from './keys';
 export const SCRIPTS = {
   announce: ['intents', 'intentTimes'],
   discard: ['intents', 'intentTimes'],
-  confirm: ['intents', 'intentTimes', 'pending', 'due', 'columns', 'recalc', 'barriers', 'watches', 'logs', 'failed'],
-  add: ['pending', 'due', 'columns', 'recalc', 'barriers', 'watches', 'logs', 'failed'],
+  confirm: [
+    'intents',
+    'intentTimes',
+    'pending',
+    'due',
+    'columns',
+    'recalc',
+    'barriers',
+    'watches',
+    'logs',
+    'failed',
+    'kinds',
+  ],
+  add: ['pending', 'due', 'columns', 'recalc', 'barriers', 'watches', 'logs', 'failed', 'kinds'],
   'raise-epoch': ['meta'],
-  claim: ['meta', 'pending', 'due', 'columns', 'watches', 'batches', 'claims', 'claimed'],
+  claim: ['meta', 'pending', 'due', 'columns', 'watches', 'batches', 'claims', 'unlisted', 'kinds'],
   acknowledge: [
     'meta',
     'pending',
@@ -26,31 +38,61 @@ export const SCRIPTS = {
     'barriers',
     'watches',
     'logs',
+    'kinds',
+    'unlisted',
   ],
   'take-over': ['batches', 'claims'],
   'stale-intents': ['intentTimes'],
-  'sweep-intents': ['intents', 'intentTimes', 'recalc', 'barriers', 'watches', 'logs'],
-  request: ['recalc', 'barriers', 'watches', 'logs'],
-  postpone: ['recalc'],
-  'due-recalculations': ['recalc', 'barriers'],
-  watch: ['claimed', 'watches', 'barriers', 'logs'],
-  renew: ['watches'],
-  unwatch: ['watches', 'logs'],
-  finalize: ['meta', 'pending', 'due', 'columns', 'recalc', 'barriers', 'watches', 'logs', 'failed', 'intents'],
-  read: ['meta', 'pending', 'columns', 'batches', 'claimed'],
-  status: ['due', 'batches', 'intents', 'recalc', 'failed'],
-  'retry-failed': ['due', 'failed'],
+  'sweep-intents': ['intents', 'intentTimes', 'recalc', 'barriers', 'watches', 'logs', 'kinds'],
+  request: ['recalc', 'barriers', 'watches', 'logs', 'kinds'],
+  postpone: ['recalc', 'kinds'],
+  'due-recalculations': ['recalc', 'barriers', 'kinds'],
+  watch: ['claimed', 'watches', 'barriers', 'logs', 'kinds', 'batches', 'unlisted'],
+  renew: ['watches', 'kinds'],
+  unwatch: ['watches', 'logs', 'kinds'],
+  finalize: [
+    'meta',
+    'pending',
+    'due',
+    'columns',
+    'recalc',
+    'barriers',
+    'watches',
+    'logs',
+    'failed',
+    'intents',
+    'kinds',
+  ],
+  read: ['meta', 'pending', 'columns', 'batches', 'claimed', 'kinds', 'unlisted'],
+  status: ['due', 'batches', 'intents', 'recalc', 'failed', 'kinds'],
+  'retry-failed': ['due', 'failed', 'kinds'],
 } as const satisfies Record<string, readonly ShardKey[]>;
 
 export type ScriptName = keyof typeof SCRIPTS;
 
+/** Redis makes all of it anew at every call, so a function that writers wait for has no more in front than it needs. */
+const IN_FRONT: Partial<Record<ScriptName, readonly string[]>> = {
+  announce: ['clock'],
+  discard: [],
+  'raise-epoch': [],
+  claim: ['clock', 'lib', 'batches'],
+  acknowledge: ['clock', 'lib', 'batches'],
+  'take-over': ['clock'],
+  'stale-intents': ['clock'],
+  watch: ['clock', 'lib', 'batches'],
+  read: ['clock', 'lib', 'batches'],
+};
+
+/** The text of a Lua function, with what it shares with others. */
+export function scriptText(name: ScriptName): string {
+  const files = [...(IN_FRONT[name] ?? ['clock', 'lib']), name];
+  return files.map((file) => readFileSync(join(__dirname, 'lua', `${file}.lua`), 'utf8')).join('\n');
+}
+
 /** Registers every Lua function on a connection of our own, under names that cannot meet those of others. */
 export function defineScripts(redis: Redis): void {
-  const folder = join(__dirname, 'lua');
-  const library = readFileSync(join(folder, 'lib.lua'), 'utf8');
-  for (const [name, keys] of Object.entries(SCRIPTS)) {
-    const lua = `${library}\n${readFileSync(join(folder, `${name}.lua`), 'utf8')}`;
-    redis.defineCommand(commandName(name), { numberOfKeys: keys.length, lua });
+  for (const name of Object.keys(SCRIPTS) as ScriptName[]) {
+    redis.defineCommand(commandName(name), { numberOfKeys: SCRIPTS[name].length, lua: scriptText(name) });
   }
 }
 

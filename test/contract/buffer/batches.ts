@@ -153,6 +153,24 @@ export function describeBatches(open: OpenBuffer): void {
       expect(await buffer.watch(0, 'token', [a], WATCH)).toEqual(['claimed']);
     });
 
+    it.each(['the first', 'the second', 'both', 'neither'] as const)(
+      'keeps a watch away until no batch holds the target: %s was asked about before',
+      async (asked) => {
+        const buffer = await open();
+        await buffer.add(0, intent('7', delta(a, { posts: 1 })));
+        const first = await claimAll(buffer);
+        if (asked === 'the first' || asked === 'both') await claimedOf(buffer, a);
+        await buffer.add(0, intent('8', delta(a, { posts: 2 })));
+        await buffer.add(0, intent('9', delta(b, { posts: 4 })));
+        const second = await claimAll(buffer);
+        if (asked === 'the second' || asked === 'both') await claimedOf(buffer, b);
+        await buffer.acknowledge(0, second.id, []);
+        expect(await buffer.watch(0, 'token', [a, b], WATCH)).toEqual(['claimed', 'watching']);
+        await buffer.acknowledge(0, first.id, []);
+        expect(await buffer.watch(0, 'token', [a, b], WATCH)).toEqual(['watching', 'watching']);
+      },
+    );
+
     it.each([DIRTY, DUE, { select: 'targets', targets: [a, b] } as const])(
       'leaves watched targets (hold): %j',
       async (scope) => {

@@ -20,7 +20,13 @@ async function expectExactOnceIdle(): Promise<void> {
 async function requestedAt(id: number): Promise<string | null> {
   const { redis, installation } = internals;
   const keys = await keysOf(redis, `{cc:${installation}:*}:*:recalc`);
-  const scores = await Promise.all(keys.map((key) => redis.zscore(key, `category:id:${id}`)));
+  const scores = await Promise.all(
+    keys.map(async (key) => {
+      // A code stands for the kind.
+      const code = await redis.hget(key.replace(/recalc$/, 'kinds'), 'category:id');
+      return code === null ? null : redis.zscore(key, `${code}:${id}`);
+    }),
+  );
   return scores.find((score) => score !== null) ?? null;
 }
 

@@ -1,31 +1,40 @@
 -- Deletes a batch; gives the unapplied targets back to pending, due later or parked as failed.
--- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, watches, logs
+-- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, watches, logs, kinds, unlisted
 -- ARGV: batch id, unapplied (JSON [[target, backoff ms] | [target, -1, reason], ...]), window
 -- Returns: {1 if the batch was there, now, {reconcile times}, {recalculate times}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], watches = KEYS[11], logs = KEYS[12] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], watches = KEYS[11], logs = KEYS[12], kinds = KEYS[13], unlisted = KEYS[14] }
 local raw = redis.call('HGET', K.batches, ARGV[1])
-local now, window, alarms, unapplied = clock(), tonumber(ARGV[3]), new_alarms(), {}
+local now, window, alarms = clock(), tonumber(ARGV[3]), new_alarms()
 if not raw then return { 0, now, {}, {} } end
-for _, row in ipairs(cjson.decode(ARGV[2])) do unapplied[row[1]] = row end
-for _, entry in ipairs(cjson.decode(raw)[3]) do
-  local target, amounts, touches = unpack(entry)
-  local back = unapplied[target]
-  release_claim(K, target)
-  if back then
-    for i = 1, #amounts, 2 do
-      if not add_amount(K, target, amounts[i], amounts[i + 1]) then request_recalculation(K, target, window_start(now, window), '0', alarms) end
-    end
-    for i = 1, #touches, 2 do add_touch(K, target, touches[i], touches[i + 1]) end
-    if back[2] < 0 then
-      redis.call('HSET', K.failed, target, back[3])
-      redis.call('ZREM', K.due, target)
-    else
-      local at = window_end(now + back[2], window)
-      redis.call('ZADD', K.due, at, target)
-      alarms.reconcile[at] = true
+
+local function give_back(target, changes, back)
+  for column, value in string.gmatch(changes, '([^/]+)/([^/]+)') do
+    if string.byte(column) == TOUCH then
+      add_touch(K, target, string.sub(column, 2), tonumber(value))
+    elseif not add_amount(K, target, column, value) then
+      request_recalculation(K, target, window_start(now, window), '0', alarms)
     end
   end
+  if back[2] < 0 then
+    redis.call('HSET', K.failed, target, back[3])
+    redis.call('ZREM', K.due, target)
+  else
+    local at = window_end(now + back[2], window)
+    redis.call('ZADD', K.due, at, target)
+    alarms.reconcile[at] = true
+  end
 end
+
+local unapplied, any_unapplied = {}, false
+for _, row in ipairs(cjson.decode(ARGV[2])) do unapplied[inner(K, row[1])], any_unapplied = row, true end
+if any_unapplied then
+  local entries = cjson.decode(raw)[3]
+  for i = 1, #entries, 2 do
+    local back = unapplied[entries[i]]
+    if back then give_back(entries[i], entries[i + 1], back) end
+  end
+end
+unlist_claims(K, ARGV[1], raw)
 redis.call('HDEL', K.batches, ARGV[1])
 redis.call('ZREM', K.claims, ARGV[1])
 redis.call('HINCRBY', K.meta, 'version', 1)

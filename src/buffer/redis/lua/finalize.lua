@@ -1,10 +1,10 @@
 -- Sets pending to what is missing, where the same watch still stands, and ends the watch.
--- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents
+-- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents, kinds
 -- ARGV: token, window, snapshot xmin, xmax, in progress (JSON), consume 0|1, dry 0|1,
 --       recounts (JSON [[target, present 0|1, rearm ms or -1, [column, missing, ...]], ...])
 -- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...},
 --   {targets with something pending now, ...}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10], kinds = KEYS[11] }
 local token, window, xmin, xmax = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local consume, dry = ARGV[6] == '1', ARGV[7] == '1'
 local now, alarms, outcomes, dirty, in_progress = clock(), new_alarms(), {}, {}, {}
@@ -32,9 +32,9 @@ for i = 1, #stored, 2 do
 end
 
 -- Takes a column of a target out of the seen intents: a later confirm adds it no more (absorb).
-local function absorb(target, column)
+local function absorb(named, column)
   local absorbed = {}
-  for _, entry in ipairs(seen_by_target[target] or {}) do
+  for _, entry in ipairs(seen_by_target[named] or {}) do
     local delta, kept = entry.delta, {}
     for i = 1, #delta[5], 2 do
       if delta[5][i] == column then
@@ -63,18 +63,17 @@ local function unseen_of(log)
 end
 
 -- What is pending for a target: column -> amount or touch time, false where nothing is.
-local by_kind = field_cache(K)
-
 local function held_by(target)
   local held = {}
-  local _, values, columns = pending_of(K, target, by_kind)
+  local _, values, columns = pending_of(K, target)
   for i, column in ipairs(columns) do held[column] = values[i] end
   return held
 end
 
 -- False when a sum does not fit; then nothing is pending.
 local function set_pending(target, column, held, missing, amounts)
-  local field = target .. '/' .. column
+  if not held[column] and missing == '0' and #amounts == 0 then return true end
+  local field = field_of(K, target, column)
   if held[column] then redis.call('HDEL', K.pending, field) end
   held[column] = false
   if missing == '0' and #amounts == 0 then return true end
@@ -90,14 +89,14 @@ local function drop(target)
   redis.call('HDEL', K.barriers, target)
 end
 
-local function settle(target, held)
+local function settle(target, named, held)
   local any = false
   for column, value in pairs(held) do
-    if value == '0' then redis.call('HDEL', K.pending, target .. '/' .. column) elseif value then any = true end
+    if value == '0' then redis.call('HDEL', K.pending, field_of(K, target, column)) elseif value then any = true end
   end
   if any_failed then redis.call('HDEL', K.failed, target) end
   if any then
-    table.insert(dirty, target)
+    table.insert(dirty, named)
     make_due(K, target, window_start(now, window), alarms)
   else
     redis.call('ZREM', K.due, target)
@@ -105,7 +104,8 @@ local function settle(target, held)
 end
 
 for _, recount in ipairs(cjson.decode(ARGV[8])) do
-  local target, present, rearm, missing = unpack(recount)
+  local named, present, rearm, missing = unpack(recount)
+  local target = inner(K, named)
   if standing_token(K, target, now) ~= token then
     table.insert(outcomes, { 0, {} })
   else
@@ -117,11 +117,11 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     local known, fits, held = {}, true, held_by(target)
     for i = 1, #missing, 2 do
       local column = missing[i]
-      table.insert(known, { held[column] or '0', unseen[column] or {}, absorb(target, column) })
+      table.insert(known, { held[column] or '0', unseen[column] or {}, absorb(named, column) })
       if not dry then fits = set_pending(target, column, held, missing[i + 1], unseen[column] or {}) and fits end
     end
     if not dry and standing == 1 then
-      if present == 0 then drop(target) else settle(target, held) end
+      if present == 0 then drop(target) else settle(target, named, held) end
       if consume then
         redis.call('ZREM', K.recalc, target)
         redis.call('HDEL', K.barriers, target)

@@ -1,9 +1,13 @@
--- Shared by all functions of a shard; put in front of each of them by scripts.ts.
+-- Shared by most functions of a shard; put in front of them by scripts.ts.
 -- K names the keys that the calling function received: pending, due, columns, recalc, barriers, watches, logs,
--- failed, intents, intentTimes, batches, claims, claimed, meta.
+-- failed, intents, intentTimes, batches, claims, claimed, unlisted, meta, kinds.
 --
---   pending      hash   '<target>/<column>' -> amount, '<target>/@<column>' -> touch time in ms
---   columns      set    '<kind>/<column>', '<kind>/@<column>': which fields a target of that kind may have
+-- A target is known outside as '<kind>:<key values>', and in all keys but `intents` as '<code of its kind>:<key values>':
+-- most keys hold it once per dirty target.
+--
+--   kinds        hash   '<kind>' -> code, a small number; codes stay
+--   columns      hash   '<code of a kind>/<column>', '<code of a kind>/@<column>' -> code, a small number; codes stay
+--   pending      hash   '<target>/<code of a column>' -> amount, or, for '@<column>', touch time in ms
 --   due          zset   target -> ms
 --   recalc       zset   target -> ms: a recalculation is requested
 --   barriers     hash   target -> transaction id that must be over before any recalculation
@@ -12,16 +16,12 @@
 --   failed       hash   target -> reason: parked, not due
 --   intents      hash   id -> JSON [[target, wait, batchSize, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
 --   intentTimes  zset   id -> ms
---   batches      hash   id -> JSON [epoch, claimed ms, [[target, [column, amount, ...], [touch, ms, ...]], ...]]
+--   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: kind}]
 --   claims       zset   batch id -> ms
---   claimed      hash   target -> number of unacknowledged batches that hold it
+--   claimed      hash   target -> number of unacknowledged batches that hold it, but for those in `unlisted`
+--   unlisted     set    batch id: its targets are not counted in `claimed` yet
 --   meta         hash   epoch, version
 -- Amounts are decimal strings and only HINCRBY adds them: Lua's numbers are exact to 2^53 only.
-
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
 
 local function text(number)
   return string.format('%.0f', number)
@@ -40,8 +40,40 @@ local function recalculation_time(now, delay, window)
   return window_end(now + delay, coarse)
 end
 
-local function kind_of(target)
-  return string.match(target, '^(.*):')
+-- The code that stands for a name in one of the hashes of codes; a new one if there is none yet.
+local function code_for(key, name)
+  local code = redis.call('HGET', key, name)
+  if code then return code end
+  code = text(redis.call('HLEN', key))
+  redis.call('HSET', key, name, code)
+  return code
+end
+
+-- A target as the keys name it.
+local function inner(K, target)
+  local kind, values = string.match(target, '^(.*):([^:]*)$')
+  K.codes = K.codes or {}
+  K.codes[kind] = K.codes[kind] or code_for(K.kinds, kind)
+  return K.codes[kind] .. ':' .. values
+end
+
+-- The kinds by their codes.
+local function kinds_by_code(K)
+  local stored, names = redis.call('HGETALL', K.kinds), {}
+  for i = 1, #stored, 2 do names[stored[i + 1]] = stored[i] end
+  return names
+end
+
+-- A target as the world names it.
+local function outer(K, target)
+  K.names = K.names or kinds_by_code(K)
+  local code, values = string.match(target, '^([^:]*):(.*)$')
+  return K.names[code] .. ':' .. values
+end
+
+-- The code of a target's kind.
+local function code_of(target)
+  return string.match(target, '^([^:]*):')
 end
 
 -- Alarms are collected per distinct time, and returned as {now, {reconcile times}, {recalculate times}}.
@@ -80,19 +112,38 @@ local function request_recalculation(K, target, at, barrier, alarms)
   end
 end
 
+-- The columns that targets of each kind may have pending, by the kind's code.
+local function columns_by_kind(K)
+  local stored, columns = redis.call('HGETALL', K.columns), {}
+  for i = 1, #stored, 2 do
+    local kind, column = string.match(stored[i], '^(.*)/([^/]*)$')
+    columns[kind] = columns[kind] or {}
+    table.insert(columns[kind], { name = column, code = stored[i + 1] })
+  end
+  return columns
+end
+
+-- The field of `pending` that holds a column of a target ('@' marks a touch).
+local function field_of(K, target, column)
+  local name = code_of(target) .. '/' .. column
+  K.column_codes = K.column_codes or {}
+  if not K.column_codes[name] then
+    -- It may be a new one, which `columns_by_kind` has not told.
+    K.column_codes[name], K.columns_of = code_for(K.columns, name), nil
+  end
+  return target .. '/' .. K.column_codes[name]
+end
+
 -- Adds an amount to one field; false when the sum leaves int64 (nothing is changed then).
 local function add_amount(K, target, column, amount)
-  local field = target .. '/' .. column
-  local sum = redis.pcall('HINCRBY', K.pending, field, amount)
+  local sum = redis.pcall('HINCRBY', K.pending, field_of(K, target, column), amount)
   if type(sum) == 'table' then return false end
-  if sum == tonumber(amount) then redis.call('SADD', K.columns, kind_of(target) .. '/' .. column) end
   return math.abs(sum)
 end
 
 local function add_touch(K, target, column, time)
-  local field = target .. '/@' .. column
+  local field = field_of(K, target, '@' .. column)
   local before = redis.call('HGET', K.pending, field)
-  if not before then redis.call('SADD', K.columns, kind_of(target) .. '/@' .. column) end
   if not before or tonumber(before) < time then redis.call('HSET', K.pending, field, text(time)) end
 end
 
@@ -104,28 +155,18 @@ local function make_due(K, target, at, alarms)
   alarms.reconcile[at] = true
 end
 
--- The fields a target of each kind may have, read once per call.
-local function field_cache(K)
-  local by_kind = {}
-  for _, member in ipairs(redis.call('SMEMBERS', K.columns)) do
-    local kind, column = string.match(member, '^(.*)/([^/]*)$')
-    by_kind[kind] = by_kind[kind] or {}
-    table.insert(by_kind[kind], column)
-  end
-  return by_kind
-end
-
 -- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
-local function pending_of(K, target, by_kind)
-  local columns = by_kind[kind_of(target)] or {}
-  if #columns == 0 then return {}, {}, columns end
-  local fields = {}
-  for i, column in ipairs(columns) do fields[i] = target .. '/' .. column end
-  return fields, redis.call('HMGET', K.pending, unpack(fields)), columns
+local function pending_of(K, target)
+  K.columns_of = K.columns_of or columns_by_kind(K)
+  local fields, columns = {}, {}
+  for i, column in ipairs(K.columns_of[code_of(target)] or {}) do
+    fields[i], columns[i] = target .. '/' .. column.code, column.name
+  end
+  return fields, #fields > 0 and redis.call('HMGET', K.pending, unpack(fields)) or {}, columns
 end
 
 local function drop_pending(K, target)
-  local fields = pending_of(K, target, field_cache(K))
+  local fields = pending_of(K, target)
   if #fields > 0 then redis.call('HDEL', K.pending, unpack(fields)) end
   redis.call('ZREM', K.due, target)
   redis.call('HDEL', K.failed, target)
@@ -135,7 +176,8 @@ end
 local function add_deltas(K, id, deltas, now, window, alarms)
   local any_watch = redis.call('EXISTS', K.watches) == 1
   for _, delta in ipairs(deltas) do
-    local target, wait, batch_size, recalculate_in, amounts, touches, reset = unpack(delta)
+    local named, wait, batch_size, recalculate_in, amounts, touches, reset = unpack(delta)
+    local target = inner(K, named)
     local watched = any_watch and standing_token(K, target, now)
     local biggest, overflow = 0, false
     for i = 1, #amounts, 2 do
@@ -160,8 +202,4 @@ local function add_deltas(K, id, deltas, now, window, alarms)
     end
     if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
   end
-end
-
-local function release_claim(K, target)
-  if redis.call('HINCRBY', K.claimed, target, -1) <= 0 then redis.call('HDEL', K.claimed, target) end
 end

@@ -1,11 +1,12 @@
 -- Pending and claimed amounts of targets, at one version of the shard.
--- KEYS: meta, pending, columns, batches, claimed   ARGV: target, ...
+-- KEYS: meta, pending, columns, batches, claimed, kinds, unlisted   ARGV: target, ...
 -- Returns: {version, {{column, amount, ...}, ...}, {batch id, batch JSON, ...}}: the batches that hold any of the targets
-local K = { meta = KEYS[1], pending = KEYS[2], columns = KEYS[3], batches = KEYS[4], claimed = KEYS[5] }
-local by_kind, held, any_claim = field_cache(K), {}, false
-for _, target in ipairs(ARGV) do
-  local amounts = {}
-  local _, values, columns = pending_of(K, target, by_kind)
+local K = { meta = KEYS[1], pending = KEYS[2], columns = KEYS[3], batches = KEYS[4], claimed = KEYS[5], kinds = KEYS[6], unlisted = KEYS[7] }
+local held, any_claim = {}, false
+list_claims(K)
+for _, named in ipairs(ARGV) do
+  local target, amounts = inner(K, named), {}
+  local _, values, columns = pending_of(K, target)
   for i, value in ipairs(values) do
     if value and string.sub(columns[i], 1, 1) ~= '@' then
       table.insert(amounts, columns[i])

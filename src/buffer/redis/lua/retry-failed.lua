@@ -1,8 +1,8 @@
 -- Makes parked targets due again.
--- KEYS: due, failed   ARGV: window, target, ... (none: all)   Returns: {now, {reconcile times}, {}, count}
-local K = { due = KEYS[1], failed = KEYS[2] }
+-- KEYS: due, failed, kinds   ARGV: window, target, ... (none: all)   Returns: {now, {reconcile times}, {}, count}
+local K = { due = KEYS[1], failed = KEYS[2], kinds = KEYS[3] }
 local now, alarms, count, targets = clock(), new_alarms(), 0, {}
-for i = 2, #ARGV do targets[#targets + 1] = ARGV[i] end
+for i = 2, #ARGV do targets[#targets + 1] = inner(K, ARGV[i]) end
 if #targets == 0 then targets = redis.call('HKEYS', K.failed) end
 for _, target in ipairs(targets) do
   if redis.call('HDEL', K.failed, target) == 1 then

@@ -1,6 +1,8 @@
 -- Figures of a shard.
--- KEYS: due, batches, intents, recalc, failed
+-- KEYS: due, batches, intents, recalc, failed, kinds
 -- Returns: {dirty, oldest due or false, batches, intents, recalculations, {target, reason, ...}, now}
+local K, failed = { kinds = KEYS[6] }, redis.call('HGETALL', KEYS[5])
+for i = 1, #failed, 2 do failed[i] = outer(K, failed[i]) end
 local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 return {
   redis.call('ZCARD', KEYS[1]),
@@ -8,6 +10,6 @@ return {
   redis.call('HLEN', KEYS[2]),
   redis.call('HLEN', KEYS[3]),
   redis.call('ZCARD', KEYS[4]),
-  redis.call('HGETALL', KEYS[5]),
+  failed,
   clock(),
 }

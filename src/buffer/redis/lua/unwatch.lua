@@ -1,10 +1,11 @@
 -- Ends the watches of one token.
--- KEYS: watches, logs   ARGV: token, target, ...   Returns: OK
-local K = { watches = KEYS[1], logs = KEYS[2] }
+-- KEYS: watches, logs, kinds   ARGV: token, target, ...   Returns: OK
+local K = { watches = KEYS[1], logs = KEYS[2], kinds = KEYS[3] }
 for i = 2, #ARGV do
-  if standing_token(K, ARGV[i], 0) == ARGV[1] then
-    redis.call('HDEL', K.watches, ARGV[i])
-    redis.call('HDEL', K.logs, ARGV[i])
+  local target = inner(K, ARGV[i])
+  if standing_token(K, target, 0) == ARGV[1] then
+    redis.call('HDEL', K.watches, target)
+    redis.call('HDEL', K.logs, target)
   end
 end
 return 'OK'

@@ -1,14 +1,15 @@
 -- Puts a token on targets. Refused while a target stands in an unacknowledged batch, is watched by somebody else, or
 -- has a barrier that has not passed (plain: has a barrier).
--- KEYS: claimed, watches, barriers, logs   ARGV: token, ttl (ms), oldest open transaction, plain 0|1, target, ...
+-- KEYS: claimed, watches, barriers, logs, kinds, batches, unlisted   ARGV: token, ttl (ms), oldest open transaction, plain 0|1, target, ...
 -- Returns: {'watching' | 'claimed' | 'watched' | 'barred', ...}
-local K = { claimed = KEYS[1], watches = KEYS[2], barriers = KEYS[3], logs = KEYS[4] }
+local K = { claimed = KEYS[1], watches = KEYS[2], barriers = KEYS[3], logs = KEYS[4], kinds = KEYS[5], batches = KEYS[6], unlisted = KEYS[7] }
 local token, horizon, is_plain = ARGV[1], tonumber(ARGV[3]), ARGV[4] == '1'
 local now, outcomes = clock(), {}
 local watch = token .. ' ' .. text(now + tonumber(ARGV[2]))
+list_claims(K)
 -- Mostly there are none of them: looked up once, and not for every target.
 local any = {}
-for name, key in pairs(K) do any[name] = redis.call('EXISTS', key) == 1 end
+for _, name in ipairs({ 'claimed', 'watches', 'barriers', 'logs' }) do any[name] = redis.call('EXISTS', K[name]) == 1 end
 
 local function refusal(target)
   if any.claimed and redis.call('HEXISTS', K.claimed, target) == 1 then return 'claimed' end
@@ -19,10 +20,11 @@ local function refusal(target)
 end
 
 for i = 5, #ARGV do
-  local outcome = refusal(ARGV[i])
+  local target = inner(K, ARGV[i])
+  local outcome = refusal(target)
   if not outcome then
-    redis.call('HSET', K.watches, ARGV[i], watch)
-    if any.logs then redis.call('HDEL', K.logs, ARGV[i]) end
+    redis.call('HSET', K.watches, target, watch)
+    if any.logs then redis.call('HDEL', K.logs, target) end
   end
   table.insert(outcomes, outcome or 'watching')
 end

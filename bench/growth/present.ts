@@ -1,0 +1,104 @@
+import type { Results } from '../benchmark';
+import { median } from '../statistics';
+import type { Measured } from './measure-size';
+
+const MIB = 2 ** 20;
+
+/** The longest that the worker's event loop may stand still, ms. */
+const PAUSE_TARGET = 50;
+/** The longest that a statement may run, ms. */
+const STATEMENT_TARGET = 1_000;
+/** MiB by which the worker may grow. */
+const GROWTH_TARGET = 200;
+/** Bytes of Redis per dirty target. */
+const MEMORY_TARGET = 300;
+
+/** The figures as tables. */
+export function present(measured: readonly Measured[]): Results {
+  return {
+    tables: [costTable(measured), workerTable(measured)],
+    charts: [
+      {
+        title: 'What a dirty target costs, by the number of dirty targets',
+        values: 'µs per target',
+        form: 'lines',
+        categories: measured.map(({ targets }) => count(targets)),
+        series: [
+          { name: 'made dirty', values: measured.map((one) => micros(one).madeDirty) },
+          { name: 'applied by one worker', values: measured.map((one) => micros(one).applied) },
+        ],
+        isLogarithmic: true,
+      },
+    ],
+    notes: [
+      'Made dirty by updates of 5,000 sources each, in guarded mode, four at a time: captured, announced before COMMIT, and confirmed. The time includes the UPDATE of the sources. Applied by one worker process with the default batch of 1,000 targets and the default concurrency of 4 shards, from its start until nothing is dirty and nothing claimed. Times are medians over samples of the same targets in the same process; of 1,000,000 there is one sample. At 1,000 targets the start of the worker is most of the time.',
+      'Redis: used_memory after the last confirm, less used_memory before the first write, divided by the number of targets, at the first time that these targets become dirty: each is pending, due, and waits for its recalculation. Of few targets most of it is scripts and buffers, which are there once.',
+      'Worker: memory at its largest since the process was ready, less what it had then. A pause is the longest time in which the event loop did not turn; a statement lasts from its call to its answer, in the worker. All are the worst of all samples, and on a machine that has other work to do, most of a long one is waiting for a processor.',
+    ],
+    figures: measured,
+  };
+}
+
+function costTable(measured: readonly Measured[]): Results['tables'][number] {
+  return {
+    title: 'Per dirty target',
+    columns: ['targets', 'samples', 'made dirty', 'applied', 'applied per second', 'Redis', `≤ ${MEMORY_TARGET} bytes`],
+    rows: measured.map((one) => {
+      const { targets, samples } = one;
+      const { madeDirty, applied } = micros(one);
+      const memory = samples[0]?.memory ?? Number.NaN;
+      return [
+        count(targets),
+        String(samples.length),
+        `${madeDirty.toFixed(1)} µs`,
+        `${applied.toFixed(1)} µs`,
+        count(1e6 / applied),
+        `${memory.toFixed(0)} bytes`,
+        // Of few targets it is what there is once.
+        targets < 100_000 ? '' : verdict(memory <= MEMORY_TARGET),
+      ];
+    }),
+  };
+}
+
+function workerTable(measured: readonly Measured[]): Results['tables'][number] {
+  return {
+    title: 'The worker process, at its worst',
+    columns: ['targets', 'memory', 'longest statement', 'longest pause', 'jobs', 'failures', 'wrong', 'within targets'],
+    rows: measured.map(({ targets, samples, wrong }) => {
+      const worst = (figure: 'growth' | 'statement' | 'pause' | 'jobs' | 'failures') =>
+        Math.max(...samples.map((sample) => sample[figure]));
+      const isWithin =
+        worst('growth') <= GROWTH_TARGET * MIB &&
+        worst('statement') <= STATEMENT_TARGET &&
+        worst('pause') <= PAUSE_TARGET &&
+        worst('failures') + wrong === 0;
+      return [
+        count(targets),
+        `+ ${(worst('growth') / MIB).toFixed(0)} MiB`,
+        `${worst('statement').toFixed(0)} ms`,
+        `${worst('pause').toFixed(0)} ms`,
+        String(worst('jobs')),
+        String(worst('failures')),
+        String(wrong),
+        verdict(isWithin),
+      ];
+    }),
+  };
+}
+
+/** Microseconds per target: the medians. */
+function micros({ samples }: Measured): { readonly madeDirty: number; readonly applied: number } {
+  return {
+    madeDirty: median(samples.map(({ rate, rateWithWrites }) => 1e6 / rateWithWrites - 1e6 / rate)),
+    applied: median(samples.map(({ rate }) => 1e6 / rate)),
+  };
+}
+
+function verdict(isReached: boolean): string {
+  return isReached ? 'yes' : 'no';
+}
+
+function count(value: number): string {
+  return Math.round(value).toLocaleString('en');
+}
