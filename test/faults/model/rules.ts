@@ -15,7 +15,7 @@ export interface Rule {
 const IN_REDIS: readonly Rule[] = [
   {
     name: 'hold: a watched target is not claimed',
-    patch: { text: 'if standing_token(K, target, now) then return end', by: '' },
+    patch: { text: 'and not (any_watch and standing_token(K, target, now))', by: '' },
     scenario: { writers: 1, crashes: 1 },
   },
   {
@@ -48,7 +48,7 @@ const IN_REDIS: readonly Rule[] = [
   },
   {
     name: 'a claimed target is not watched',
-    patch: { text: "if redis.call('HEXISTS', K.claimed, target) == 1 then", by: 'if false then' },
+    patch: { text: "any.claimed and redis.call('HEXISTS', K.claimed, target) == 1", by: 'false' },
     scenario: { writers: 1 },
   },
   {
@@ -58,7 +58,7 @@ const IN_REDIS: readonly Rule[] = [
   },
   {
     name: 'a heal is not fulfilled by a recalculation of some columns',
-    patch: { text: "(ARGV[4] == '1' or tonumber(barrier) >= horizon)", by: '(tonumber(barrier) >= horizon)' },
+    patch: { text: '(is_plain or tonumber(barrier) >= horizon)', by: '(tonumber(barrier) >= horizon)' },
     scenario: { writers: 2, columns: 2, scheduled: true, wrong: false, early: true, crashes: 1 },
     isLarge: true,
   },
