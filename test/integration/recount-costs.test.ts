@@ -91,8 +91,7 @@ describe('what a recalculation costs', () => {
       'SELECT pg_snapshot_xmin(pg_current_snapshot())::text': 3,
       'SELECT (t."id"': 3,
       'BEGIN ISOLATION': SHARDS,
-      'SELECT s."epoch",': SHARDS,
-      'INSERT INTO': SHARDS,
+      'WITH fence': SHARDS,
       'WITH i': SHARDS,
       COMMIT: SHARDS,
       // The outbox, once: has the database refused some of them?
