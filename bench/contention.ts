@@ -13,7 +13,12 @@ import type { Environment } from './environment';
 import { interleave, type Variant } from './rounds';
 
 /** Seconds of one sample; every round takes two of each variant. */
-const SAMPLE = 0.6;
+const SAMPLE = 0.4;
+
+const ROUNDS = 5;
+
+/** Seconds for which each client writes before all: V8 compiles more of a process the longer it runs. */
+const WARM_UP = 4;
 
 /** What keeping a counter costs those who write. */
 export const contention: Benchmark = {
@@ -21,20 +26,24 @@ export const contention: Benchmark = {
   describe:
     'What a counter column costs 32 concurrent writers of children, by the way it is kept, compared with no counter at all.',
   postgres: { fsync: 'on', full_page_writes: 'on', max_connections: '400', shared_buffers: '512MB' },
-  seconds: 60 * SCENARIOS.length,
+  seconds: 40 * SCENARIOS.length,
   async run(environment, seconds) {
     const dataSource = await createTables(environment);
     const worker = await startProgram('worker', environment);
     const clients = new Map<string, Child>();
     try {
       for (const { name } of VARIANTS) clients.set(name, await startProgram('client', environment, name));
+      console.log('Warming up …');
+      for (const client of clients.values())
+        for (const scenario of SCENARIOS.filter(({ parents }) => parents === 1))
+          await client.ask({ scenario, seconds: WARM_UP / 6 });
       const measured: MeasuredScenario[] = [];
       for (const scenario of SCENARIOS) {
         console.log(`Measuring: ${scenario.name} …`);
         const variants = VARIANTS.map((variant) => sampler(variant, scenario, clients, worker));
-        // What V8 compiles, and what the servers' caches hold.
+        // What the servers' caches hold.
         for (const variant of variants) await variant.sample();
-        const rounds = await interleave(variants, seconds / SCENARIOS.length);
+        const rounds = await interleave(variants, seconds / SCENARIOS.length, ROUNDS);
         measured.push({ scenario, rounds, wrong: await countWrong(dataSource) });
       }
       return present(measured);
@@ -53,7 +62,7 @@ function startProgram(
   return Child.start(join(__dirname, `contention/${program}-program.js`), databaseUrl, redisUrl, ...args);
 }
 
-export async function createTables({ databaseUrl: url, redisUrl: redis }: Environment): Promise<DataSource> {
+async function createTables({ databaseUrl: url, redisUrl: redis }: Environment): Promise<DataSource> {
   const entities = VARIANTS.map(({ name, durability }) => entitiesOf(name, durability));
   const dataSource = new DataSource({
     type: 'postgres',

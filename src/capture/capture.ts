@@ -79,9 +79,8 @@ export class Capture {
     const isRenaming = isTracked && expressionMap.queryType === 'update' && writesKey(plan, builder);
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
-    return oneAtATime(builder, async () =>
-      this.#capture(builder, this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading), execute),
-    );
+    const way = this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading);
+    return oneAtATime(builder, () => this.#capture(builder, way, execute));
   }
 
   /**
@@ -183,28 +182,30 @@ export class Capture {
     }
   }
 
-  async #send(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
+  #send(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
+    const open = this.#transactions.current(statement.runner);
+    if (way.alone && isPlain(open)) return open.during(() => way.strategy(statement));
+    return this.#sendOnceClear(statement, way, shared);
+  }
+
+  async #sendOnceClear(statement: Statement, { strategy, alone }: Way, shared: boolean): Promise<QueryResult> {
     const { runner } = statement;
+    const work = () => this.#inTransaction(statement, strategy);
     for (;;) {
       const open = this.#transactions.current(runner);
       // Sent behind COMMIT, the parts of a statement would run outside any transaction, and keep no lock for each other.
       if (open?.isDoubtful === true && !open.isSingle) await this.#transactions.clarify(runner, open);
-      const answer = await this.#sendNow(statement, way, shared);
+      const known = this.#transactions.current(runner);
+      if (alone && isPlain(known)) return known.during(() => strategy(statement));
+      const answer = await (shared ? exclusively(runner, work) : work());
       if (answer !== null) return answer;
     }
   }
 
-  /** `null`, and nothing is sent, when it is not clear whether the transaction has begun, or is about to end. */
-  #sendNow(statement: Statement, { strategy, alone }: Way, shared: boolean): Promise<QueryResult | null> {
-    const { runner } = statement;
-    const open = this.#transactions.current(runner);
-    if (open !== undefined && alone && !open.isSingle && !open.isDoubtful)
-      return open.during(() => strategy(statement));
-    const work = () => this.#inTransaction(statement, strategy);
-    return shared ? exclusively(runner, work) : work();
-  }
-
-  /** A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. */
+  /**
+   * A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. `null`, and nothing
+   * is sent, when it is not clear whether the transaction has begun, or is about to end.
+   */
   async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult | null> {
     const { runner } = statement;
     const known = this.#transactions.current(runner);
@@ -227,6 +228,11 @@ export class Capture {
   }
 }
 
+/** A transaction of the caller's that is under way. */
+function isPlain(open: OpenTransaction | undefined): open is OpenTransaction {
+  return open !== undefined && !open.isSingle && !open.isDoubtful;
+}
+
 /** Where a builder keeps the execution that is under way. */
 const EXECUTING = Symbol('typeorm-counter-cache.executing');
 
@@ -234,12 +240,8 @@ type Executing = WriteBuilder & { [EXECUTING]?: Promise<unknown> | undefined };
 
 /** Our changes of a builder last as long as it executes: a second run of the same one waits for the first. */
 function oneAtATime<T>(builder: Executing, work: () => Promise<T>): Promise<T> {
-  const result = builder[EXECUTING]?.then(work) ?? work();
-  const over = result.then(
-    () => undefined,
-    () => undefined,
-  );
-  builder[EXECUTING] = over;
+  const result = builder[EXECUTING]?.then(work, work) ?? work();
+  builder[EXECUTING] = result;
   return result;
 }
 

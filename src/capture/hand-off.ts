@@ -7,6 +7,8 @@ import { BufferHealth } from './buffer-health';
 import { Handover } from './handover';
 import { LostTargets } from './lost-targets';
 import type { OpenTransaction } from './open-transaction';
+import { Slot } from './slot';
+import { UnderWay } from './under-way';
 
 /** What the hand-off needs of the library around it. */
 export interface HandOffOptions {
@@ -38,8 +40,8 @@ const NO_TRANSACTION = '0';
  */
 export class HandOff {
   readonly #options: HandOffOptions;
-  readonly #handovers = new WeakMap<OpenTransaction, Handover>();
-  readonly #underWay = new Set<Promise<void>>();
+  readonly #handovers = new Slot<OpenTransaction, Handover>();
+  readonly #underWay = new UnderWay();
   readonly #lost: LostTargets;
   readonly #health: BufferHealth;
   #wakes = true;
@@ -125,13 +127,13 @@ export class HandOff {
 
   /** Resolves when everything captured so far has reached the buffer. */
   async settled(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    await this.#underWay.over();
     await this.#lost.settled();
   }
 
   /** Waits for what is under way, then gives up on targets that still could not be handed over; returns those. */
   async close(): Promise<readonly string[]> {
-    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    await this.#underWay.over();
     const left = await this.#lost.close();
     this.#health.close();
     return left;
@@ -190,12 +192,11 @@ export class HandOff {
 
   #take(transaction: OpenTransaction): Handover | undefined {
     const handover = this.#handovers.get(transaction);
-    this.#handovers.delete(transaction);
+    this.#handovers.set(transaction, undefined);
     return handover;
   }
 
   #run(work: Promise<void>): void {
-    const tracked = work.catch(this.#options.onError).finally(() => this.#underWay.delete(tracked));
-    this.#underWay.add(tracked);
+    this.#underWay.add(work.catch(this.#options.onError));
   }
 }

@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 
+import { wrapReturning } from './returning';
 import { checkBuilder, dataSourceOf, type WriteBuilder, writeBuilders, type WriteResult } from './write-builder';
 
 /** Runs the write of one builder, or `null` when the write feeds no counter and is none of our business. */
@@ -22,7 +23,9 @@ type Hooked = DataSource & { [HOOK]?: WriteHook };
 export function hookWrites(dataSource: DataSource, hook: WriteHook): () => void {
   for (const builder of writeBuilders(dataSource)) {
     checkBuilder(builder);
-    wrapExecute(Object.getPrototypeOf(builder) as WriteBuilder);
+    const prototype = Object.getPrototypeOf(builder) as WriteBuilder;
+    wrapExecute(prototype);
+    wrapReturning(prototype);
   }
   const hooked = dataSource as Hooked;
   hooked[HOOK] = hook;

@@ -1,13 +1,16 @@
+import { Slot } from './slot';
+
 /** What the driver answered to one statement; TypeORM reads `rows` only after `afterQuery` has seen it. */
 export interface RawResult {
   rows: Record<string, unknown>[];
 }
 
-const observers = new WeakMap<object, (result: RawResult) => void>();
+const observers = new Slot<object, (result: RawResult) => void>();
 
 /**
  * Lets `observer` see the answer to the statement that is sent with this very array of parameters. It runs inside
  * `afterQuery`, that is, in the order in which the server answered, whatever else TypeORM awaits before it goes on.
+ * Once the statement is over, {@link unobserve} has to be called.
  */
 export function observe(parameters: readonly unknown[], observer: (result: RawResult) => void): void {
   observers.set(parameters, observer);
@@ -18,6 +21,11 @@ export function notifyObserver(parameters: unknown, result: unknown): void {
   if (typeof parameters !== 'object' || parameters === null) return;
   const observer = observers.get(parameters);
   if (observer === undefined) return;
-  observers.delete(parameters);
+  observers.set(parameters, undefined);
   observer(result as RawResult);
+}
+
+/** The statement failed, or was never sent. */
+export function unobserve(parameters: readonly unknown[]): void {
+  observers.set(parameters, undefined);
 }

@@ -32,6 +32,8 @@ export class OpenTransaction {
   readonly #durability: Durability;
   /** Made by the library around one statement: no other statement is part of it. */
   readonly isSingle: boolean;
+  /** What its COMMIT waits for, once one was sent: what was captured is handed over. */
+  preparing: Promise<void> | null = null;
   #outcome: Outcome | null = null;
   #id: string | null = null;
   // Made when they are needed: most transactions capture nothing.

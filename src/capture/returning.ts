@@ -7,6 +7,27 @@ import type { TablePlan } from './plan';
 import { textName } from './row-text';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
+/** Where a builder keeps what extends its RETURNING clause: a symbol that two copies of this package share. */
+const EXTENSION = Symbol.for('typeorm-counter-cache.returning');
+const WRAPPED = Symbol.for('typeorm-counter-cache.returning.wrapped');
+
+type Extended = WriteBuilder & { [EXTENSION]?: ((base: string) => string) | undefined };
+type Create = WriteBuilder['createReturningExpression'] & { [WRAPPED]?: true };
+
+/**
+ * Lets builders of a prototype have their RETURNING clause extended, once per process. A method put on every builder, and
+ * deleted from it again, would cost every write.
+ */
+export function wrapReturning(prototype: WriteBuilder): void {
+  const original = Reflect.get(prototype, 'createReturningExpression') as Create;
+  if (original[WRAPPED] === true) return;
+  const create = function (this: Extended, type: Parameters<Create>[0]): string {
+    const base = original.call(this, type);
+    return this[EXTENSION]?.(base) ?? base;
+  };
+  prototype.createReturningExpression = Object.assign(create, { [WRAPPED]: true as const });
+}
+
 /** What a write did to one row; `null` where the row did not exist before, or does not any more. */
 export interface RowChange {
   readonly before: Row | null;
@@ -42,12 +63,12 @@ const known = new WeakMap<TablePlan, Map<string, OwnColumns>>();
 
 /** Made once for all writes of a plan. */
 function ownColumns(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']): OwnColumns {
-  const ofPlan = known.get(plan) ?? new Map<string, OwnColumns>();
-  known.set(plan, ofPlan);
   const key = `${queryType} ${versions}`;
-  const own = ofPlan.get(key) ?? newOwnColumns(plan, versions, queryType);
-  ofPlan.set(key, own);
-  return own;
+  const own = known.get(plan)?.get(key);
+  if (own !== undefined) return own;
+  const made = newOwnColumns(plan, versions, queryType);
+  known.set(plan, new Map(known.get(plan)).set(key, made));
+  return made;
 }
 
 function newOwnColumns(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']): OwnColumns {
@@ -86,19 +107,20 @@ export class Returning {
    * Adds our columns to the RETURNING clause of whatever SQL the builder makes. Every added column has an alias of ours,
    * so that TypeORM's own mapping of returned columns is not disturbed.
    */
-  static addTo(builder: WriteBuilder, plan: TablePlan, versions: Versions): Returning {
+  static addTo(builder: Extended, plan: TablePlan, versions: Versions): Returning {
     const returning = new Returning(plan, versions, builder.expressionMap.queryType);
-    builder.createReturningExpression = function (type): string {
-      const base = (Object.getPrototypeOf(this) as WriteBuilder).createReturningExpression.call(this, type);
-      returning.#others = base !== '';
-      const both = versions === 'old-and-new' ? `WITH (OLD AS ${OLD}, NEW AS ${NEW}) ` : '';
-      return `${both}${base === '' ? '' : `${base}, `}${returning.#own.sql}`;
-    };
+    builder[EXTENSION] = (base) => returning.#extend(base);
     return returning;
   }
 
-  removeFrom(builder: Partial<WriteBuilder>): void {
-    delete builder.createReturningExpression;
+  removeFrom(builder: Extended): void {
+    builder[EXTENSION] = undefined;
+  }
+
+  #extend(base: string): string {
+    this.#others = base !== '';
+    const both = this.#versions === 'old-and-new' ? `WITH (OLD AS ${OLD}, NEW AS ${NEW}) ` : '';
+    return `${both}${base === '' ? '' : `${base}, `}${this.#own.sql}`;
   }
 
   /** Reads our columns, and takes them out of the result again before TypeORM looks at it. */

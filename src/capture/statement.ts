@@ -2,7 +2,7 @@ import type { QueryResult, QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
 import type { DatedEnd } from './dated-ends';
-import { observe, type RawResult } from './observed';
+import { observe, type RawResult, unobserve } from './observed';
 import type { TablePlan } from './plan';
 import { type Returned, type Returning, type RowChange } from './returning';
 import type { WriteBuilder } from './write-builder';
@@ -53,7 +53,7 @@ export async function send(
       failure = { error };
     }
   });
-  const answer = await runner.query(sql, parameters, true);
+  const answer = await runner.query(sql, parameters, true).finally(() => unobserve(parameters));
   if (!seen) throw unseen();
   if (failure !== null) throw (failure as { readonly error: unknown }).error;
   return answer;

@@ -8,8 +8,9 @@ import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
-import { RunnerSlot } from './runner-slot';
+import { Slot } from './slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
+import { Unsettled } from './unsettled';
 
 /** What following transactions needs of the library around it. */
 export interface TransactionsOptions {
@@ -32,10 +33,9 @@ type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']
 export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
-  readonly #open = new RunnerSlot<OpenTransaction>();
-  readonly #preparing = new WeakMap<OpenTransaction, Promise<void>>();
+  readonly #open = new Slot<QueryRunner, OpenTransaction>();
   /** Those that have captured something and are not over. */
-  readonly #unsettled = new Map<OpenTransaction, QueryRunner>();
+  readonly #unsettled = new Unsettled();
 
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
@@ -106,7 +106,7 @@ export class Transactions implements EntitySubscriberInterface {
       throw error;
     }
     if (known === undefined) this.#handOff.recalculate(transaction.targets());
-    else this.#unsettled.set(known, runner);
+    else this.#unsettled.add(known, runner);
   }
 
   beforeQuery(event: BeforeQuery): Promise<void> | void {
@@ -136,10 +136,10 @@ export class Transactions implements EntitySubscriberInterface {
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
-    const areOpen = (): boolean => [...this.#unsettled.values()].some(({ isReleased }) => !isReleased);
+    const areOpen = (): boolean => this.#unsettled.list().some(({ runner }) => !runner.isReleased);
     while (areOpen() && performance.now() < end) await delay(5);
     // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
-    for (const transaction of this.#unsettled.keys())
+    for (const { transaction } of this.#unsettled.list())
       if (!transaction.isEnding) await this.#handOff.prepare(transaction, null);
   }
 
@@ -150,18 +150,15 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
-    const under = this.#preparing.get(transaction);
-    if (under === undefined && transaction.isIdle) {
+    const { preparing } = transaction;
+    if (preparing === null && transaction.isIdle) {
       transaction.startEnding();
       return undefined;
     }
+    const prepare = (): Promise<void> => this.#prepare(transaction, runner);
     // One after the other: what the first wrote to the outbox is not to be written again.
-    const prepared = (under ?? Promise.resolve()).then(() => this.#prepare(transaction, runner));
-    this.#preparing.set(
-      transaction,
-      prepared.catch(() => undefined),
-    );
-    return prepared;
+    transaction.preparing = preparing === null ? prepare() : preparing.then(prepare, prepare);
+    return transaction.preparing;
   }
 
   /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */

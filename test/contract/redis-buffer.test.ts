@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto';
 
 import { closeConnections, openConnections } from '../../src/buffer/redis/connection';
 import { RedisBuffer, type RedisConnections } from '../../src/buffer/redis/redis-buffer';
+import { shardKey } from '../../src/buffer/redis/keys';
 import { redisUrl } from '../support/redis';
+import { startRedis } from '../support/services';
+import { until } from '../support/until';
 import { describeBuffer } from './buffer.contract';
 import { Meter } from '../integration/meter';
 import { claimAll, CONSUME, delta, intent, LATE, pendingOf, recount, row, WATCH } from './buffer/harness';
@@ -104,6 +107,42 @@ describe('writers that call in the same turn', () => {
     await Promise.all(ids(250).map((id) => buffer.discard(0, id)));
     expect(meter.take().scripts).toEqual(['discard', 'discard', 'discard']);
     expect(await buffer.status(0)).toMatchObject({ intents: 0, dirty: 0 });
+    await cleanup();
+  });
+});
+
+describe('writers that call while Redis does not answer', () => {
+  it('are refused together, when the first of them has waited for the time limit; afterwards it goes on', async () => {
+    const server = await startRedis();
+    const limits = { redisTimeout: 200, attachTimeout: 5_000 };
+    const own = await openConnections(server.url, limits, () => undefined);
+    const options = { prefix: PREFIX, installation: randomUUID(), shards: 1, window: 10, survivesRestarts: false };
+    const buffer = new RedisBuffer({ ...own, ...options });
+    await buffer.announce(0, intent('1', delta(row('a'), { posts: 1 })));
+    server.pause();
+    const since = performance.now();
+    const first = buffer.announce(0, intent('2', delta(row('a'), { posts: 1 })));
+    await new Promise((resolve) => setImmediate(resolve));
+    const second = buffer.announce(0, intent('3', delta(row('a'), { posts: 1 })));
+    const outcomes = await Promise.allSettled([first, second]);
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    // Not twice: who came later does not begin to wait anew.
+    expect(performance.now() - since).toBeLessThan(2 * limits.redisTimeout);
+    server.resume();
+    await until(async () => (await buffer.confirm(0, '1').catch(() => ({ found: false }))).found);
+    expect(await buffer.confirm(0, '3')).toMatchObject({ found: false });
+    await closeConnections(own);
+    await server.stop();
+  });
+
+  it('are refused for themselves by an error of their own call', async () => {
+    const installation = randomUUID();
+    const { buffer, cleanup } = await create({ shards: 2, window: 10 }, installation);
+    await connections.worker.set(shardKey(PREFIX, installation, 0, 'intents'), 'not a hash');
+    const outcomes = await Promise.allSettled(
+      [0, 1].map((shard) => buffer.announce(shard, intent('1', delta(row('a'), { posts: 1 })))),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
     await cleanup();
   });
 });
