@@ -53,7 +53,8 @@ function startProgram(
   return Child.start(join(__dirname, `contention/${program}-program.js`), databaseUrl, redisUrl, ...args);
 }
 
-export async function createTables({ databaseUrl: url, redisUrl: redis }: Environment): Promise<DataSource> {
+/** Tables of every variant, with their parents. */
+async function createTables({ databaseUrl: url, redisUrl: redis }: Environment): Promise<DataSource> {
   const entities = VARIANTS.map(({ name, durability }) => entitiesOf(name, durability));
   const dataSource = new DataSource({
     type: 'postgres',

@@ -20,8 +20,11 @@ function scenario(method: Method, rows: number, parents: number, skew: Skew): Sc
 /** The parents that exist. */
 export const PARENTS = 100_000;
 
-const HOT = (method: Method): Scenario[] => [1, 20].map((rows) => scenario(method, rows, 1, 'uniform'));
+function hot(method: Method): Scenario[] {
+  return [1, 20].map((rows) => scenario(method, rows, 1, 'uniform'));
+}
 
+/** Every combination that is measured. */
 export const SCENARIOS: readonly Scenario[] = [
   ...[1, 20].flatMap((rows) => [
     scenario('save', rows, 1, 'uniform'),
@@ -29,6 +32,6 @@ export const SCENARIOS: readonly Scenario[] = [
       (['uniform', 'zipf'] as const).map((skew) => scenario('save', rows, parents, skew)),
     ),
   ]),
-  ...HOT('transaction'),
-  ...HOT('insert'),
+  ...hot('transaction'),
+  ...hot('insert'),
 ];
