@@ -4,7 +4,7 @@ import { closeConnections, openConnections } from '../../src/buffer/redis/connec
 import { RedisBuffer, type RedisConnections } from '../../src/buffer/redis/redis-buffer';
 import { redisUrl } from '../support/redis';
 import { describeBuffer } from './buffer.contract';
-import { Meter } from '../integration/meter';
+import { Meter } from '../support/meter';
 import { claimAll, CONSUME, delta, intent, LATE, pendingOf, recount, row, WATCH } from './buffer/harness';
 
 const PREFIX = 'cc-contract';
