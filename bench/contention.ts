@@ -4,7 +4,7 @@ import { Counters } from 'typeorm-counter-cache';
 
 import type { Benchmark } from './benchmark';
 import { Child } from './child';
-import type { ClientSample } from './contention/client-program';
+import type { ClientRequest, ClientSample } from './contention/client-program';
 import { entitiesOf } from './contention/entities';
 import { present, type MeasuredScenario } from './contention/present';
 import { PARENTS, SCENARIOS, type Scenario } from './contention/scenarios';
@@ -83,7 +83,8 @@ function sampler(
   return {
     name,
     async sample() {
-      const sample = await clients.get(name)?.ask<ClientSample>({ scenario, seconds: SAMPLE });
+      const request: ClientRequest = { scenario, seconds: SAMPLE };
+      const sample = await clients.get(name)?.ask<ClientSample>(request);
       if (sample === undefined) throw new Error(`there are no clients of ${name}`);
       // What is left of it is not applied while another variant is measured.
       if (durability !== null || name === 'naive') await worker.ask({});
