@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
+import { type ChildProcess, fork, type Serializable } from 'node:child_process';
 import { once } from 'node:events';
 
 /** A process of a benchmark, which answers one request after the other. */
@@ -22,7 +22,7 @@ export class Child {
     return child;
   }
 
-  async ask<Answer>(request: object): Promise<Answer> {
+  async ask<Answer>(request: Serializable): Promise<Answer> {
     const answer = this.#message();
     this.#child.send(request);
     return (await answer) as Answer;
@@ -30,8 +30,8 @@ export class Child {
 
   /** Lets the program close what it has opened. */
   async close(): Promise<void> {
-    const gone = once(this.#child, 'exit');
-    this.#child.disconnect();
+    const gone = this.#ended.catch(() => undefined);
+    if (this.#child.connected) this.#child.disconnect();
     await gone;
   }
 
@@ -42,7 +42,7 @@ export class Child {
 }
 
 /** The other side: a program that answers requests until its parent disconnects. */
-export async function serve(answer: (request: unknown) => Promise<object>, close: () => Promise<void>): Promise<void> {
+export function serve(answer: (request: unknown) => Promise<Serializable>, close: () => Promise<void>): void {
   process.on('message', (request: unknown) => {
     answer(request).then(
       (result) => process.send?.(result),

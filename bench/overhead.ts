@@ -8,6 +8,7 @@ import { type Operation, OPERATIONS } from './overhead/operations';
 import { RemoteSubject } from './overhead/remote-subject';
 import { type Measured, present } from './overhead/present';
 import { newDataSource, Subject } from './overhead/subject';
+import { countCommands } from './redis-info';
 import { interleave } from './rounds';
 
 /** Seconds of rounds that are thrown away, of every operation before all and again before its own. */
@@ -92,7 +93,7 @@ async function measure(
 ): Promise<Measured> {
   await warmUp(operation, subjects);
   const { attached, notAttached, control, neverAttached } = subjects;
-  const [fixedAttached, commands] = await countCommands(redisUrl, () => attached.count());
+  const [fixedAttached, commands] = await withCommands(redisUrl, () => attached.count());
   return {
     operation: operation.name,
     fixed: { attached: fixedAttached, notAttached: await notAttached.count() },
@@ -101,16 +102,13 @@ async function measure(
   };
 }
 
-/** Commands that Redis has carried out meanwhile, whoever sent them. */
-async function countCommands<Result>(redisUrl: string, work: () => Promise<Result>): Promise<[Result, number]> {
+/** Commands that Redis has carried out meanwhile. */
+async function withCommands<Result>(redisUrl: string, work: () => Promise<Result>): Promise<[Result, number]> {
   const redis = new Redis(redisUrl);
-  const processed = async (): Promise<number> =>
-    Number(/^total_commands_processed:(\d+)/m.exec(await redis.info('stats'))?.[1]);
   try {
-    const before = await processed();
+    const commands = await countCommands(redis);
     const result = await work();
-    // The first look itself is one of them.
-    return [result, (await processed()) - before - 1];
+    return [result, await commands()];
   } finally {
     redis.disconnect();
   }

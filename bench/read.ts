@@ -4,7 +4,6 @@ import { readsOf, TimedRead } from './read/reads';
 import { createWorld, destroyWorld } from './read/world';
 import { interleave } from './rounds';
 
-/** Fewer rounds tell nothing about the spread. */
 const LEAST_ROUNDS = 5;
 
 /** What it takes to know how many children a row has. */
@@ -21,9 +20,7 @@ export const read: Benchmark = {
       const warmUp = readsOf(world).map((one) => new TimedRead(one));
       await interleave(warmUp, seconds / 20);
       const reads = readsOf(world).map((one) => new TimedRead(one));
-      const rounds = await interleave(reads, seconds);
-      while (rounds.length < LEAST_ROUNDS) rounds.push(...(await interleave(reads, 1)));
-      return present(reads, rounds);
+      return present(reads, await interleave(reads, seconds, LEAST_ROUNDS));
     } finally {
       await destroyWorld(world);
     }

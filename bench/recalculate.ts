@@ -12,7 +12,6 @@ import { interleave, type Round, type Variant } from './rounds';
 /** Targets of one batch. */
 const BATCH = 2_000;
 
-/** Fewer tell nothing about the spread. */
 const LEAST_ROUNDS = 5;
 
 /** Targets that are recounted at once by hand. */
@@ -70,9 +69,7 @@ async function measure(world: World, redis: Redis, task: Task, seconds: number):
     newVariant(CONCURRENT, plain, redis, task, (span) => recountByHand(plain, task, span, CONCURRENCY)),
   ];
   for (const variant of variants) await variant.sample();
-  const rounds = await interleave(variants, seconds);
-  while (rounds.length < LEAST_ROUNDS) rounds.push(...(await interleave(variants, 1)));
-  return rounds;
+  return interleave(variants, seconds, LEAST_ROUNDS);
 }
 
 function newVariant(

@@ -14,17 +14,18 @@ export interface Variant<Figures extends Sample> {
 export type Round<Figures extends Sample> = ReadonlyMap<string, Figures>;
 
 /**
- * Runs the variants by turns until the time is over, for `least` rounds at least. Every round goes through them forth and back (A B C C B A), so that
+ * Runs the variants by turns until the time is over, and for `least` rounds at least: fewer tell nothing about the
+ * spread. Every round goes through them forth and back (A B C C B A), so that
  * a steady drift of the machine cancels; each round begins with another one, so that none keeps the place in the middle.
  */
 export async function interleave<Figures extends Sample>(
   variants: readonly Variant<Figures>[],
   seconds: number,
-  least = 1,
+  least = 0,
 ): Promise<Round<Figures>[]> {
   const rounds: Round<Figures>[] = [];
   const end = performance.now() + seconds * 1_000;
-  while (performance.now() < end || rounds.length < least) {
+  while (rounds.length < least || performance.now() < end) {
     const first = rounds.length % variants.length;
     const forth = [...variants.slice(first), ...variants.slice(0, first)];
     const samples = new Map<string, Figures>();

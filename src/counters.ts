@@ -291,7 +291,7 @@ export class Counters {
     if (definitions === null) throw notInitialized();
     const installation = await this.#installer.open((swept) => this.#rebuild(swept));
     await this.#presence?.stop();
-    if (this.#closing === null) this.#presence = this.#show(installation, definitions);
+    if (this.#closing === null) this.#presence = this.#startPresence(installation, definitions);
     const context: JobContext = {
       dataSource: this.#dataSource,
       tables: installation.tables,
@@ -307,7 +307,7 @@ export class Counters {
   }
 
   /** In the background, too: a write may be waiting for the installation. */
-  #show({ tables }: Installation, definitions: Definitions): Presence {
+  #startPresence({ tables }: Installation, definitions: Definitions): Presence {
     const { sweepInterval: interval } = this.#options;
     return new Presence(this.#dataSource, tables, definitions, { events: this.#events, interval });
   }

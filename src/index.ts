@@ -33,6 +33,7 @@ export type {
   Confirmed,
   DeltaBuffer,
   Finalized,
+  FinalizeOptions,
   Held,
   Intent,
   Recount,

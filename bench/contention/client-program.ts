@@ -6,6 +6,7 @@ import { DataSource } from 'typeorm';
 import { Counters } from 'typeorm-counter-cache';
 
 import { serve } from '../child';
+import { processorTime } from '../own-process';
 import { entitiesOf } from './entities';
 import { NaiveCounter } from './naive';
 import { newPicker } from './picker';
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
   await dataSource.initialize();
   const naive = new NaiveCounter(redisUrl);
   const elsewhere = { naive: (author: number, posts: number) => naive.add(author, posts) };
-  await serve(
+  serve(
     async (request) => {
       const { scenario, seconds } = request as ClientRequest;
       const write = variant.write({ dataSource, entities, method: scenario.method, elsewhere });
@@ -66,7 +67,7 @@ async function measure(write: Write, { parents, skew, rows }: Scenario, seconds:
   const histogram = createHistogram();
   const start = performance.now();
   const end = start + seconds * 1_000;
-  const cpu = process.cpuUsage();
+  const cpu = processorTime();
   const client = async (): Promise<void> => {
     while (performance.now() < end) {
       const posts: NewPosts = Array.from({ length: rows }, () => ({ authorId: pick(), title: 'a title' }));
@@ -76,12 +77,12 @@ async function measure(write: Write, { parents, skew, rows }: Scenario, seconds:
     }
   };
   await Promise.all(Array.from({ length: CLIENTS }, client));
-  const { user, system } = process.cpuUsage(cpu);
+  const cpuTime = cpu();
   return {
     perSecond: (histogram.count / (performance.now() - start)) * 1_000,
     p50: histogram.percentile(50) / 1_000,
     p99: histogram.percentile(99) / 1_000,
-    cpu: (user + system) / histogram.count,
+    cpu: cpuTime / histogram.count,
   };
 }
 

@@ -1,7 +1,8 @@
 import type { Results, ResultTable, Target } from '../benchmark';
 import type { Chart } from '../chart';
+import { decimals, micros, withSpread } from '../format';
 import { compare, type Round, valuesOf } from '../rounds';
-import { type Estimate, median } from '../statistics';
+import { median } from '../statistics';
 import type { ClientSample } from './client-program';
 import type { Scenario } from './scenarios';
 import { type ContentionVariant, VARIANTS } from './variants';
@@ -14,6 +15,7 @@ export interface MeasuredScenario {
   readonly wrong: ReadonlyMap<string, number>;
 }
 
+/** The figures as tables and pictures, and what was aimed at. */
 export function present(measured: readonly MeasuredScenario[]): Results {
   return {
     tables: measured.map(tableOf),
@@ -56,19 +58,15 @@ function tableOf({ scenario, rounds, wrong }: MeasuredScenario): ResultTable {
       return [
         title,
         of('perSecond').toFixed(0),
-        withSpread(compare(rounds, 'perSecond', name, 'none').ratio),
+        withSpread(compare(rounds, 'perSecond', name, 'none').ratio, decimals(2)),
         `${of('p50').toFixed(1)} ms`,
         `${of('p99').toFixed(1)} ms`,
-        withSpread(compare(rounds, 'p99', name, 'in_transaction').ratio),
-        `${of('cpu').toFixed(0)} µs`,
+        withSpread(compare(rounds, 'p99', name, 'in_transaction').ratio, decimals(2)),
+        micros(of('cpu')),
         String(wrong.get(name) ?? ''),
       ];
     }),
   };
-}
-
-function withSpread({ median: middle, lowerQuartile, upperQuartile }: Estimate): string {
-  return `${middle.toFixed(2)} (${lowerQuartile.toFixed(2)} … ${upperQuartile.toFixed(2)})`;
 }
 
 /** Of transactions of so many rows. */
@@ -101,7 +99,7 @@ function targetsOf({ scenario: { parents, name: scenario }, rounds }: MeasuredSc
       {
         what: `transactions per second, ${name}, to no counter: ${scenario}`,
         bound: `≥ ${least.toFixed(2)}`,
-        measured: withSpread(throughput),
+        measured: withSpread(throughput, decimals(2)),
         isMet: throughput.median >= least,
       },
       {

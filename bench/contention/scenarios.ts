@@ -20,7 +20,9 @@ function scenario(method: Method, rows: number, parents: number, skew: Skew): Sc
 /** The parents that exist. */
 export const PARENTS = 100_000;
 
-const HOT = (method: Method): Scenario[] => [1, 20].map((rows) => scenario(method, rows, 1, 'uniform'));
+function hot(method: Method): Scenario[] {
+  return [1, 20].map((rows) => scenario(method, rows, 1, 'uniform'));
+}
 
 export const SCENARIOS: readonly Scenario[] = [
   scenario('save', 1, 1, 'uniform'),
@@ -28,6 +30,6 @@ export const SCENARIOS: readonly Scenario[] = [
     (['uniform', 'zipf'] as const).map((skew) => scenario('save', 1, parents, skew)),
   ),
   ...[1, 1_000, PARENTS].map((parents) => scenario('save', 20, parents, 'uniform')),
-  ...HOT('transaction'),
-  ...HOT('insert'),
+  ...hot('transaction'),
+  ...hot('insert'),
 ];

@@ -158,6 +158,7 @@ export const VARIANTS: readonly ContentionVariant[] = [
   ours('outbox'),
 ];
 
+/** The variant of this name. */
 export function variantOf(name: string): ContentionVariant {
   const variant = VARIANTS.find((one) => one.name === name);
   if (variant === undefined) throw new Error(`there is no variant ${name}`);

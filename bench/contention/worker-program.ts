@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   await dataSource.initialize();
   await counters.startWorker();
   const naive = startNaiveWorker(redis, dataSource, 'author_naive');
-  await serve(
+  serve(
     async () => {
       await counters.flush();
       await naiveIsIdle(redis);

@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Queue } from 'bullmq';
 
+import { Child } from '../child';
 import type { Sample, Variant } from '../rounds';
-import { Remote } from './remote';
 import { FIRST_ID, type Servers, type Stage } from './stage';
 
 /** What one job says. */
@@ -32,9 +33,9 @@ export class Baseline {
   readonly #stage: Stage;
   readonly #targets: number;
   readonly #queue: Queue<JobData>;
-  readonly #worker: Remote;
+  readonly #worker: Child;
 
-  private constructor(stage: Stage, targets: number, queue: Queue<JobData>, worker: Remote) {
+  private constructor(stage: Stage, targets: number, queue: Queue<JobData>, worker: Child) {
     this.#stage = stage;
     this.#targets = targets;
     this.#queue = queue;
@@ -43,7 +44,7 @@ export class Baseline {
 
   static async start(servers: Servers, stage: Stage, targets: number): Promise<Baseline> {
     const queue = new Queue<JobData>(QUEUE, { connection: { url: servers.redisUrl } });
-    const worker = await Remote.start('baseline-worker', [servers.databaseUrl, servers.redisUrl]);
+    const worker = await Child.start(join(__dirname, 'baseline-program.js'), servers.databaseUrl, servers.redisUrl);
     return new Baseline(stage, targets, queue, worker);
   }
 

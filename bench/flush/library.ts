@@ -1,7 +1,9 @@
+import { join } from 'node:path';
+
+import { Child } from '../child';
 import type { Sample, Variant } from '../rounds';
-import { Remote } from './remote';
 import type { Servers, Stage } from './stage';
-import type { WorkerFigures } from './worker';
+import type { Order, WorkerFigures } from './worker-program';
 
 /** What one drain was like. */
 export type Drain = Sample & {
@@ -26,9 +28,9 @@ export class Library implements Variant<Drain> {
   readonly name: string;
   readonly #stage: Stage;
   readonly #targets: number;
-  readonly #workers: readonly Remote[];
+  readonly #workers: readonly Child[];
 
-  private constructor(name: string, stage: Stage, targets: number, workers: readonly Remote[]) {
+  private constructor(name: string, stage: Stage, targets: number, workers: readonly Child[]) {
     this.name = name;
     this.#stage = stage;
     this.#targets = targets;
@@ -42,8 +44,8 @@ export class Library implements Variant<Drain> {
   ): Promise<Library> {
     const { targets, batch, processes } = options;
     const name = `batch ${batch.toLocaleString('en')}, ${processes === 1 ? '1 worker' : `${processes} workers`}`;
-    const args = [databaseUrl, redisUrl, String(batch)];
-    const workers = Array.from({ length: processes }, () => Remote.start('worker', args));
+    const program = join(__dirname, 'worker-program.js');
+    const workers = Array.from({ length: processes }, () => Child.start(program, databaseUrl, redisUrl, String(batch)));
     return new Library(name, stage, targets, await Promise.all(workers));
   }
 
@@ -78,7 +80,7 @@ export class Library implements Variant<Drain> {
     await Promise.all(this.#workers.map((worker) => worker.close()));
   }
 
-  #tellAll<Answer>(order: string): Promise<Answer[]> {
+  #tellAll<Answer>(order: Order): Promise<Answer[]> {
     return Promise.all(this.#workers.map((worker) => worker.ask<Answer>(order)));
   }
 }

@@ -1,5 +1,6 @@
 import type { Results, ResultTable } from '../benchmark';
 import type { Chart } from '../chart';
+import { count, decimals, growth, spread, withInterval } from '../format';
 import { compare, type Round, type Sample, valuesOf } from '../rounds';
 import { type Estimate, estimate, median } from '../statistics';
 import { APPLY_ONLY, CONCURRENCY, END_TO_END } from './baseline';
@@ -18,12 +19,10 @@ export interface Measured {
   readonly baselineTargets: number;
 }
 
-const MIB = 2 ** 20;
-
 /** How many times as fast as one job per target. */
 const RATE_TARGET = 20;
 /** Bytes of Redis per dirty target. */
-const MEMORY_TARGET = 300;
+export const MEMORY_TARGET = 300;
 
 /** The figures as tables. */
 export function present(measured: Measured): Results {
@@ -76,8 +75,8 @@ function rateTable(measured: Measured): ResultTable {
         return [
           name,
           count(rate(measured, name).median),
-          withInterval(withAdding),
-          spread(withAdding),
+          withInterval(withAdding, decimals(1)),
+          spread(withAdding, decimals(1)),
           verdict(withAdding),
         ];
       }),
@@ -93,7 +92,8 @@ function strictTable(measured: Measured): ResultTable {
       [APPLY_ONLY, count(rate(measured, APPLY_ONLY).median), '1', ''],
       ...measured.variants.map((name) => {
         const { withoutAdding, withWrites } = ratiosOf(measured, name);
-        return [name, count(rate(measured, name).median), withInterval(withoutAdding), withInterval(withWrites)];
+        const ratios = [withoutAdding, withWrites].map((ratio) => withInterval(ratio, decimals(1)));
+        return [name, count(rate(measured, name).median), ...ratios];
       }),
     ],
   };
@@ -115,7 +115,7 @@ function workerTable({ rounds, variants }: Measured): ResultTable {
     rows: variants.map((name) => [
       name,
       `${median(valuesOf(rounds, 'cpu', name)).toFixed(1)} µs`,
-      `+ ${(worst('growth', name) / MIB).toFixed(0)} MiB`,
+      growth(worst('growth', name)),
       `${worst('statement', name).toFixed(0)} ms`,
       `${worst('pause', name).toFixed(0)} ms`,
       worst('jobs', name).toFixed(0),
@@ -162,16 +162,4 @@ function ratiosOf({ rounds }: Measured, name: string): Ratios {
 function verdict({ low, high }: Estimate): string {
   if (low >= RATE_TARGET) return 'yes';
   return high < RATE_TARGET ? 'no' : 'not resolved';
-}
-
-function withInterval({ median: middle, low, high }: Estimate): string {
-  return `${middle.toFixed(1)} (${low.toFixed(1)} … ${high.toFixed(1)})`;
-}
-
-function spread({ lowerQuartile, upperQuartile }: Estimate): string {
-  return `${lowerQuartile.toFixed(1)} … ${upperQuartile.toFixed(1)}`;
-}
-
-function count(value: number): string {
-  return Math.round(value).toLocaleString('en');
 }

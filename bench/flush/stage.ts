@@ -3,6 +3,8 @@ import { Redis } from 'ioredis';
 import { Between, DataSource } from 'typeorm';
 import { Counters, type CountersOptions } from 'typeorm-counter-cache';
 
+import { shardKey } from '../../src/buffer/redis/keys';
+import { usedMemory } from '../redis-info';
 import { Product, Review } from './entities';
 
 /** Where the servers are. */
@@ -102,9 +104,11 @@ export class Stage {
   async drained(): Promise<void> {
     const installation = await this.#installation();
     // One command: asking for the status at every look would take a tenth of a processor from those who are measured.
-    const keys = Array.from({ length: SHARDS }, (_, shard) => `{cc:${installation}:${shard}}:1:`);
+    const keys = Array.from({ length: SHARDS }, (_, shard) => shard).flatMap((shard) =>
+      (['due', 'batches'] as const).map((key) => shardKey('cc', installation, shard, key)),
+    );
     for (;;) {
-      const left = await this.redis.exists(...keys.flatMap((key) => [`${key}due`, `${key}batches`]));
+      const left = await this.redis.exists(...keys);
       if (left === 0) break;
       await delay(POLL);
     }
@@ -119,8 +123,8 @@ export class Stage {
   }
 
   /** Bytes that Redis uses for data and its administration. */
-  async usedMemory(): Promise<number> {
-    return Number(/^used_memory:(\d+)/m.exec(await this.redis.info('memory'))?.[1]);
+  usedMemory(): Promise<number> {
+    return usedMemory(this.redis);
   }
 
   /** What a dirty target takes in Redis, where targets have never been dirty before. */

@@ -1,8 +1,8 @@
 import type { Results } from '../benchmark';
+import { MEMORY_TARGET } from '../flush/present';
+import { count, growth, MIB } from '../format';
 import { median } from '../statistics';
 import type { Measured } from './measure-size';
-
-const MIB = 2 ** 20;
 
 /** The longest that the worker's event loop may stand still, ms. */
 const PAUSE_TARGET = 50;
@@ -10,8 +10,6 @@ const PAUSE_TARGET = 50;
 const STATEMENT_TARGET = 1_000;
 /** MiB by which the worker may grow. */
 const GROWTH_TARGET = 200;
-/** Bytes of Redis per dirty target. */
-const MEMORY_TARGET = 300;
 
 /** The figures as tables. */
 export function present(measured: readonly Measured[]): Results {
@@ -75,7 +73,7 @@ function workerTable(measured: readonly Measured[]): Results['tables'][number] {
         worst('failures') + wrong === 0;
       return [
         count(targets),
-        `+ ${(worst('growth') / MIB).toFixed(0)} MiB`,
+        growth(worst('growth')),
         `${worst('statement').toFixed(0)} ms`,
         `${worst('pause').toFixed(0)} ms`,
         String(worst('jobs')),
@@ -97,8 +95,4 @@ function micros({ samples }: Measured): { readonly madeDirty: number; readonly a
 
 function verdict(isReached: boolean): string {
   return isReached ? 'yes' : 'no';
-}
-
-function count(value: number): string {
-  return Math.round(value).toLocaleString('en');
 }

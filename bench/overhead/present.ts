@@ -1,4 +1,5 @@
 import type { Results, ResultTable } from '../benchmark';
+import { decimals, micros, spread, withInterval } from '../format';
 import { compare, type Comparison, type Round, valuesOf } from '../rounds';
 import { type Estimate, median } from '../statistics';
 import type { HotFigure } from './hot-loop';
@@ -41,9 +42,9 @@ function wallTable(measured: readonly Measured[]): ResultTable {
         `${notAttached.queries} + ${attached.queries - notAttached.queries}`,
         String(commands),
         micros(median(valuesOf(rounds, 'wall', 'not attached'))),
-        withInterval(ratio, 3),
-        `${ratio.lowerQuartile.toFixed(3)} … ${ratio.upperQuartile.toFixed(3)}`,
-        `${withInterval(difference, 1)} µs`,
+        withInterval(ratio, decimals(3)),
+        spread(ratio, decimals(3)),
+        `${withInterval(difference, decimals(1))} µs`,
         verdict(ratio),
       ];
     }),
@@ -59,8 +60,8 @@ function processTable(measured: readonly Measured[]): ResultTable {
       return [
         operation,
         micros(median(valuesOf(rounds, 'cpu', 'not attached'))),
-        withInterval(cpu.ratio, 3),
-        `${withInterval(cpu.difference, 1)} µs`,
+        withInterval(cpu.ratio, decimals(3)),
+        `${withInterval(cpu.difference, decimals(1))} µs`,
         `${(notAttached.allocated / 1_024).toFixed(1)} KiB`,
         (attached.allocated / notAttached.allocated).toFixed(3),
       ];
@@ -70,7 +71,7 @@ function processTable(measured: readonly Measured[]): ResultTable {
 
 function methodTable(measured: readonly Measured[]): ResultTable {
   const ratio = (rounds: Measured['rounds'], variant: string, base: string): string =>
-    withInterval(compare(rounds, 'wall', variant, base).ratio, 3);
+    withInterval(compare(rounds, 'wall', variant, base).ratio, decimals(3));
   return {
     title: 'What the method resolves: ratios of times per write',
     columns: ['operation', 'rounds', 'control / not attached', 'not / never attached', 'attached / never attached'],
@@ -92,7 +93,7 @@ function hotTable(hot: readonly HotFigure[]): ResultTable {
       piece,
       `${attached.toFixed(2)} µs`,
       `${notAttached.toFixed(2)} µs`,
-      `${withInterval(difference, 2)} µs`,
+      `${withInterval(difference, decimals(2))} µs`,
     ]),
   };
 }
@@ -121,12 +122,4 @@ function figuresOf({ operation, fixed, commands, rounds }: Measured): object {
 function verdict({ low, high }: Estimate): string {
   if (high <= TARGET) return 'yes';
   return low > TARGET ? 'no' : 'not resolved';
-}
-
-function withInterval({ median: middle, low, high }: Estimate, digits: number): string {
-  return `${middle.toFixed(digits)} (${low.toFixed(digits)} … ${high.toFixed(digits)})`;
-}
-
-function micros(value: number): string {
-  return `${value.toFixed(0)} µs`;
 }

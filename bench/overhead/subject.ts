@@ -1,8 +1,10 @@
 import { getHeapStatistics } from 'node:v8';
 import type { Pool } from 'pg';
-import { DataSource, type EntitySubscriberInterface } from 'typeorm';
+import { DataSource } from 'typeorm';
 
+import { processorTime } from '../own-process';
 import type { Variant } from '../rounds';
+import { watchStatements } from '../statements';
 import { median } from '../statistics';
 import { ENTITIES } from './entities';
 import type { Batch, Operation } from './operations';
@@ -81,14 +83,13 @@ export class Subject implements Variant<Figures> {
     for (const write of batch.slice(0, UNTIMED)) await write();
     const timed = batch.slice(UNTIMED);
     const walls: number[] = [];
-    const cpuBefore = process.cpuUsage();
+    const cpu = processorTime();
     for (const write of timed) {
       const began = performance.now();
       await write();
       walls.push(performance.now() - began);
     }
-    const { user, system } = process.cpuUsage(cpuBefore);
-    return { wall: median(walls) * 1_000, cpu: (user + system) / timed.length };
+    return { wall: median(walls) * 1_000, cpu: cpu() / timed.length };
   }
 
   /** Counts what needs no clock. */
@@ -106,13 +107,9 @@ export class Subject implements Variant<Figures> {
 
   async #countQueries(): Promise<number> {
     const batch = await this.#prepare();
-    let queries = 0;
-    const counting: EntitySubscriberInterface = { beforeQuery: () => void (queries += 1) };
-    const { subscribers } = this.dataSource;
-    subscribers.push(counting);
+    const statements = watchStatements(this.dataSource);
     for (const write of batch) await write();
-    subscribers.splice(subscribers.indexOf(counting), 1);
-    return queries / batch.length;
+    return statements().count / batch.length;
   }
 
   async close(): Promise<void> {

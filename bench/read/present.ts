@@ -1,4 +1,5 @@
 import type { Results } from '../benchmark';
+import { micros, withInterval } from '../format';
 import { compare, type Round } from '../rounds';
 import { type Estimate, quantile } from '../statistics';
 import { BASE, type Figures, type TimedRead } from './reads';
@@ -8,6 +9,7 @@ const NOTES = [
   '`counters.read()` gives the value as if everything confirmed were applied: it looks into Redis, into the database, and into Redis again. The foreign key that COUNT(*) counts by is indexed, and the table freshly vacuumed, so that the index alone answers.',
 ];
 
+/** The figures as a table. */
 export function present(reads: readonly TimedRead[], rounds: readonly Round<Figures>[]): Results {
   return {
     tables: [
@@ -19,7 +21,7 @@ export function present(reads: readonly TimedRead[], rounds: readonly Round<Figu
           String(times.length),
           micros(quantile(times, 0.5)),
           micros(quantile(times, 0.99)),
-          name === BASE ? '1' : withInterval(ratioOf(rounds, name)),
+          name === BASE ? '1' : withInterval(ratioOf(rounds, name), digits),
         ]),
       },
     ],
@@ -38,14 +40,6 @@ function ratioOf(rounds: readonly Round<Figures>[], name: string): Estimate {
   return compare(rounds, 'wall', name, BASE).ratio;
 }
 
-function withInterval({ median: middle, low, high }: Estimate): string {
-  return `${digits(middle)} (${digits(low)} … ${digits(high)})`;
-}
-
 function digits(ratio: number): string {
   return ratio.toFixed(ratio < 100 ? 2 : 0);
-}
-
-function micros(value: number): string {
-  return `${value.toFixed(0)} µs`;
 }

@@ -18,10 +18,12 @@ const PENDING = [2_001, 3_000] as const;
 /** One that has pending deltas. */
 export const PENDING_AUTHOR = PENDING[0];
 
+/** Ids of authors without pending deltas. */
 export function quietAuthors(): number[] {
   return idsFrom(QUIET);
 }
 
+/** Ids of authors with pending deltas. */
 export function pendingAuthors(): number[] {
   return idsFrom(PENDING);
 }
@@ -36,6 +38,7 @@ export interface World {
   readonly counters: Counters;
 }
 
+/** Creates and fills its tables. */
 export async function createWorld({ databaseUrl, redisUrl }: Environment): Promise<World> {
   const dataSource = new DataSource({ type: 'postgres', url: databaseUrl, entities: ENTITIES, poolSize: 5 });
   // No worker runs: what is pending stays pending.
@@ -66,6 +69,7 @@ async function populate(dataSource: DataSource): Promise<void> {
   await dataSource.query('VACUUM ANALYZE author, plain_author, post');
 }
 
+/** Closes its connections. */
 export async function destroyWorld({ dataSource, counters }: World): Promise<void> {
   await counters.close();
   await dataSource.destroy();

@@ -1,6 +1,9 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Redis } from 'ioredis';
 import type { DataSource } from 'typeorm';
+
+import { longestPause, processorTime } from '../own-process';
+import { countCommands } from '../redis-info';
+import { watchStatements } from '../statements';
 
 /** What a piece of work took, and sent. */
 export type Observed = {
@@ -18,47 +21,19 @@ export type Observed = {
   readonly pause: number;
 };
 
-/** Resolution of the event loop's monitor, ms; it reports that much more than there was. */
+/** How often it is looked whether the event loop turns, ms. */
 const RESOLUTION = 1;
 
+/** Does a piece of work, and watches this process and both servers meanwhile. */
 export async function observe(dataSource: DataSource, redis: Redis, work: () => Promise<unknown>): Promise<Observed> {
-  const queries = countQueries(dataSource);
-  const commandsBefore = await processed(redis);
-  const loop = monitorEventLoopDelay({ resolution: RESOLUTION });
-  loop.enable();
-  const cpuBefore = process.cpuUsage();
+  const statements = watchStatements(dataSource);
+  const commands = await countCommands(redis);
+  const pause = longestPause(RESOLUTION);
+  const cpu = processorTime();
   const began = performance.now();
   await work();
   const wall = performance.now() - began;
-  const { user, system } = process.cpuUsage(cpuBefore);
-  loop.disable();
-  return {
-    wall,
-    cpu: (user + system) / 1_000,
-    ...queries.stop(),
-    // The first look itself is one of them.
-    commands: (await processed(redis)) - commandsBefore - 1,
-    pause: Math.max(0, loop.max / 1e6 - RESOLUTION),
-  };
-}
-
-function countQueries({ subscribers }: DataSource): { stop(): { statements: number; longest: number } } {
-  let statements = 0;
-  let longest = 0;
-  const subscriber = {
-    beforeQuery: () => void (statements += 1),
-    afterQuery: ({ executionTime = 0 }: { executionTime?: number }) =>
-      void (longest = Math.max(longest, executionTime)),
-  };
-  subscribers.push(subscriber);
-  return {
-    stop() {
-      subscribers.splice(subscribers.indexOf(subscriber), 1);
-      return { statements, longest };
-    },
-  };
-}
-
-async function processed(redis: Redis): Promise<number> {
-  return Number(/^total_commands_processed:(\d+)/m.exec(await redis.info('stats'))?.[1]);
+  const figures = { wall, cpu: cpu() / 1_000, pause: pause() };
+  const { count, longest } = statements();
+  return { ...figures, statements: count, longest, commands: await commands() };
 }

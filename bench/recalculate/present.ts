@@ -1,11 +1,14 @@
 import type { Results, ResultTable } from '../benchmark';
+import { decimals, withInterval, withSpread } from '../format';
 import { compare, type Round, valuesOf } from '../rounds';
 import { type Estimate, estimate, median } from '../statistics';
 import type { Observed } from './observe';
 
-/** Names of the variants. */
+/** The variant of the library. */
 export const LIBRARY = 'recalculate';
+/** One target after the other. */
 export const SEQUENTIAL = 'by hand';
+/** Several targets at once. */
 export const CONCURRENT = 'by hand, 16 at once';
 const NAMES = [LIBRARY, SEQUENTIAL, CONCURRENT];
 
@@ -17,6 +20,7 @@ export interface Measured {
   readonly rounds: readonly Round<Observed>[];
 }
 
+/** The figures as tables. */
 export function present(measured: readonly Measured[]): Results {
   return {
     tables: [speedTable(measured), costTable(measured)],
@@ -38,8 +42,10 @@ function speedTable(measured: readonly Measured[]): ResultTable {
     rows: measured.map((one) => [
       one.task,
       String(one.rounds.length),
-      ...NAMES.map((name) => withSpread(perSecond(one, name))),
-      ...[SEQUENTIAL, CONCURRENT].map((name) => withInterval(compare(one.rounds, 'wall', name, LIBRARY).ratio)),
+      ...NAMES.map((name) => withSpread(perSecond(one, name), decimals(0))),
+      ...[SEQUENTIAL, CONCURRENT].map((name) =>
+        withInterval(compare(one.rounds, 'wall', name, LIBRARY).ratio, decimals(2)),
+      ),
     ]),
   };
 }
@@ -86,12 +92,4 @@ function figuresOf(one: Measured): object {
     ratio: compare(rounds, 'wall', SEQUENTIAL, LIBRARY).ratio,
     ratioToConcurrent: compare(rounds, 'wall', CONCURRENT, LIBRARY).ratio,
   };
-}
-
-function withInterval({ median: middle, low, high }: Estimate): string {
-  return `${middle.toFixed(2)} (${low.toFixed(2)} … ${high.toFixed(2)})`;
-}
-
-function withSpread({ median: middle, lowerQuartile, upperQuartile }: Estimate): string {
-  return `${middle.toFixed(0)} (${lowerQuartile.toFixed(0)} … ${upperQuartile.toFixed(0)})`;
 }

@@ -4,6 +4,7 @@ import { Counters } from 'typeorm-counter-cache';
 import type { Environment } from '../environment';
 import { ENTITIES, POPULAR } from './entities';
 
+/** Rows with counters. */
 export const TARGETS = 10_000;
 const SOURCES = 1_000_000;
 
@@ -16,6 +17,7 @@ export interface World {
   readonly redisUrl: string;
 }
 
+/** Creates and fills its tables. */
 export async function createWorld({ databaseUrl, redisUrl }: Environment): Promise<World> {
   const [dataSource, plain] = [newDataSource(databaseUrl), newDataSource(databaseUrl)];
   const counters = await Counters.attach(dataSource, { redis: redisUrl });
@@ -46,6 +48,7 @@ async function populate(manager: EntityManager): Promise<void> {
   await manager.query('VACUUM ANALYZE author, post');
 }
 
+/** Closes its connections. */
 export async function destroyWorld({ dataSource, counters, plain }: World): Promise<void> {
   await counters.close();
   await plain.destroy();

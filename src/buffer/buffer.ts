@@ -144,6 +144,14 @@ export interface ShardStatus {
   readonly now: number;
 }
 
+/** What a finalize is for. */
+export interface FinalizeOptions {
+  /** The request for a recalculation is fulfilled. */
+  readonly consume: boolean;
+  /** Change nothing: only end the watch and report. */
+  readonly dry: boolean;
+}
+
 /**
  * Where pending deltas wait. Every method is atomic for its shard, runs on the buffer's own clock, and may be retried
  * or arrive late without counting twice (I3): a confirm moves an intent or finds it gone, an acknowledge deletes a
@@ -220,7 +228,6 @@ export interface DeltaBuffer {
   ): Promise<readonly WatchOutcome[]>;
   /**
    * Sets pending to what is missing where the watch still stands, and ends the watch.
-   * `consume`: the request for a recalculation is fulfilled. `dry`: change nothing, only end the watch and report.
    * `dirty` names the targets for which something is pending now, in any column; none when `dry`.
    */
   finalize(
@@ -228,7 +235,7 @@ export interface DeltaBuffer {
     token: string,
     snapshot: Snapshot,
     recounts: readonly Recount[],
-    options: { readonly consume: boolean; readonly dry: boolean },
+    options: FinalizeOptions,
   ): Promise<{
     readonly outcomes: readonly Finalized[];
     readonly dirty: readonly string[];

@@ -1,7 +1,7 @@
 /** Work that nobody awaits: only how much there is, since a set of all of it would cost the garbage collector. */
 export class UnderWay {
   #count = 0;
-  #waiting: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
 
   /** `work` must not reject. */
   add(work: Promise<void>): void {

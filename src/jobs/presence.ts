@@ -65,7 +65,12 @@ export class Presence {
 
   /** Of an outage whatever else needs the database tells; a statement that is not allowed never will be. */
   #reportRefused(error: unknown): void {
-    if ((error as { code?: unknown }).code === NOT_ALLOWED) this.#events.reportOnce('definitions', error as Error);
+    if ((error as { code?: unknown }).code !== NOT_ALLOWED) return;
+    const { state } = this.#tables;
+    const reason = `this process cannot note in ${state} by which definitions it counts: ${(error as Error).message}`;
+    const advice = 'Grant its user SELECT, INSERT, UPDATE and DELETE; until then other processes take it for gone';
+    const refused = new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, { table: state }, { cause: error });
+    this.#events.reportOnce('definitions', refused);
   }
 
   #reportWaiting({ kind, property }: CounterColumn): void {

@@ -17,8 +17,10 @@ export interface ReconcileReport {
   readonly updates: number;
 }
 
+/** The report of no work. */
 export const NOTHING: ReconcileReport = { batches: 0, targets: 0, unapplied: 0, updates: 0 };
 
+/** The report of both. */
 export function addReports(left: ReconcileReport, right: ReconcileReport): ReconcileReport {
   return {
     batches: left.batches + right.batches,

@@ -105,6 +105,7 @@ function checkRows({ ids, where, from, to }: RecountFilter, kinds: readonly Targ
   }
 }
 
+/** What a report gives as its `cursor`. */
 export function encodeCursor(cursor: Cursor): string {
   return Buffer.from(JSON.stringify(cursor)).toString('base64url');
 }

@@ -45,6 +45,7 @@ export interface Recalculated {
   readonly waiting: boolean;
 }
 
+/** How targets are recalculated. */
 export interface RecalculateOptions {
   /** Columns of the kind to recount. */
   readonly columns: (kind: TargetKind) => readonly CounterColumn[];

@@ -79,7 +79,7 @@ export function look(known: KnownDefinitions, own: OwnDefinitions, options: Look
     const sightings = known.columns.get(id) ?? firstSeen(now, options);
     const before = sightings[fingerprint];
     const { first, counted } = before ?? { first: now, counted: isNew ? now : null };
-    const isRequested = isRecountDue(sightings, fingerprint, counted, known.now, interval);
+    const isRequested = isRecountDue(sightings, fingerprint, counted, now, interval);
     if (isRequested) kinds.add(column.kind.id);
     else if (counted === null && now - first > PATIENCE) waiting.push(column);
     const sighting = { first, seen: now, interval, counted: isRequested ? now : counted, sources };

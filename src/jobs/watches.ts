@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import type { Alarm, DeltaBuffer, Finalized, Recount, Snapshot } from '../buffer/buffer';
+import type { Alarm, DeltaBuffer, Finalized, FinalizeOptions, Recount, Snapshot } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
 import { workAtOnce } from './at-once';
 
@@ -72,7 +72,7 @@ export class Watches {
   async finalize(
     snapshot: Snapshot,
     recounts: readonly Recount[],
-    options: { readonly consume: boolean; readonly dry: boolean },
+    options: FinalizeOptions,
     schedule: (alarms: readonly Alarm[]) => Promise<void>,
   ): Promise<Ended> {
     const outcomes = new Map<string, Finalized>();
@@ -91,6 +91,7 @@ export class Watches {
     return { outcomes: recounts.flatMap(({ target }) => outcomes.get(target) ?? []), dirty };
   }
 
+  /** Ends those that still stand. */
   async end(): Promise<void> {
     await eachShard(this.#buffer, this.watched, itself, (shard, group) =>
       this.#buffer.unwatch(shard, this.#token, group),

@@ -4,7 +4,7 @@ import { formatDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
 import type { JobContext } from '../jobs/context';
 import { withConnection } from '../sql/query';
-import { readColumn } from '../sql/read-columns';
+import { readColumn } from '../sql/read-column';
 
 /** How often a read is repeated because amounts moved between buffer and column meanwhile. */
 const ATTEMPTS = 20;

@@ -8,7 +8,7 @@ import { redisUrl } from '../support/redis';
 import { startRedis } from '../support/services';
 import { until } from '../support/until';
 import { describeBuffer } from './buffer.contract';
-import { Meter } from '../integration/meter';
+import { Meter } from '../support/meter';
 import { claimAll, CONSUME, delta, intent, LATE, pendingOf, recount, row, WATCH } from './buffer/harness';
 
 const PREFIX = 'cc-contract';

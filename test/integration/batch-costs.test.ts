@@ -5,7 +5,7 @@ import { type Fixture, setup } from '../support/setup';
 import { type RedisServer, startRedis } from '../support/services';
 import { Author, Post } from './blog';
 import { type Internals, openInternals } from './internals';
-import { Meter } from './meter';
+import { Meter } from '../support/meter';
 
 /** Our own: its statistics are those of this file. */
 let server: RedisServer;

@@ -7,7 +7,7 @@ import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post } from './blog';
 import { installationOf } from './internals';
-import { Meter, type Sent } from './meter';
+import { Meter, type Sent } from '../support/meter';
 import { Note } from './note';
 
 let meter: Meter;
@@ -65,11 +65,11 @@ async function warmUp({ dataSource, counters }: Fixture): Promise<void> {
   await counters.settled();
 }
 
-async function cost({ fixture }: Costs, work: () => Promise<unknown>): Promise<Sent> {
-  meter.take();
-  await work();
-  await fixture.counters.settled();
-  return meter.take();
+function cost({ fixture }: Costs, work: () => Promise<unknown>): Promise<Sent> {
+  return meter.during(async () => {
+    await work();
+    await fixture.counters.settled();
+  });
 }
 
 describe('what a write costs', () => {

@@ -82,21 +82,20 @@ export async function installationOf(dataSource: DataSource): Promise<string> {
 }
 
 async function mentions(redis: Redis, pattern: string, target: string): Promise<string[]> {
-  const names = [target, await innerName(redis, pattern, target)].map((name) =>
-    name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`),
-  );
+  const kinds = (await keysOf(redis, pattern)).find((key) => key.endsWith(':kinds'));
+  const inner = kinds === undefined ? null : await innerName(redis, kinds, target);
+  const names = [target, inner ?? target].map((name) => name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`));
   const mentioned = new RegExp(`(?<![\\w%])(${names.join('|')})(?![\\w%])`);
   const found: string[] = [];
   for (const key of await keysOf(redis, pattern)) if (mentioned.test(await contents(redis, key))) found.push(key);
   return found.map((key) => key.slice(key.lastIndexOf(':') + 1)).toSorted();
 }
 
-/** The name of a target in the keys of its shard: a code stands for its kind. */
-async function innerName(redis: Redis, pattern: string, target: string): Promise<string> {
-  const kinds = (await keysOf(redis, pattern)).find((key) => key.endsWith(':kinds'));
+/** The name of a target in the keys of a shard, where a code stands for its kind; `null` when it has none there. */
+export async function innerName(redis: Redis, kindsKey: string, target: string): Promise<string | null> {
   const at = target.lastIndexOf(':');
-  const code = kinds === undefined ? null : await redis.hget(kinds, target.slice(0, at));
-  return code === null ? target : `${code}${target.slice(at)}`;
+  const code = await redis.hget(kindsKey, target.slice(0, at));
+  return code === null ? null : `${code}${target.slice(at)}`;
 }
 
 async function contents(redis: Redis, key: string): Promise<string> {

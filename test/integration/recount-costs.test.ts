@@ -1,6 +1,6 @@
 import { type Fixture, setup } from '../support/setup';
 import { Author, Post } from './blog';
-import { Meter, type Sent } from './meter';
+import { Meter } from '../support/meter';
 
 let meter: Meter;
 
@@ -29,10 +29,13 @@ async function close(fixture: Fixture): Promise<void> {
   expect(fixture.errors).toEqual([]);
 }
 
-async function cost(work: () => Promise<unknown>): Promise<Sent> {
-  meter.take();
-  await work();
-  return meter.take();
+/** Ids of new authors. */
+async function saveAuthors({ dataSource }: Fixture, count: number): Promise<number[]> {
+  const authors = await dataSource.manager.save(
+    Author,
+    Array.from({ length: count }, () => ({ name: 'a' })),
+  );
+  return authors.map(({ id }) => id);
 }
 
 /** How often each of some names occurs. */
@@ -51,11 +54,7 @@ describe('what a recalculation costs', () => {
   beforeAll(async () => {
     fixture = await open(SHARDS);
     // With the one that warmed up.
-    const authors = await fixture.dataSource.manager.save(
-      Author,
-      Array.from({ length: TARGETS - 1 }, () => ({ name: 'a' })),
-    );
-    ids = authors.map(({ id }) => id);
+    ids = await saveAuthors(fixture, TARGETS - 1);
   });
   afterAll(() => close(fixture));
 
@@ -67,7 +66,7 @@ describe('what a recalculation costs', () => {
   const recalculate = () => fixture.counters.recalculate();
 
   test('3,000 right targets: one page, a horizon and a statement per 1,000, a watch and a finalize per shard', async () => {
-    const sent = await cost(async () => {
+    const sent = await meter.during(async () => {
       expect(await recalculate()).toMatchObject({ checked: TARGETS, fixedCount: 0 });
     });
     expect(tally(sent.sql.map((sql) => sql.split(' ')[0] ?? ''))).toEqual({ SELECT: 1 + 3 * 2 });
@@ -76,14 +75,14 @@ describe('what a recalculation costs', () => {
   });
 
   test('of 10 targets: nothing for shards in which none of them lives', async () => {
-    const sent = await cost(() => fixture.counters.recalculate({ target: Author, ids: ids.slice(0, 10) }));
+    const sent = await meter.during(() => fixture.counters.recalculate({ target: Author, ids: ids.slice(0, 10) }));
     expect(sent.sql).toHaveLength(2);
     expect(sent.scripts.length).toBeLessThanOrEqual(2 * SHARDS);
   });
 
   test('3,000 wrong targets: besides, one batch per shard, whatever the number of columns', async () => {
     await spoil(await allIds());
-    const sent = await cost(async () => {
+    const sent = await meter.during(async () => {
       expect(await recalculate()).toMatchObject({ checked: TARGETS, fixedCount: 2 * TARGETS });
     });
     expect(tally(sent.sql.map((sql) => sql.split(' ').slice(0, 2).join(' ')))).toEqual({
@@ -110,7 +109,7 @@ describe('what a recalculation costs', () => {
 
   test('one wrong target of 3,000: one batch in one shard', async () => {
     await spoil(ids.slice(5, 6));
-    const sent = await cost(recalculate);
+    const sent = await meter.during(recalculate);
     expect(tally(sent.scripts)).toMatchObject({ claim: 1, acknowledge: 1, read: 1, status: 1 });
     expect(sent.sql.filter((sql) => sql.startsWith('COMMIT'))).toHaveLength(1);
   });
@@ -139,11 +138,7 @@ describe('what counters.read costs', () => {
 
   beforeAll(async () => {
     fixture = await open(SHARDS);
-    const authors = await fixture.dataSource.manager.save(
-      Author,
-      Array.from({ length: 1_000 }, () => ({ name: 'a' })),
-    );
-    ids = authors.map(({ id }) => id);
+    ids = await saveAuthors(fixture, 1_000);
     await fixture.dataSource.manager.insert(
       Post,
       ids.slice(0, 500).map((authorId) => ({ authorId })),
@@ -154,7 +149,7 @@ describe('what counters.read costs', () => {
   afterAll(() => close(fixture));
 
   test('one row: a look into Redis, one statement, a look again', async () => {
-    const sent = await cost(async () => {
+    const sent = await meter.during(async () => {
       expect(await fixture.counters.read(Author, ids[0] ?? 0, 'postsCount')).toBe(1);
     });
     expect(sent).toEqual({ sql: [expect.stringMatching(/^SELECT/)], scripts: ['read', 'read'], commands: [] });

@@ -5,6 +5,7 @@ import type {
   ClaimScope,
   Confirmed,
   DeltaBuffer,
+  FinalizeOptions,
   Held,
   Intent,
   Recount,
@@ -14,7 +15,7 @@ import type {
   WatchOutcome,
 } from '../buffer';
 import { acknowledge, claim, earliest, takeOver } from './batches';
-import { finalize, type FinalizeOptions } from './finalize';
+import { finalize } from './finalize';
 import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './intents';
 import { MemoryShard } from './memory-shard';
 import { dueRecalculations, postpone, watch, type WatchOptions } from './recalculations';

@@ -77,12 +77,14 @@ function decodeChanges(text: string): Changes {
   return { amounts, touches };
 }
 
+/** What `acknowledge` takes: what of a batch was not applied. */
 export function encodeUnapplied(unapplied: readonly Unapplied[]): string {
   return JSON.stringify(
     unapplied.map((row) => ('failed' in row ? [row.target, -1, row.failed] : [row.target, row.backoff])),
   );
 }
 
+/** What `finalize` takes: what each target lacks. */
 export function encodeRecounts(recounts: readonly Recount[]): string {
   return JSON.stringify(
     recounts.map(({ target, missing, rearmIn }) => [
@@ -97,6 +99,7 @@ export function encodeRecounts(recounts: readonly Recount[]): string {
 /** `[standing, [[before, [unseen…], [absorbed…]] per recounted column]]` */
 type StoredOutcome = readonly [number, readonly (readonly [string, readonly string[], readonly string[]])[]];
 
+/** What `finalize` says of each target, in the order of the recounts. */
 export function decodeOutcomes(recounts: readonly Recount[], outcomes: readonly StoredOutcome[]): Finalized[] {
   return recounts.map(({ target, missing }, i) => {
     const [standing, known] = outcomes[i] ?? [0, []];
@@ -112,13 +115,11 @@ function sum(amounts: readonly string[]): bigint {
   return amounts.reduce((total, amount) => total + BigInt(amount), 0n);
 }
 
-/** `[now, [reconcile times], [recalculate times]]`, as every function that moves a due time returns. */
-export function decodeAlarms(
-  shard: number,
-  now: number,
-  reconcile: readonly number[],
-  recalculate: readonly number[],
-): Alarm[] {
+/** What every function that moves a due time returns: Redis' clock and times of alarms, ms. */
+export type TimesReply = readonly [now: number, reconcile: readonly number[], recalculate: readonly number[]];
+
+/** The alarms to set, from a {@link TimesReply}. */
+export function decodeAlarms(shard: number, ...[now, reconcile, recalculate]: TimesReply): Alarm[] {
   const alarm = (kind: Alarm['kind']) => (at: number) => ({ kind, shard, at, delay: at - now });
   return [...reconcile.map(alarm('reconcile')), ...recalculate.map(alarm('recalculate'))];
 }

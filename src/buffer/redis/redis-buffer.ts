@@ -9,6 +9,7 @@ import type {
   ClaimScope,
   Confirmed,
   DeltaBuffer,
+  FinalizeOptions,
   Held,
   Intent,
   Recount,
@@ -25,6 +26,7 @@ import {
   encodeDeltas,
   encodeRecounts,
   encodeUnapplied,
+  type TimesReply,
 } from './codec';
 import { shardKey } from './keys';
 import { runScript, type ScriptName, SCRIPTS } from './scripts';
@@ -38,6 +40,7 @@ export interface RedisConnections {
   readonly worker: Redis;
 }
 
+/** Where a {@link RedisBuffer} keeps its shards. */
 export interface RedisBufferOptions extends RedisConnections {
   readonly prefix: string;
   readonly installation: string;
@@ -47,8 +50,6 @@ export interface RedisBufferOptions extends RedisConnections {
   /** Every write is on disk before it is answered: a restart loses nothing. */
   readonly survivesRestarts: boolean;
 }
-
-type TimesReply = readonly [now: number, reconcile: readonly number[], recalculate: readonly number[]];
 
 /** Pending deltas in Redis: one Lua function per method, one hash tag per shard. */
 export class RedisBuffer implements DeltaBuffer {
@@ -61,12 +62,7 @@ export class RedisBuffer implements DeltaBuffer {
     this.#options = options;
     this.shards = options.shards;
     const { writer: redis, window } = options;
-    this.#writerCalls = new WriterCalls({
-      redis,
-      keysOf: (script, shard) => this.#keysOf(script, shard),
-      commonArgs: { announce: [], confirm: [window], add: [window], discard: [] },
-      replyOf: { announce: () => undefined, confirm: confirmedOf, add: addedOf, discard: () => undefined },
-    });
+    this.#writerCalls = new WriterCalls({ redis, keysOf: (script, shard) => this.#keysOf(script, shard), window });
   }
 
   async incarnation(): Promise<string | null> {
@@ -89,19 +85,19 @@ export class RedisBuffer implements DeltaBuffer {
   }
 
   announce(shard: number, { id, deltas }: Intent): Promise<void> {
-    return this.#writerCalls.call('announce', shard, [id, encodeDeltas(deltas)]) as Promise<void>;
+    return this.#writerCalls.call('announce', shard, [id, encodeDeltas(deltas)]);
   }
 
   confirm(shard: number, intentId: string): Promise<Confirmed> {
-    return this.#writerCalls.call('confirm', shard, [intentId]) as Promise<Confirmed>;
+    return this.#writerCalls.call('confirm', shard, [intentId]);
   }
 
   discard(shard: number, intentId: string): Promise<void> {
-    return this.#writerCalls.call('discard', shard, [intentId]) as Promise<void>;
+    return this.#writerCalls.call('discard', shard, [intentId]);
   }
 
   add(shard: number, { id, deltas }: Intent): Promise<readonly Alarm[]> {
-    return this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)]) as Promise<readonly Alarm[]>;
+    return this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)]);
   }
 
   async claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim> {
@@ -205,7 +201,7 @@ export class RedisBuffer implements DeltaBuffer {
     token: string,
     snapshot: Snapshot,
     recounts: readonly Recount[],
-    options: { readonly consume: boolean; readonly dry: boolean },
+    options: FinalizeOptions,
   ): ReturnType<DeltaBuffer['finalize']> {
     const reply = await this.#work(
       shard,
@@ -284,16 +280,6 @@ export class RedisBuffer implements DeltaBuffer {
     this.#keys.set(`${script} ${shard}`, keys);
     return keys;
   }
-}
-
-/** Alarms of a call that several shared are told the first of them. */
-function confirmedOf(reply: unknown, shard: number, place: number): Confirmed {
-  const [found, ...times] = reply as readonly [readonly number[], ...TimesReply];
-  return { found: found[place] === 1, alarms: place === 0 ? decodeAlarms(shard, ...times) : [] };
-}
-
-function addedOf(reply: unknown, shard: number, place: number): readonly Alarm[] {
-  return place === 0 ? decodeAlarms(shard, ...(reply as TimesReply)) : [];
 }
 
 function decodeBatches(shard: number, flat: readonly string[]): Batch[] {

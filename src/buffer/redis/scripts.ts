@@ -68,6 +68,7 @@ export const SCRIPTS = {
   'retry-failed': ['due', 'failed', 'kinds'],
 } as const satisfies Record<string, readonly ShardKey[]>;
 
+/** Names of the Lua functions. */
 export type ScriptName = keyof typeof SCRIPTS;
 
 /** Redis makes all of it anew at every call, so a function that writers wait for has no more in front than it needs. */

@@ -1,11 +1,26 @@
 import { type Redis, ReplyError } from 'ioredis';
 
+import type { Alarm, Confirmed } from '../buffer';
+import { decodeAlarms, type TimesReply } from './codec';
 import { runScript, type ScriptName } from './scripts';
 
 /** Functions that writers call, in the order in which those that wait are sent. */
-const SCRIPTS = ['announce', 'confirm', 'add', 'discard'] as const satisfies readonly ScriptName[];
+const ORDER = ['announce', 'confirm', 'add', 'discard'] as const satisfies readonly ScriptName[];
 
-export type WriterScript = (typeof SCRIPTS)[number];
+type WriterScript = (typeof ORDER)[number];
+
+/** The reply of one caller, from that of the call which it shared: its place among the callers of the call. */
+type ReplyOf = (reply: unknown, shard: number, place: number) => unknown;
+
+const REPLIES = {
+  announce: () => undefined,
+  confirm: confirmedOf,
+  add: addedOf,
+  discard: () => undefined,
+} as const satisfies Record<WriterScript, ReplyOf>;
+
+/** What a caller of a function gets. */
+type WriterReply<Script extends WriterScript> = ReturnType<(typeof REPLIES)[Script]>;
 
 /** Intents handled by one call at the most: Redis does nothing else meanwhile. */
 const MOST = 100;
@@ -17,15 +32,21 @@ interface Waiting {
   readonly reject: (error: unknown) => void;
 }
 
+/** What waits, by function and shard. */
 type Calls = Map<WriterScript, Map<number, Waiting[]>>;
 
+/** What keeps Redis from answering. */
+interface Failure {
+  readonly error: unknown;
+}
+
+/** What the calls need. */
 export interface WriterCallsOptions {
+  /** `defineScripts` has run on it. */
   readonly redis: Redis;
-  readonly keysOf: (script: WriterScript, shard: number) => readonly string[];
-  /** Arguments before those of the callers. */
-  readonly commonArgs: Readonly<Record<WriterScript, readonly (string | number)[]>>;
-  /** The reply of one caller, from that of the call which it shared: its place among the callers of the call. */
-  readonly replyOf: Readonly<Record<WriterScript, (reply: unknown, shard: number, place: number) => unknown>>;
+  readonly keysOf: (script: ScriptName, shard: number) => readonly string[];
+  /** Due times are rounded up to multiples of it, ms. */
+  readonly window: number;
 }
 
 /**
@@ -35,15 +56,32 @@ export interface WriterCallsOptions {
  */
 export class WriterCalls {
   readonly #options: WriterCallsOptions;
+  /** Arguments before those of the callers. */
+  readonly #commonArgs: Readonly<Record<WriterScript, readonly number[]>>;
   #waiting: Calls = new Map();
   /** A round is about to be sent, or not answered yet. */
   #isBusy = false;
 
   constructor(options: WriterCallsOptions) {
     this.#options = options;
+    const { window } = options;
+    this.#commonArgs = { announce: [], confirm: [window], add: [window], discard: [] };
   }
 
-  call(script: WriterScript, shard: number, args: readonly string[]): Promise<unknown> {
+  /**
+   * Runs a function for one caller, with arguments of its own, together with others.
+   *
+   * @throws what the call that it shared is rejected with
+   */
+  call<Script extends WriterScript>(
+    script: Script,
+    shard: number,
+    args: readonly string[],
+  ): Promise<WriterReply<Script>> {
+    return this.#join(script, shard, args) as Promise<WriterReply<Script>>;
+  }
+
+  #join(script: WriterScript, shard: number, args: readonly string[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const shards = this.#waiting.get(script) ?? new Map<number, Waiting[]>();
       if (shards.size === 0) this.#waiting.set(script, shards);
@@ -64,7 +102,7 @@ export class WriterCalls {
   async #runRound(): Promise<void> {
     const failure = await this.#sendRound(this.#take());
     // Nobody's time limit begins anew: those that came meanwhile have waited for the same answer.
-    if (failure !== null) rejectAll(this.#take(), failure.error);
+    if (failure !== undefined) rejectAll(this.#take(), failure.error);
     this.#isBusy = false;
     this.#startRound();
   }
@@ -75,32 +113,26 @@ export class WriterCalls {
     return calls;
   }
 
-  /** Resolves to what keeps Redis from answering, if anything does. */
-  async #sendRound(calls: Calls): Promise<{ readonly error: unknown } | null> {
+  async #sendRound(calls: Calls): Promise<Failure | undefined> {
     const { redis } = this.#options;
     // Absent while there is no connection: every call is rejected then.
     const stream = (redis as { readonly stream?: Redis['stream'] }).stream;
-    const sent: Promise<{ readonly error: unknown } | null>[] = [];
+    const sent: Promise<Failure | null>[] = [];
     stream?.cork();
-    for (const script of SCRIPTS)
+    for (const script of ORDER)
       for (const [shard, callers] of calls.get(script) ?? [])
         for (let at = 0; at < callers.length; at += MOST)
           sent.push(this.#sendCall(script, shard, callers.slice(at, at + MOST)));
     stream?.uncork();
-    const failures = await Promise.all(sent);
-    return failures.find((failure) => failure !== null) ?? null;
+    return (await Promise.all(sent)).find((failure) => failure !== null) ?? undefined;
   }
 
-  async #sendCall(
-    script: WriterScript,
-    shard: number,
-    callers: readonly Waiting[],
-  ): Promise<{ readonly error: unknown } | null> {
-    const { redis, keysOf, commonArgs, replyOf } = this.#options;
+  async #sendCall(script: WriterScript, shard: number, callers: readonly Waiting[]): Promise<Failure | null> {
+    const { redis, keysOf } = this.#options;
     try {
-      const args = [...commonArgs[script], ...callers.flatMap((caller) => caller.args)];
+      const args = [...this.#commonArgs[script], ...callers.flatMap((caller) => caller.args)];
       const reply = await runScript(redis, script, keysOf(script, shard), args);
-      for (const [place, { resolve }] of callers.entries()) resolve(replyOf[script](reply, shard, place));
+      for (const [place, { resolve }] of callers.entries()) resolve(REPLIES[script](reply, shard, place));
       return null;
     } catch (error) {
       for (const { reject } of callers) reject(error);
@@ -112,4 +144,14 @@ export class WriterCalls {
 function rejectAll(calls: Calls, error: unknown): void {
   for (const shards of calls.values())
     for (const callers of shards.values()) for (const { reject } of callers) reject(error);
+}
+
+/** Alarms of a call that several shared are told the first of them. */
+function confirmedOf(reply: unknown, shard: number, place: number): Confirmed {
+  const [found, ...times] = reply as readonly [readonly number[], ...TimesReply];
+  return { found: found[place] === 1, alarms: place === 0 ? decodeAlarms(shard, ...times) : [] };
+}
+
+function addedOf(reply: unknown, shard: number, place: number): readonly Alarm[] {
+  return place === 0 ? decodeAlarms(shard, ...(reply as TimesReply)) : [];
 }

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Durability } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../../integration/blog';
-import { Meter } from '../../integration/meter';
+import { Meter } from '../../support/meter';
 import { wrongAuthors } from '../../integration/outbox/outbox';
 import { type Fixture, setup } from '../../support/setup';
 import { full, tell } from './form';

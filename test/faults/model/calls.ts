@@ -24,6 +24,7 @@ export interface HeldBatch {
 /** What became of the only target of a batch. */
 export type Outcome = 'applied' | 'locked' | 'refused';
 
+/** The columns that a scenario may have, in order. */
 export const COLUMNS = ['a', 'b'] as const;
 
 const TARGET = ((): string => targetId(kindId('public.user', ['id']), ['1']) ?? '')();
@@ -36,6 +37,7 @@ function byColumn(amounts: Amounts): Map<string, bigint> {
   return new Map(amounts.map((amount, i) => [COLUMNS[i] ?? '', BigInt(amount)]));
 }
 
+/** Announces the delta of a transaction. */
 export function announce(id: number, amounts: Amounts, recalculateIn: number | null): Call {
   const plain = { target: TARGET, touches: [], wait: 0, batchSize: 0, reset: false, heal: false };
   const delta = { ...plain, amounts: byColumn(amounts), recalculateIn };
@@ -50,6 +52,7 @@ export function confirm(id: number): Call {
   return call(`confirm ${id}`, async (buffer) => (await buffer.confirm(0, String(id))).found);
 }
 
+/** Forgets the intent of a transaction. */
 export function discard(id: number): Call {
   return call(`discard ${id}`, async (buffer) => {
     await buffer.discard(0, String(id));
@@ -57,6 +60,7 @@ export function discard(id: number): Call {
   });
 }
 
+/** Requests a recalculation; without a barrier a plain one. */
 export function request(barrier: number | null): Call {
   const options = { barrier: barrier === null ? null : BigInt(barrier), delay: 0 };
   return call(`request ${barrier}`, async (buffer) => {
@@ -79,6 +83,7 @@ function held({ id, epoch, entries }: Batch): { readonly [name: string]: Json } 
   return { id, epoch, amounts: COLUMNS.map((column) => Number(amounts.get(column) ?? 0n)) };
 }
 
+/** Ends a batch. */
 export function acknowledge(id: string, outcome: Outcome): Call {
   const unapplied: Record<Outcome, readonly Unapplied[]> = {
     applied: [],
@@ -99,6 +104,7 @@ export const STALE_INTENTS = call('stale intents', async (buffer) =>
   (await buffer.staleIntents(0, 0, 10)).map(Number).toSorted((a, b) => a - b),
 );
 
+/** Drops intents, and requests a recalculation behind a barrier. */
 export function sweepIntents(ids: readonly number[], barrier: number): Call {
   return call(`sweep ${ids.join()} ${barrier}`, async (buffer) => {
     await buffer.sweepIntents(0, ids.map(String), BigInt(barrier));
@@ -131,6 +137,7 @@ export interface Read {
 /** Why somebody recalculates: it is due, a user asked for it, or a user only wants to compare. */
 export type Purpose = 'due' | 'by hand' | 'verify';
 
+/** Ends a watch with what was read under it. */
 export function finalize(
   token: string,
   { missing, xmax, inProgress }: Read,
@@ -153,6 +160,7 @@ export function finalize(
 /** Answers the epoch, or null. */
 export const EPOCH = call('epoch', (buffer) => buffer.epoch(0));
 
+/** Gives the shard an epoch. */
 export function raiseEpoch(epoch: number): Call {
   return call(`raise epoch ${epoch}`, async (buffer) => {
     await buffer.raiseEpoch(0, epoch);

@@ -1,12 +1,12 @@
 import { EPOCH, raiseEpoch, request } from './calls';
-import type { Actor, Step, World } from './scenario';
+import { type Actor, crash, type Step, type World } from './scenario';
 import { type Finder, IDLE_FINDER, type State } from './state';
 
 /** Whoever finds that Redis lost its data, or went back in time: `sweepEpochs`, then `rebuild`. */
 export const finders: Actor = (state, world) =>
   state.finders.flatMap((finder, i) => [
     ...proceed(state, finder, world, i),
-    ...(state.left.crashes > 0 && finder.at !== 'idle' ? [crash(i)] : []),
+    ...(state.left.crashes > 0 && finder.at !== 'idle' ? [die(i)] : []),
   ]);
 
 function step(i: number, what: string, change: (own: Finder, state: State) => void): Step {
@@ -139,13 +139,6 @@ function rebuild({ at, barrier }: Finder, i: number, { nextTransaction, scenario
 }
 
 /** Its transaction, if it is in one, is rolled back. */
-function crash(i: number): Step {
-  return {
-    name: `f${i + 1} dies`,
-    mishap: true,
-    change: (state) => {
-      state.left.crashes -= 1;
-      end(state, i);
-    },
-  };
+function die(i: number): Step {
+  return crash(`f${i + 1} dies`, (state) => end(state, i));
 }

@@ -1,5 +1,5 @@
 import { DUE_RECALCULATIONS, finalize, watch } from './calls';
-import type { Actor, Step, World } from './scenario';
+import { type Actor, crash, type Step, type World } from './scenario';
 import { IDLE_RECALCULATOR, minus, openTransactions, plus, type Recalculator, type State } from './state';
 
 /** The token of a watch that has just begun, until it is given a name. */
@@ -10,7 +10,7 @@ export const recalculators: Actor = (state, world) =>
   state.recalculators.flatMap((recalculator, i) => [
     ...proceed(recalculator, world, i),
     ...(state.left.visits > 0 && recalculator.at === 'idle' ? visit(i, world) : []),
-    ...(state.left.crashes > 0 && recalculator.at !== 'idle' ? [crash(i)] : []),
+    ...(state.left.crashes > 0 && recalculator.at !== 'idle' ? [die(i)] : []),
   ]);
 
 function step(i: number, what: string, change: (own: Recalculator, state: State) => void): Step {
@@ -111,13 +111,6 @@ function finish({ purpose, token, read: result, refused }: Recalculator, i: numb
   };
 }
 
-function crash(i: number): Step {
-  return {
-    name: `r${i + 1} dies`,
-    mishap: true,
-    change: (state) => {
-      state.left.crashes -= 1;
-      end(i)(state);
-    },
-  };
+function die(i: number): Step {
+  return crash(`r${i + 1} dies`, end(i));
 }

@@ -45,11 +45,6 @@ export class RedisStates {
     for (const lane of this.#lanes) lane.close();
   }
 
-  /** Distinct states met. */
-  get size(): number {
-    return this.#states.length;
-  }
-
   textOf(state: number): string {
     return this.#known(state).text;
   }

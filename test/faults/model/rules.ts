@@ -110,4 +110,5 @@ const IN_SQL: readonly Rule[] = [
   },
 ];
 
+/** Every rule of the protocol that is left out once. */
 export const RULES: readonly Rule[] = [...IN_REDIS, ...IN_SQL];

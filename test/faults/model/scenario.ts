@@ -34,6 +34,7 @@ export interface Scenario extends Partial<Mishaps> {
   readonly without?: CallersRule;
 }
 
+/** A scenario that says everything. */
 export type ResolvedScenario = Required<Omit<Scenario, 'without'>> & { readonly without: CallersRule | null };
 
 const DEFAULTS: ResolvedScenario = {
@@ -57,6 +58,7 @@ const DEFAULTS: ResolvedScenario = {
   without: null,
 };
 
+/** With defaults. */
 export function resolveScenario(scenario: Scenario): ResolvedScenario {
   return { ...DEFAULTS, ...scenario };
 }
@@ -81,4 +83,17 @@ export interface Step {
   readonly change: (state: State, reply: Json) => void | false;
 }
 
+/** Somebody, or something, that takes steps: all that are possible in a state. */
 export type Actor = (state: State, world: World) => Step[];
+
+/** A mishap of which a scenario has so many: somebody dies, or sleeps for long. */
+export function crash(name: string, end: (state: State) => void): Step {
+  return {
+    name,
+    mishap: true,
+    change: (state) => {
+      state.left.crashes -= 1;
+      end(state);
+    },
+  };
+}

@@ -55,6 +55,7 @@ export interface Recalculator {
   refused: boolean;
 }
 
+/** Whoever looks for intents that are stale. */
 export interface Sweeper {
   at: 'idle' | 'sweep';
   ids: number[];
@@ -105,7 +106,9 @@ export interface State {
   left: Mishaps;
 }
 
+/** One that does nothing. */
 export const IDLE_WORKER: Worker = { at: 'idle', batches: [], outcome: 'applied' };
+/** One that does nothing. */
 export const IDLE_RECALCULATOR: Recalculator = {
   at: 'idle',
   purpose: 'due',
@@ -115,7 +118,9 @@ export const IDLE_RECALCULATOR: Recalculator = {
   read: null,
   refused: false,
 };
+/** One that does nothing. */
 export const IDLE_SWEEPER: Sweeper = { at: 'idle', ids: [], barrier: 0 };
+/** One that does nothing. */
 export const IDLE_FINDER: Finder = { at: 'idle', life: 0, epoch: 0, rebuilding: false, barrier: 0 };
 
 /** Ids of transactions that are open. */
@@ -124,10 +129,12 @@ export function openTransactions({ writers, finders }: State): number[] {
   return [...writing, ...finders.map(({ barrier }) => barrier).filter((id) => id > 0)].toSorted((a, b) => a - b);
 }
 
+/** Column by column. */
 export function plus(left: Amounts, right: Amounts): Amounts {
   return left.map((amount, i) => amount + (right[i] ?? 0));
 }
 
+/** Column by column. */
 export function minus(left: Amounts, right: Amounts): Amounts {
   return left.map((amount, i) => amount - (right[i] ?? 0));
 }

@@ -1,5 +1,5 @@
 import { batchesOf } from './identity';
-import type { Actor, Step } from './scenario';
+import { type Actor, crash, type Step } from './scenario';
 import { plus, type State } from './state';
 
 /** What comes over everybody: time, the outbox's timer, losses of Redis. */
@@ -11,13 +11,7 @@ export const surroundings: Actor = (state, { redis }) => {
   );
   const expire = (next: State) => void (next.redis = redis.later(next.redis));
   if (watching.length === 0) steps.push({ name: 'a watch expires', change: expire });
-  else if (left.crashes > 0) {
-    const change = (next: State) => {
-      next.left.crashes -= 1;
-      expire(next);
-    };
-    steps.push({ name: 'a watch expires under a slow recalculation', mishap: true, change });
-  }
+  else if (left.crashes > 0) steps.push(crash('a watch expires under a slow recalculation', expire));
   if (sql.waiting !== null && sql.parked === null) steps.push(...drain(state));
   if (sql.parked !== null) steps.push({ name: 'somebody retries what the outbox had refused', change: retry });
   if (left.wipes > 0) steps.push(loss('Redis loses its data', (next) => void (next.left.wipes -= 1), redis.empty));

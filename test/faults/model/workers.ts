@@ -1,5 +1,5 @@
 import { acknowledge, CLAIM, type HeldBatch, type Outcome, request, RETRY_FAILED, TAKE_OVER } from './calls';
-import type { Actor, ResolvedScenario, Step, World } from './scenario';
+import { type Actor, crash, type ResolvedScenario, type Step, type World } from './scenario';
 import { IDLE_WORKER, plus, type State } from './state';
 
 type Who = 'worker' | 'zombie';
@@ -9,7 +9,7 @@ export const workers: Actor = (state, world) => [
   ...(state.worker.at === 'idle' ? [claim(world), takeOver()] : []),
   ...proceed(state, world, 'worker'),
   ...proceed(state, world, 'zombie'),
-  ...crash(state),
+  ...dieOrStall(state),
   ...retry(world),
 ];
 
@@ -103,25 +103,13 @@ function apply({ left }: State, { without }: ResolvedScenario, who: Who, batch: 
   return steps;
 }
 
-function crash({ left, worker, zombie }: State): Step[] {
+function dieOrStall({ left, worker, zombie }: State): Step[] {
   if (left.crashes === 0 || worker.at === 'idle') return [];
-  const die: Step = {
-    name: 'worker dies',
-    mishap: true,
-    change: (state) => {
-      state.left.crashes -= 1;
-      state.worker = IDLE_WORKER;
-    },
-  };
-  const stall: Step = {
-    name: 'worker stalls, a zombie from now on',
-    mishap: true,
-    change: (state) => {
-      state.left.crashes -= 1;
-      state.zombie = state.worker;
-      state.worker = IDLE_WORKER;
-    },
-  };
+  const die = crash('worker dies', (state) => void (state.worker = IDLE_WORKER));
+  const stall = crash('worker stalls, a zombie from now on', (state) => {
+    state.zombie = state.worker;
+    state.worker = IDLE_WORKER;
+  });
   return zombie.at === 'idle' ? [die, stall] : [die];
 }
 

@@ -1,5 +1,5 @@
 import { announce, confirm, discard, request, type Amounts } from './calls';
-import type { Actor, Step, World } from './scenario';
+import { type Actor, crash, type Step, type World } from './scenario';
 import { type Errand, plus, type State, type Writer } from './state';
 
 /** Distinct per writer, so that what is lost is never made up by what is counted twice. */
@@ -17,13 +17,13 @@ function stepsOf(state: State, world: World, i: number): Step[] {
     case 'start':
       return begin(state, world, i);
     case 'open':
-      return [...handOver(writer, world, i), ...crash(state, writer, i)];
+      return [...handOver(writer, world, i), ...die(state, writer, i)];
     case 'ready':
-      return [...end(world, i), ...crash(state, writer, i)];
+      return [...end(world, i), ...die(state, writer, i)];
     case 'ended':
       return [
         ...writer.errands.flatMap((errand) => run(writer, errand, world, i)),
-        ...(writer.errands.length > 0 ? crash(state, writer, i) : []),
+        ...(writer.errands.length > 0 ? die(state, writer, i) : []),
         ...arrive(writer, world, i),
       ];
   }
@@ -132,12 +132,8 @@ function arrive({ id, late }: Writer, world: World, i: number): Step[] {
 }
 
 /** Where nothing but memory knows of a committed delta, a crash loses it until somebody asks: documented. */
-function crash({ left }: State, { at, via }: Writer, i: number): Step[] {
+function die({ left }: State, { at, via }: Writer, i: number): Step[] {
   if (left.crashes === 0 || (at === 'ended' && via === 'memory')) return [];
-  const die = step(i, 'dies', (writer, next) => {
-    next.left.crashes -= 1;
-    writer.at = 'ended';
-    writer.errands = [];
-  });
-  return [{ ...die, mishap: true }];
+  const leave = (state: State): void => void Object.assign(state.writers[i] as Writer, { at: 'ended', errands: [] });
+  return [crash(`t${i + 1} dies`, leave)];
 }

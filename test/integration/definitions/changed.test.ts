@@ -247,6 +247,17 @@ test('a recount that has been waiting for an hour is told, once', async () => {
   expect(first.errors).toEqual([]);
 });
 
+test('a process that is not allowed to say by which definitions it counts tells so', async () => {
+  const first = await deployment.attach([ALL]);
+  await first.dataSource.query(`
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE insufficient_privilege USING MESSAGE = 'permission denied'; END $$;
+    CREATE TRIGGER refuse BEFORE UPDATE ON counter_cache_state FOR EACH ROW EXECUTE FUNCTION refuse()`);
+  await until(() => first.errors.length > 0);
+  expect(first.errors).toMatchObject([{ code: 'STATE_MISMATCH', cause: { code: '42501' } }]);
+  expect(String(first.errors[0])).toMatch(/counter_cache_state.*permission denied.*Grant/);
+});
+
 test('a closed process shows itself no more', async () => {
   const first = await deployment.attach([ALL]);
   const second = await deployment.attach([PUBLISHED]);

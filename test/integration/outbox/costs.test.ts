@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 
 import { type Fixture, setup } from '../../support/setup';
 import { Author, Post } from '../blog';
-import { Meter, type Sent } from '../meter';
+import { Meter, type Sent } from '../../support/meter';
 
 let meter: Meter;
 let fixture: Fixture;
@@ -37,11 +37,11 @@ afterAll(async () => {
   await fixture.close();
 });
 
-async function cost(work: () => Promise<unknown>): Promise<Sent> {
-  meter.take();
-  await work();
-  await fixture.counters.settled();
-  return meter.take();
+function cost(work: () => Promise<unknown>): Promise<Sent> {
+  return meter.during(async () => {
+    await work();
+    await fixture.counters.settled();
+  });
 }
 
 const OUTBOX = 'INSERT INTO "counter_cache_outbox"';

@@ -4,7 +4,7 @@ import { Random } from '../../contract/buffer/random';
 import { keysOf } from '../../support/redis';
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';
-import { type Internals, openInternals } from '../internals';
+import { innerName, type Internals, openInternals } from '../internals';
 import { untilIdle } from '../idle';
 import { Category, Comment, Product, Review, SHOP, WRONG } from './shop';
 
@@ -22,9 +22,8 @@ async function requestedAt(id: number): Promise<string | null> {
   const keys = await keysOf(redis, `{cc:${installation}:*}:*:recalc`);
   const scores = await Promise.all(
     keys.map(async (key) => {
-      // A code stands for the kind.
-      const code = await redis.hget(key.replace(/recalc$/, 'kinds'), 'category:id');
-      return code === null ? null : redis.zscore(key, `${code}:${id}`);
+      const name = await innerName(redis, key.replace(/recalc$/, 'kinds'), `category:id:${id}`);
+      return name === null ? null : redis.zscore(key, name);
     }),
   );
   return scores.find((score) => score !== null) ?? null;

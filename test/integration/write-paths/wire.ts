@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 
 import type { ScriptName } from '../../../src/buffer/redis/scripts';
-import { Meter } from '../meter';
+import { Meter } from '../../support/meter';
 
 /** What one write sent. */
 export interface Sent {

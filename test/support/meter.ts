@@ -36,6 +36,13 @@ export class Meter {
     return { sql: this.#sql.splice(0), scripts: this.#scripts.splice(0), commands: this.#commands.splice(0) };
   }
 
+  /** What was sent for a piece of work. */
+  async during(work: () => Promise<unknown>): Promise<Sent> {
+    this.take();
+    await work();
+    return this.take();
+  }
+
   close(): void {
     for (const restore of this.#restore.splice(0)) restore();
   }

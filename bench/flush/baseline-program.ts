@@ -2,6 +2,7 @@
 import { Worker } from 'bullmq';
 import { Pool } from 'pg';
 
+import { serve } from '../child';
 import { CONCURRENCY, type JobData, QUEUE } from './baseline';
 
 async function main(): Promise<void> {
@@ -26,9 +27,16 @@ async function main(): Promise<void> {
     },
     stop: () => worker.pause(),
   };
-  process.on('message', (order: string) => void orders[order]?.().then(() => process.send?.('done')));
-  process.on('disconnect', () => void worker.close().then(() => pool.end()));
-  process.send?.('ready');
+  serve(
+    async (order) => {
+      await orders[String(order)]?.();
+      return 'done';
+    },
+    async () => {
+      await worker.close();
+      await pool.end();
+    },
+  );
 }
 
 void main();

@@ -1,10 +1,11 @@
 // A worker process of the library, as in production; it starts and stops its worker when told to.
 import 'reflect-metadata';
 
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Client } from 'pg';
 import { Counters, type CounterWorker } from 'typeorm-counter-cache';
 
+import { serve } from '../child';
+import { longestPause, processorTime } from '../own-process';
 import { longestOf } from './longest-statement';
 import { newDataSource, OPTIONS } from './stage';
 
@@ -36,36 +37,36 @@ async function main(): Promise<void> {
   counters.on('failed', ({ reason }) => failures.push(reason));
   await dataSource.initialize();
   const statements = longestOf(Client.prototype);
-  const delays = monitorEventLoopDelay({ resolution: RESOLUTION });
   const ready = process.memoryUsage.rss();
   let worker: CounterWorker | null = null;
-  let cpu = process.cpuUsage();
+  let pause = (): number => 0;
+  let cpu = (): number => 0;
 
-  const start = async (): Promise<void> => {
+  const start = async (): Promise<'started'> => {
     statements.reset();
-    delays.reset();
-    delays.enable();
+    pause = longestPause(RESOLUTION);
     failures.length = 0;
-    cpu = process.cpuUsage();
+    cpu = processorTime();
     worker = await counters.startWorker();
+    return 'started';
   };
   const stop = async (): Promise<WorkerFigures> => {
-    delays.disable();
-    const { user, system } = process.cpuUsage(cpu);
+    const figures = { pause: pause(), cpu: cpu() / 1_000 };
     await worker?.close();
     return {
+      ...figures,
       statement: statements.longest(),
-      pause: Math.max(0, delays.max / 1e6 - RESOLUTION),
       growth: process.resourceUsage().maxRSS * 1_024 - ready,
-      cpu: (user + system) / 1_000,
       failures: [...failures],
     };
   };
-  process.on('message', (order: Order) => {
-    void (order === 'start' ? start() : stop()).then((figures) => process.send?.(figures ?? 'started'));
-  });
-  process.on('disconnect', () => void counters.close().then(() => dataSource.destroy()));
-  process.send?.('ready');
+  serve(
+    (order) => ((order as Order) === 'start' ? start() : stop()),
+    async () => {
+      await counters.close();
+      await dataSource.destroy();
+    },
+  );
 }
 
 void main();
