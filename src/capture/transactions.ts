@@ -33,6 +33,7 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
   readonly #open = new RunnerSlot<OpenTransaction>();
+  /** Settles when the last preparation so far is over. */
   readonly #preparing = new WeakMap<OpenTransaction, Promise<void>>();
   /** Those that have captured something and are not over. */
   readonly #unsettled = new Map<OpenTransaction, QueryRunner>();
@@ -138,9 +139,11 @@ export class Transactions implements EntitySubscriberInterface {
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
     const areOpen = (): boolean => [...this.#unsettled.values()].some(({ isReleased }) => !isReleased);
     while (areOpen() && performance.now() < end) await delay(5);
-    // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
+    // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier. One whose COMMIT is held up
+    // hands over already: a second time beside that, it would be counted twice.
     for (const transaction of this.#unsettled.keys())
-      if (!transaction.isEnding) await this.#handOff.prepare(transaction, null);
+      if (!transaction.isEnding && !this.#preparing.has(transaction))
+        await this.#inTurn(transaction, () => this.#handOff.prepare(transaction, null));
   }
 
   #expect(runner: QueryRunner, single: boolean): OpenTransaction {
@@ -150,17 +153,21 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
-    const under = this.#preparing.get(transaction);
-    if (under === undefined && transaction.isIdle) {
+    if (transaction.isIdle && !this.#preparing.has(transaction)) {
       transaction.startEnding();
       return undefined;
     }
-    // One after the other: what the first wrote to the outbox is not to be written again.
-    const prepared = (under ?? Promise.resolve()).then(() => this.#prepare(transaction, runner));
-    this.#preparing.set(
-      transaction,
-      prepared.catch(() => undefined),
-    );
+    return this.#inTurn(transaction, () => this.#prepare(transaction, runner));
+  }
+
+  /** One preparation after the other: what the first wrote to the outbox is not to be written again. */
+  #inTurn(transaction: OpenTransaction, prepare: () => Promise<void>): Promise<void> {
+    const prepared = (this.#preparing.get(transaction) ?? Promise.resolve()).then(prepare);
+    const finish = (): void => {
+      if (this.#preparing.get(transaction) === over) this.#preparing.delete(transaction);
+    };
+    const over = prepared.then(finish, finish);
+    this.#preparing.set(transaction, over);
     return prepared;
   }
 
