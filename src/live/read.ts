@@ -3,6 +3,7 @@ import { byShard } from '../buffer/shard';
 import { formatDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
 import type { JobContext } from '../jobs/context';
+import type { AppliedBatches } from '../sql/ledger';
 import { withConnection } from '../sql/query';
 import { readColumn } from '../sql/read-columns';
 
@@ -101,9 +102,10 @@ async function readWorth(
   );
 }
 
-function heldAmount({ claims, pending }: Held, column: string, applied: ReadonlySet<string>): bigint {
+function heldAmount({ target, claims, pending }: Held, column: string, applied: AppliedBatches): bigint {
   const claimed = claims
-    .filter(({ batch }) => !applied.has(batch))
+    // Not applied, or applied to others only: then it is given back later.
+    .filter(({ batch }) => applied.get(batch)?.has(target) !== false)
     .reduce((sum, { amounts }) => sum + (amounts.get(column) ?? 0n), 0n);
   return claimed + (pending.get(column) ?? 0n);
 }
