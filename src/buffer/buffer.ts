@@ -87,9 +87,12 @@ export interface Claim {
   readonly now: number;
 }
 
-/** A target of a batch that was not applied: given back, due again after `backoff` ms, or parked as failed. */
+/**
+ * A target of a batch that was not applied: given back, due again after `backoff` ms, or parked as failed. With
+ * `columns`, amounts and touches of all others were applied, and only those are given back.
+ */
 export type Unapplied =
-  | { readonly target: string; readonly backoff: number }
+  | { readonly target: string; readonly backoff: number; readonly columns?: readonly string[] }
   | { readonly target: string; readonly failed: string };
 
 /** Why a watch was refused: claimed in an unacknowledged batch, watched by another, or behind a barrier. */
@@ -184,7 +187,7 @@ export interface DeltaBuffer {
 
   /** Moves pending deltas into a new batch; watched targets stay. */
   claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim>;
-  /** Deletes a batch; gives the unapplied targets back, with alarms for those that are due again. */
+  /** Deletes a batch; gives back what was not applied, with alarms for what is due again. */
   acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
   /**
    * Batches that nobody has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.

@@ -32,7 +32,7 @@ export class OpenTransaction {
   readonly #durability: Durability;
   /** Made by the library around one statement: no other statement is part of it. */
   readonly isSingle: boolean;
-  /** What its COMMIT waits for, once one was sent: what was captured is handed over. */
+  /** What was captured is being handed over, as its COMMIT waits for: settles when the last of it so far is over. */
   preparing: Promise<void> | null = null;
   #outcome: Outcome | null = null;
   #id: string | null = null;

@@ -138,9 +138,11 @@ export class Transactions implements EntitySubscriberInterface {
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
     const areOpen = (): boolean => this.#unsettled.list().some(({ runner }) => !runner.isReleased);
     while (areOpen() && performance.now() < end) await delay(5);
-    // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier.
+    // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier. One whose COMMIT is held up
+    // hands over already: a second time beside that, it would be counted twice.
     for (const { transaction } of this.#unsettled.list())
-      if (!transaction.isEnding) await this.#handOff.prepare(transaction, null);
+      if (!transaction.isEnding && transaction.preparing === null)
+        await this.#inTurn(transaction, () => this.#handOff.prepare(transaction, null));
   }
 
   #expect(runner: QueryRunner, single: boolean): OpenTransaction {
@@ -150,15 +152,22 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
-    const { preparing } = transaction;
-    if (preparing === null && transaction.isIdle) {
+    if (transaction.isIdle && transaction.preparing === null) {
       transaction.startEnding();
       return undefined;
     }
-    const prepare = (): Promise<void> => this.#prepare(transaction, runner);
-    // One after the other: what the first wrote to the outbox is not to be written again.
-    transaction.preparing = preparing === null ? prepare() : preparing.then(prepare, prepare);
-    return transaction.preparing;
+    return this.#inTurn(transaction, () => this.#prepare(transaction, runner));
+  }
+
+  /** One preparation after the other: what the first wrote to the outbox is not to be written again. */
+  #inTurn(transaction: OpenTransaction, prepare: () => Promise<void>): Promise<void> {
+    const prepared = transaction.preparing?.then(prepare) ?? prepare();
+    const finish = (): void => {
+      if (transaction.preparing === over) transaction.preparing = null;
+    };
+    const over = prepared.then(finish, finish);
+    transaction.preparing = over;
+    return prepared;
   }
 
   /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */

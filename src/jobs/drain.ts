@@ -1,7 +1,13 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Alarm, ClaimScope, TargetDelta } from '../buffer/buffer';
-import { type AppliedEntries, applyEntries, applyOrIsolate, type ApplyKind } from '../sql/apply-entries';
+import {
+  type AppliedEntries,
+  applyEntries,
+  applyOrIsolate,
+  type ApplyKind,
+  UNKNOWN_BACKOFF,
+} from '../sql/apply-entries';
 import { lockWaiting, type WaitingEntry } from '../sql/outbox/lock-waiting';
 import { endRows, parkRows, postponeRows } from '../sql/outbox/settle-rows';
 import { takeHeals } from '../sql/outbox/take-heals';
@@ -82,6 +88,8 @@ async function drainShard(context: JobContext, shard: number, scope: ClaimScope)
 
 interface Drained extends AppliedEntries {
   readonly entries: readonly WaitingEntry[];
+  /** Those of them of which something is kept for another process. */
+  readonly kept: readonly WaitingEntry[];
   readonly more: boolean;
 }
 
@@ -93,19 +101,25 @@ async function drainOnce(
   scope: ClaimScope,
   applyKind: ApplyKind,
 ): Promise<Drained> {
-  const { entries, more } = await lockWaiting(runner, tables, shard, scope, options.batch);
+  const { entries, more } = await lockWaiting(runner, tables, definitions, shard, scope, options.batch);
   const changing = entries.filter(({ amounts, touches }) => amounts.size + touches.size > 0);
   const applied = await applyEntries(runner, definitions, changing, applyKind, events.has('reconciled'));
-  const drained = { entries, more, ...applied };
+  const kept = entries.filter(({ unknownIds }) => unknownIds.length > 0);
+  const drained = { entries, kept, more, ...applied, unknown: kept.map(({ target }) => target) };
   const done = doneOf(drained).flatMap(({ ids }) => ids);
   if (done.length > 0) await endRows(runner, tables, done, options.outboxRetention > 0);
   await putOff(runner, tables, drained);
   return drained;
 }
 
-async function putOff(runner: QueryRunner, tables: TablePaths, { entries, unapplied }: Drained): Promise<void> {
+async function putOff(runner: QueryRunner, tables: TablePaths, { entries, kept, unapplied }: Drained): Promise<void> {
   const ids = new Map(entries.map((entry) => [entry.target, entry.ids]));
   const backoffs = new Map<number, string[]>();
+  if (kept.length > 0)
+    backoffs.set(
+      UNKNOWN_BACKOFF,
+      kept.flatMap(({ unknownIds }) => unknownIds),
+    );
   for (const row of unapplied) {
     const own = ids.get(row.target) ?? [];
     if ('failed' in row) await parkRows(runner, tables, own, row.failed);
@@ -118,9 +132,10 @@ async function putOff(runner: QueryRunner, tables: TablePaths, { entries, unappl
 async function scheduleRetries(
   { schedule, options }: JobContext,
   shard: number,
-  { unapplied }: Drained,
+  { kept, unapplied }: Drained,
 ): Promise<void> {
   const backoffs = new Set(unapplied.flatMap((row) => ('failed' in row ? [] : [row.backoff])));
+  if (kept.length > 0) backoffs.add(UNKNOWN_BACKOFF);
   const now = Date.now();
   const alarms = [...backoffs].map((backoff): Alarm => {
     const at = Math.ceil((now + backoff) / options.window) * options.window;
@@ -134,8 +149,9 @@ function doneOf({ entries, unapplied }: Drained): WaitingEntry[] {
   return entries.filter(({ target }) => !left.has(target));
 }
 
-function reportOf({ entries, unapplied, updates }: Drained): ReconcileReport {
-  return { batches: 1, targets: entries.length - unapplied.length, unapplied: unapplied.length, updates };
+function reportOf({ entries, kept, unapplied, updates }: Drained): ReconcileReport {
+  const left = new Set([...kept, ...unapplied].map(({ target }) => target)).size;
+  return { batches: 1, targets: entries.length - left, unapplied: left, updates };
 }
 
 /** Best effort: without it a wrong column stays wrong until the next write asks again. */

@@ -1,8 +1,9 @@
-import type { DeltaBuffer, Held } from '../buffer/buffer';
+import type { DeltaBuffer, Held, Unapplied } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
 import { formatDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
 import type { JobContext } from '../jobs/context';
+import type { AppliedBatches } from '../sql/ledger';
 import { withConnection } from '../sql/query';
 import { readColumn } from '../sql/read-column';
 
@@ -101,9 +102,17 @@ async function readWorth(
   );
 }
 
-function heldAmount({ claims, pending }: Held, column: string, applied: ReadonlySet<string>): bigint {
+function heldAmount({ target, claims, pending }: Held, column: string, applied: AppliedBatches): bigint {
   const claimed = claims
-    .filter(({ batch }) => !applied.has(batch))
+    .filter(({ batch }) => !isApplied(applied.get(batch), target, column))
     .reduce((sum, { amounts }) => sum + (amounts.get(column) ?? 0n), 0n);
   return claimed + (pending.get(column) ?? 0n);
+}
+
+/** Whether an applied batch applied a column of a target: what it left out is given back later. */
+function isApplied(unapplied: ReadonlyMap<string, Unapplied> | undefined, target: string, column: string): boolean {
+  if (unapplied === undefined) return false;
+  const left = unapplied.get(target);
+  if (left === undefined) return true;
+  return 'columns' in left && left.columns !== undefined && !left.columns.includes(column);
 }

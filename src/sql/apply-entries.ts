@@ -8,12 +8,12 @@ import { type Change, updateColumns, type Updated } from './update-columns';
 
 /** What became of entries. */
 export interface AppliedEntries {
-  /** Locked rows, rows that this process does not know, and rows that the database refused. */
+  /** Locked rows, rows that the database refused, and what this process does not know: rows, or columns of them. */
   readonly unapplied: readonly Unapplied[];
   readonly changes: readonly Change[];
   /** UPDATE statements sent to target tables. */
   readonly updates: number;
-  /** Targets of a table or column that this process does not know (a rolling deploy); among `unapplied`. */
+  /** Targets of which this process does not know the table or a column (a rolling deploy); among `unapplied`. */
   readonly unknown: readonly string[];
 }
 
@@ -32,8 +32,8 @@ const SAVEPOINT = 'counter_cache';
 /** Milliseconds after which a row that was locked is tried again. */
 const LOCKED_BACKOFF = 500;
 
-/** Milliseconds after which a target that this process does not know is offered to others again. */
-const UNKNOWN_BACKOFF = 2_000;
+/** Milliseconds after which what this process does not know is offered to others again. */
+export const UNKNOWN_BACKOFF = 2_000;
 
 /**
  * Applies entries in two attempts at most: `attempt` runs in a transaction of its own, with all rows of a kind at once,
@@ -60,29 +60,38 @@ export async function applyEntries(
   withChanges: boolean,
 ): Promise<AppliedEntries> {
   const { known, unknown } = partition(definitions, entries);
-  const unapplied: Unapplied[] = unknown.map((target) => ({ target, backoff: UNKNOWN_BACKOFF }));
+  const unapplied = new Map<string, Unapplied>(unknown.map((row) => [row.target, row]));
   const changes: Change[] = [];
   let updates = 0;
   for (const [kind, group] of known) {
     const outcome = await applyKind(runner, kind, group, withChanges);
-    unapplied.push(...outcome.failed, ...outcome.locked.map((target) => ({ target, backoff: LOCKED_BACKOFF })));
+    // Of a row that was left alone everything goes back, also what is known.
+    for (const row of outcome.failed) unapplied.set(row.target, row);
+    for (const target of outcome.locked) unapplied.set(target, { target, backoff: LOCKED_BACKOFF });
     changes.push(...outcome.changes);
     updates += outcome.updates;
   }
-  return { unapplied, unknown, changes, updates };
+  return { unapplied: [...unapplied.values()], unknown: unknown.map(({ target }) => target), changes, updates };
 }
 
-/** Groups entries by kind; those with a kind or a column that this process does not know are kept for another. */
+/** Groups entries by kind. What this process does not know is kept for another: entries, or columns of them. */
 function partition(
   definitions: Definitions,
   entries: readonly BatchEntry[],
-): { known: Map<TargetKind, BatchEntry[]>; unknown: string[] } {
+): { known: Map<TargetKind, BatchEntry[]>; unknown: Unapplied[] } {
   const known = new Map<TargetKind, BatchEntry[]>();
-  const unknown: string[] = [];
+  const unknown: Unapplied[] = [];
   for (const entry of entries) {
-    const kind = definitions.kinds.get(kindIdOf(entry.target));
-    if (kind === undefined || !knows(kind, entry)) unknown.push(entry.target);
-    else groupOf(known, kind).push(entry);
+    const { target, amounts, touches } = entry;
+    const kind = definitions.kinds.get(kindIdOf(target));
+    const columns = kind && unknownColumns(kind, entry);
+    if (kind === undefined || columns === undefined) unknown.push({ target, backoff: UNKNOWN_BACKOFF });
+    else if (columns.length === 0) groupOf(known, kind).push(entry);
+    else if (columns.length === amounts.size + touches.size) unknown.push({ target, backoff: UNKNOWN_BACKOFF });
+    else {
+      groupOf(known, kind).push(without(entry, columns));
+      unknown.push({ target, backoff: UNKNOWN_BACKOFF, columns });
+    }
   }
   return { known, unknown };
 }
@@ -93,10 +102,17 @@ function groupOf(groups: Map<TargetKind, BatchEntry[]>, kind: TargetKind): Batch
   return group;
 }
 
-function knows(kind: TargetKind, { amounts, touches }: BatchEntry): boolean {
-  for (const name of amounts.keys()) if (!kind.columns.has(name)) return false;
-  for (const name of touches.keys()) if (!kind.touches.has(name)) return false;
-  return true;
+/** Columns of an entry that this process does not know. */
+function unknownColumns(kind: TargetKind, { amounts, touches }: Pick<BatchEntry, 'amounts' | 'touches'>): string[] {
+  const unknown: string[] = [];
+  for (const name of amounts.keys()) if (!kind.columns.has(name)) unknown.push(name);
+  for (const name of touches.keys()) if (!kind.touches.has(name)) unknown.push(name);
+  return unknown;
+}
+
+function without({ target, amounts, touches }: BatchEntry, columns: readonly string[]): BatchEntry {
+  const others = <T>(of: ReadonlyMap<string, T>) => new Map([...of].filter(([name]) => !columns.includes(name)));
+  return { target, amounts: others(amounts), touches: others(touches) };
 }
 
 const together: ApplyKind = async (...entries) => ({ ...(await updateColumns(...entries)), failed: [], updates: 1 });

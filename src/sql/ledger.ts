@@ -84,7 +84,15 @@ export async function purgeLedger(runner: QueryRunner, tables: TablePaths, reten
   }
 }
 
-/** Which of these batches are applied. */
+/** Those of some batches that are applied, with what of each was not: batch → target. */
+export type AppliedBatches = ReadonlyMap<string, ReadonlyMap<string, Unapplied>>;
+
+/** What {@link parseApplied} reads: those of these batches that are applied. */
 export function appliedBatchesSql(tables: TablePaths, parameter: string): string {
-  return `ARRAY(SELECT l."batch"::text FROM ${tables.ledger} l WHERE l."batch" = ANY(${parameter}::uuid[]))`;
+  return `(SELECT jsonb_object_agg(l."batch", COALESCE(l."unapplied", '[]')) FROM ${tables.ledger} l WHERE l."batch" = ANY(${parameter}::uuid[]))`;
+}
+
+export function parseApplied(value: unknown): AppliedBatches {
+  const applied = Object.entries((value ?? {}) as Record<string, readonly Unapplied[]>);
+  return new Map(applied.map(([batch, unapplied]) => [batch, new Map(unapplied.map((row) => [row.target, row]))]));
 }

@@ -4,7 +4,7 @@ import { parseDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
 import { escapeName, escapePath } from './escape';
 import { keyArrays, listedTargets, matchesListed } from './keys';
-import { appliedBatchesSql } from './ledger';
+import { type AppliedBatches, appliedBatchesSql, parseApplied } from './ledger';
 import { waitingJoin } from './outbox/waiting-join';
 import { rowsOf } from './query';
 import type { TablePaths } from './tables';
@@ -13,7 +13,7 @@ import type { TablePaths } from './tables';
 export interface ColumnValues {
   /** By the order of the targets; `null` where the row does not exist. Scaled units. */
   readonly values: readonly (bigint | null)[];
-  readonly applied: ReadonlySet<string>;
+  readonly applied: AppliedBatches;
 }
 
 /**
@@ -43,6 +43,6 @@ export async function readColumn(
     values: rows.map((row) =>
       row['present'] === true ? parseDecimal(String(row['value']), column.scale) + BigInt(String(row['outbox'])) : null,
     ),
-    applied: new Set((rows[0]?.['applied'] ?? []) as string[]),
+    applied: parseApplied(rows[0]?.['applied']),
   };
 }

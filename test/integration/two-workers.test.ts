@@ -1,11 +1,15 @@
-import { Column, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
+import { Column, type DataSource, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { CounterCache, Counters, type CountersOptions } from 'typeorm-counter-cache';
 
+import { resolveDefinitions } from '../../src/counter/registry';
+import { settleBatch } from '../../src/jobs/reconcile';
+import { applyBatch } from '../../src/sql/apply';
 import { ended, startWorkerProgram } from '../faults/programs';
 import { redisUrl } from '../support/redis';
 import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post, TRUTH } from './blog';
+import { openInternals } from './internals';
 
 let fixture: Fixture;
 const cleanups: (() => Promise<void>)[] = [];
@@ -18,7 +22,7 @@ afterEach(async () => {
 async function another(
   entities: Parameters<typeof newDataSource>[1],
   options: Partial<CountersOptions> = {},
-): Promise<{ counters: Counters; errors: unknown[] }> {
+): Promise<{ counters: Counters; dataSource: DataSource; errors: unknown[] }> {
   const dataSource = newDataSource(fixture.databaseUrl, entities, { synchronize: false });
   const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, ...options });
   const errors: unknown[] = [];
@@ -28,7 +32,7 @@ async function another(
     await counters.close();
     await dataSource.destroy();
   });
-  return { counters, errors };
+  return { counters, dataSource, errors };
 }
 
 async function start(...options: Parameters<typeof setup>): Promise<void> {
@@ -134,9 +138,14 @@ describe('a rolling deploy: a worker that does not know', () => {
     @ManyToOne(() => OldAuthor) author!: Relation<OldAuthor>;
   }
 
-  beforeEach(() => start({ entities: [Author, Post, Shelf, Book], counters: { shards: 1 } }));
+  /** One row per author: what the old worker knows, and what it does not. */
+  async function read(): Promise<number[][]> {
+    const authors = await fixture.dataSource.manager.find(Author, { order: { id: 'ASC' } });
+    return authors.map(({ postsCount, likesSum }) => [postsCount, likesSum]);
+  }
 
   test('a target keeps it for one that does', async () => {
+    await start({ entities: [Author, Post, Shelf, Book], counters: { shards: 1 } });
     const old = await another([Author, Post], { shards: 1 });
     const { manager } = fixture.dataSource;
     const [author, shelf] = [await manager.save(Author, { name: 'a' }), await manager.save(manager.create(Shelf))];
@@ -156,25 +165,86 @@ describe('a rolling deploy: a worker that does not know', () => {
     expect(old.errors).toEqual([expect.objectContaining({ code: 'STATE_MISMATCH' })]);
   });
 
-  test('a column keeps all of its target', async () => {
-    const old = await another([OldAuthor, OldPost], { shards: 1 });
+  test.each(['guarded', 'outbox'] as const)('a column keeps it, and applies the others: %s', async (durability) => {
+    await start({ entities: [Author, Post], counters: { shards: 1, durability } });
+    const old = await another([OldAuthor, OldPost], { shards: 1, durability });
     const { manager } = fixture.dataSource;
     const [plain, liked] = [await manager.save(Author, { name: 'a' }), await manager.save(Author, { name: 'a' })];
     await manager.insert(Post, [{ author: plain }, { author: liked, likes: 7 }]);
     await fixture.counters.settled();
     expect(await old.counters.flush()).toEqual({ batches: 1, targets: 1, unapplied: 1, updates: 1 });
-    const read = async () =>
-      (await manager.find(Author, { order: { id: 'ASC' } })).map((a) => [a.postsCount, a.likesSum]);
     expect(await read()).toEqual([
       [1, 0],
-      [0, 0],
+      [1, 0],
     ]);
-    expect(await fixture.counters.flush()).toEqual({ batches: 1, targets: 1, unapplied: 0, updates: 1 });
+    // Again and again, and each time it is only what nobody here knows that is kept.
+    await manager.insert(Post, { author: liked, likes: 2 });
+    await fixture.counters.settled();
+    expect(await old.counters.flush()).toMatchObject({ targets: 0, unapplied: 1 });
     expect(await read()).toEqual([
       [1, 0],
-      [1, 7],
+      [2, 0],
+    ]);
+    expect(await old.counters.flush()).toMatchObject({ targets: 0, unapplied: 1, updates: 0 });
+    expect(await fixture.counters.read(Author, liked.id, 'likesSum')).toBe(9);
+    expect(await fixture.counters.flush()).toMatchObject({ targets: 1, unapplied: 0, updates: 1 });
+    expect(await read()).toEqual([
+      [1, 0],
+      [2, 9],
     ]);
     expect(fixture.errors).toEqual([]);
     expect(old.errors).toEqual([expect.objectContaining({ code: 'STATE_MISMATCH' })]);
+  });
+
+  test('a column, and dies before it gives the column back: whoever takes over gives back that column only', async () => {
+    await start({ entities: [Author, Post], counters: { shards: 1 } });
+    const old = await another([OldAuthor, OldPost], { shards: 1 });
+    const internals = await openInternals(fixture.dataSource, { shards: 1 });
+    const { context } = internals;
+    const { manager } = fixture.dataSource;
+    const { id: authorId } = await manager.save(Author, { name: 'a' });
+    await manager.insert(Post, { authorId, likes: 7 });
+    await fixture.counters.settled();
+    const { batch } = await context.buffer.claim(0, { select: 'dirty', kinds: null }, 10);
+    if (batch === null) throw new Error('nothing to claim');
+    await applyBatch(old.dataSource, context.tables, resolveDefinitions(old.dataSource), batch, false);
+    const worth = async () => [
+      await fixture.counters.read(Author, authorId, 'postsCount'),
+      await fixture.counters.read(Author, authorId, 'likesSum'),
+    ];
+    expect([await read(), await worth()]).toEqual([[[1, 0]], [1, 7]]);
+    expect(await settleBatch(context, batch)).toMatchObject({ batches: 0, unapplied: 1, updates: 0 });
+    expect([await read(), await worth()]).toEqual([[[1, 0]], [1, 7]]);
+    await fixture.counters.flush();
+    expect([await read(), await worth()]).toEqual([[[1, 7]], [1, 7]]);
+    await internals.close();
+  });
+
+  test('a column of a row that is locked, or refused: all of it is kept', async () => {
+    await start({ entities: [Author, Post], counters: { shards: 1 } });
+    const old = await another([OldAuthor, OldPost], { shards: 1 });
+    const { manager } = fixture.dataSource;
+    const [locked, refused] = await manager.save(Author, [{ name: 'locked' }, { name: 'refused' }]);
+    await manager.query(`ALTER TABLE author ADD CONSTRAINT closed CHECK (name <> 'refused' OR "postsCount" = 0)`);
+    await manager.insert(Post, [
+      { authorId: locked?.id ?? 0, likes: 7 },
+      { authorId: refused?.id ?? 0, likes: 5 },
+    ]);
+    await fixture.counters.settled();
+    await fixture.dataSource.transaction(async (holder) => {
+      await holder.query('SELECT 1 FROM author WHERE id = $1 FOR UPDATE', [locked?.id]);
+      expect(await old.counters.flush()).toMatchObject({ targets: 0, unapplied: 2 });
+    });
+    expect(await read()).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
+    await manager.query('ALTER TABLE author DROP CONSTRAINT closed');
+    expect(await fixture.counters.retryFailed()).toBe(1);
+    await fixture.counters.flush();
+    expect(await read()).toEqual([
+      [1, 7],
+      [1, 5],
+    ]);
   });
 });

@@ -77,10 +77,12 @@ function release(shard: MemoryShard, target: string): void {
 }
 
 function giveBack(shard: MemoryShard, { target, amounts, touches }: BatchEntry, row: Unapplied, step: Step): void {
+  const goesBack = (column: string): boolean =>
+    'failed' in row || row.columns === undefined || row.columns.includes(column);
   for (const [column, amount] of amounts) {
-    if (shard.addAmount(target, column, amount) === null) shard.heal(target, step.now, step);
+    if (goesBack(column) && shard.addAmount(target, column, amount) === null) shard.heal(target, step.now, step);
   }
-  for (const [column, time] of touches) shard.addTouch(target, column, time);
+  for (const [column, time] of touches) if (goesBack(column)) shard.addTouch(target, column, time);
   if ('failed' in row) {
     shard.failed.set(target, row.failed);
     shard.due.delete(target);

@@ -80,7 +80,10 @@ function decodeChanges(text: string): Changes {
 /** What `acknowledge` takes: what of a batch was not applied. */
 export function encodeUnapplied(unapplied: readonly Unapplied[]): string {
   return JSON.stringify(
-    unapplied.map((row) => ('failed' in row ? [row.target, -1, row.failed] : [row.target, row.backoff])),
+    unapplied.map((row) => {
+      if ('failed' in row) return [row.target, -1, row.failed];
+      return [row.target, row.backoff, ...(row.columns === undefined ? [] : [row.columns.map(encodeColumn)])];
+    }),
   );
 }
 

@@ -1,6 +1,8 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { BatchEntry, ClaimScope } from '../../buffer/buffer';
+import type { Definitions } from '../../counter/definition';
+import { kindIdOf } from '../../counter/target';
 import { type ResultRow, rowsOf } from '../query';
 import type { TablePaths } from '../tables';
 import { notRefused, waitingIn } from './scope';
@@ -8,6 +10,8 @@ import { notRefused, waitingIn } from './scope';
 /** What waits for one target, with the rows that hold it. */
 export interface WaitingEntry extends BatchEntry {
   readonly ids: readonly string[];
+  /** Rows for columns that this process does not know; they are no part of the rest. */
+  readonly unknownIds: readonly string[];
   /** The shortest time until a full recalculation; `null` is never. */
   readonly recalculateIn: number | null;
 }
@@ -23,6 +27,7 @@ const ROWS = 50_000;
 export async function lockWaiting(
   runner: QueryRunner,
   tables: TablePaths,
+  definitions: Definitions,
   shard: number,
   scope: ClaimScope,
   limit: number,
@@ -48,17 +53,18 @@ export async function lockWaiting(
   );
   const [first] = rows;
   const more = first !== undefined && (Number(first['targets']) >= limit || Number(first['locked']) >= ROWS);
-  return { entries: entriesOf(rows), more };
+  return { entries: entriesOf(rows, definitions), more };
 }
 
 interface Draft extends WaitingEntry {
   readonly amounts: Map<string, bigint>;
   readonly touches: Map<string, number>;
   readonly ids: string[];
+  readonly unknownIds: string[];
   recalculateIn: number | null;
 }
 
-function entriesOf(rows: readonly ResultRow[]): WaitingEntry[] {
+function entriesOf(rows: readonly ResultRow[], definitions: Definitions): WaitingEntry[] {
   const entries = new Map<string, Draft>();
   for (const row of rows) {
     const target = String(row['target']);
@@ -67,14 +73,23 @@ function entriesOf(rows: readonly ResultRow[]): WaitingEntry[] {
       amounts: new Map(),
       touches: new Map(),
       ids: [],
+      unknownIds: [],
       recalculateIn: null,
     };
     entries.set(target, entry);
-    addRow(entry, row);
+    if (isKnown(definitions, target, row)) addRow(entry, row);
+    else for (const id of row['ids'] as readonly string[]) entry.unknownIds.push(id);
   }
   for (const { amounts } of entries.values())
     for (const [column, amount] of amounts) if (amount === 0n) amounts.delete(column);
   return [...entries.values()];
+}
+
+/** Column and touches of a row wait together for a process that knows them all. */
+function isKnown({ kinds }: Definitions, target: string, { column, touches }: ResultRow): boolean {
+  const kind = kinds.get(kindIdOf(target));
+  if (kind === undefined || (typeof column === 'string' && !kind.columns.has(column))) return false;
+  return (touches as readonly string[]).every((touch) => kind.touches.has(touch));
 }
 
 function addRow(entry: Draft, row: ResultRow): void {

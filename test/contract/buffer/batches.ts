@@ -220,6 +220,21 @@ export function describeBatches(open: OpenBuffer): void {
       expect(oldestDue).toBeGreaterThanOrEqual(now + 30_000);
       expect(oldestDue).toBeLessThan(after + 30_000 + 20);
     });
+
+    it('gives back some columns only, amounts and touches, where others of the target were applied', async () => {
+      const buffer = await open();
+      const touches = ['seen at', 'made'];
+      await buffer.add(0, intent('7', delta(a, { posts: 1, 'li/ke:s': -4 }, { touches }), delta(b, { posts: 2 })));
+      const { id } = await claimAll(buffer);
+      await buffer.acknowledge(0, id, [{ target: a, backoff: 0, columns: ['li/ke:s', 'seen at'] }]);
+      expect(await pendingOf(buffer, a)).toEqual({ 'li/ke:s': -4n });
+      expect(await pendingOf(buffer, b)).toEqual({});
+      const again = await claimAll(buffer);
+      expect(contents(again)).toEqual({ [a]: { 'li/ke:s': -4n } });
+      expect(again.entries.flatMap((entry) => [...entry.touches.keys()])).toEqual(['seen at']);
+      await buffer.acknowledge(0, again.id, []);
+      expect(await buffer.status(0)).toMatchObject({ dirty: 0, batches: 0 });
+    });
   });
 
   describe('batches that were taken over', () => {

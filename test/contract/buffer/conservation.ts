@@ -118,12 +118,18 @@ export class Conservation {
     if (this.#claimed.size === 0) return;
     const batch = this.#random.pick([...this.#claimed.values()]);
     const unapplied = this.#random.some(batch.entries).map(({ target }): Unapplied => {
-      return this.#random.chance(0.3)
-        ? { target, failed: 'out of range' }
-        : { target, backoff: this.#random.pick([0, 60_000]) };
+      if (this.#random.chance(0.3)) return { target, failed: 'out of range' };
+      const columns = this.#random.chance(0.3) ? { columns: this.#random.some([...COLUMNS, 't']) } : {};
+      return { target, backoff: this.#random.pick([0, 60_000]), ...columns };
     });
-    const kept = new Set(unapplied.map(({ target }) => target));
-    for (const { target, amounts } of batch.entries) if (!kept.has(target)) this.#gone.add(target, amounts);
+    const kept = new Map(unapplied.map((left) => [left.target, 'columns' in left ? left.columns : COLUMNS]));
+    for (const { target, amounts } of batch.entries) {
+      const left = kept.get(target) ?? [];
+      this.#gone.add(
+        target,
+        [...amounts].filter(([column]) => !left.includes(column)),
+      );
+    }
     this.#claimed.delete(batch.id);
     strictEqual((await this.#buffer.acknowledge(0, batch.id, unapplied)).found, true);
     if (this.#random.chance(0.3)) strictEqual((await this.#buffer.acknowledge(0, batch.id, unapplied)).found, false);

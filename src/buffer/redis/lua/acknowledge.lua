@@ -1,17 +1,28 @@
--- Deletes a batch; gives the unapplied targets back to pending, due later or parked as failed.
+-- Deletes a batch; gives what was not applied back to pending: targets, or some columns of them, due later or parked as failed.
 -- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, watches, logs, kinds, unlisted
--- ARGV: batch id, unapplied (JSON [[target, backoff ms] | [target, -1, reason], ...]), window
+-- ARGV: batch id, unapplied (JSON [[target, backoff ms] | [target, backoff ms, [column, ...]] | [target, -1, reason], ...]), window
 -- Returns: {1 if the batch was there, now, {reconcile times}, {recalculate times}}
 local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], watches = KEYS[11], logs = KEYS[12], kinds = KEYS[13], unlisted = KEYS[14] }
 local raw = redis.call('HGET', K.batches, ARGV[1])
 local now, window, alarms = clock(), tonumber(ARGV[3]), new_alarms()
 if not raw then return { 0, now, {}, {} } end
 
+-- Whether a column, or the one that a touch is of, goes back: all do, unless some are named.
+local function goes_back(name, back)
+  if back[2] < 0 or not back[3] then return true end
+  for _, column in ipairs(back[3]) do if column == name then return true end end
+  return false
+end
+
 local function give_back(target, changes, back)
   for column, value in string.gmatch(changes, '([^/]+)/([^/]+)') do
-    if string.byte(column) == TOUCH then
-      add_touch(K, target, string.sub(column, 2), tonumber(value))
-    elseif not add_amount(K, target, column, value) then
+    local is_touch = string.byte(column) == TOUCH
+    local name = is_touch and string.sub(column, 2) or column
+    if not goes_back(name, back) then
+      -- Applied.
+    elseif is_touch then
+      add_touch(K, target, name, tonumber(value))
+    elseif not add_amount(K, target, name, value) then
       request_recalculation(K, target, window_start(now, window), '0', alarms)
     end
   end
