@@ -23,6 +23,13 @@ export type Drain = Sample & {
   readonly failures: number;
 };
 
+const ONE_WORKER = '1 worker';
+
+/** Whether a variant of this name has a single worker process. */
+export function isOfOneWorker(name: string): boolean {
+  return name.endsWith(ONE_WORKER);
+}
+
 /** The library: one or more worker processes with a size of batches. */
 export class Library implements Variant<Drain> {
   readonly name: string;
@@ -43,7 +50,7 @@ export class Library implements Variant<Drain> {
     options: { readonly targets: number; readonly batch: number; readonly processes: number },
   ): Promise<Library> {
     const { targets, batch, processes } = options;
-    const name = `batch ${batch.toLocaleString('en')}, ${processes === 1 ? '1 worker' : `${processes} workers`}`;
+    const name = `batch ${batch.toLocaleString('en')}, ${processes === 1 ? ONE_WORKER : `${processes} workers`}`;
     const program = join(__dirname, 'worker-program.js');
     const workers = Array.from({ length: processes }, () => Child.start(program, databaseUrl, redisUrl, String(batch)));
     return new Library(name, stage, targets, await Promise.all(workers));

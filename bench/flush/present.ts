@@ -1,9 +1,10 @@
-import type { Results, ResultTable } from '../benchmark';
+import type { Results, ResultTable, Target } from '../benchmark';
 import type { Chart } from '../chart';
 import { count, decimals, growth, spread, withInterval } from '../format';
 import { compare, type Round, type Sample, valuesOf } from '../rounds';
 import { type Estimate, estimate, median } from '../statistics';
 import { APPLY_ONLY, CONCURRENCY, END_TO_END } from './baseline';
+import { isOfOneWorker } from './library';
 import type { Memory } from './stage';
 
 /** All that was measured. */
@@ -29,6 +30,10 @@ export function present(measured: Measured): Results {
   return {
     tables: [rateTable(measured), strictTable(measured), workerTable(measured), memoryTable(measured)],
     charts: [rateChart(measured)],
+    targets: [
+      ...measured.variants.filter(isOfOneWorker).map((name) => rateTarget(measured, name)),
+      memoryTarget(measured),
+    ],
     notes: notesOn(measured),
     figures: {
       rates: Object.fromEntries(
@@ -39,6 +44,25 @@ export function present(measured: Measured): Results {
       wrong: measured.wrong,
       rounds: measured.rounds.map((round) => Object.fromEntries(round)),
     },
+  };
+}
+
+function rateTarget(measured: Measured, name: string): Target {
+  const { withAdding } = ratiosOf(measured, name);
+  return {
+    what: `dirty targets applied per second, ${name}, to one job and one UPDATE per target`,
+    bound: `≥ ${RATE_TARGET} ×`,
+    measured: withInterval(withAdding, decimals(1)),
+    isMet: withAdding.median >= RATE_TARGET,
+  };
+}
+
+function memoryTarget({ memory, targets }: Measured): Target {
+  return {
+    what: `Redis memory per dirty target, of ${count(targets)}`,
+    bound: `≤ ${MEMORY_TARGET} bytes`,
+    measured: `${memory.dirty.toFixed(0)} bytes`,
+    isMet: memory.dirty <= MEMORY_TARGET,
   };
 }
 

@@ -12,8 +12,11 @@ export interface Operation {
   open(manager: EntityManager, size: number): Promise<() => Promise<Batch>>;
 }
 
+/** The operation that the library has set itself a bound for. */
+export const SAVE_NEW = 'save() a new row';
+
 const saveNew: Operation = {
-  name: 'save() a new row',
+  name: SAVE_NEW,
   open: async (manager, size) => async () =>
     Array.from({ length: size }, () => () => {
       const note = new Note();
