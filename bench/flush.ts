@@ -19,7 +19,7 @@ export const flush: Benchmark = {
   describe:
     'How fast a worker applies 100,000 dirty targets, compared with one BullMQ job and one UPDATE per target; every worker is a process of its own, on the same servers.',
   postgres: PRODUCTION,
-  seconds: 300,
+  seconds: 200,
   async run(environment, seconds) {
     const stage = await Stage.open(environment, TARGETS);
     const memory = await stage.memoryPerTarget();

@@ -35,7 +35,7 @@ export const recalculate: Benchmark = {
     random_page_cost: '1.1',
     max_wal_size: '4GB',
   },
-  seconds: 240,
+  seconds: 150,
   async run(environment, seconds) {
     console.log('Populating …');
     const world = await createWorld(environment);

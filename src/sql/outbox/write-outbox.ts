@@ -92,18 +92,17 @@ function insertSql({ outbox }: TablePaths, isSummed: boolean): string {
   const isFull = isSummed
     ? ` OR CASE WHEN u.batch > 0 THEN abs((${waiting}) + u.amount) >= u.batch ELSE false END`
     : '';
-  const now = 'extract(epoch FROM c.at)::double precision * 1000';
+  const now = 'extract(epoch FROM statement_timestamp())::double precision * 1000';
   return `
     INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")
-    SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], c.at,
+    SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], statement_timestamp(),
       to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${now} / $10) ELSE ceil((${now} + u.wait) / $10) END * $10 / 1000),
       u.recalculate, u.heal
-    FROM (SELECT clock_timestamp() AS at OFFSET 0) c,
-      unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::double precision[], $7::double precision[], $8::bigint[], $9::boolean[])
+    FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::double precision[], $7::double precision[], $8::bigint[], $9::boolean[])
       AS u(shard, target, col, amount, touches, wait, batch, recalculate, heal)
     WHERE ${isInside('$11')}
     RETURNING o."id"::text AS id, o."shard" AS shard, extract(epoch FROM o."due") * 1000 AS at,
-      extract(epoch FROM o."due" - clock_timestamp()) * 1000 AS delay`;
+      extract(epoch FROM o."due" - statement_timestamp()) * 1000 AS delay`;
 }
 
 function ended(): CounterCacheError {
