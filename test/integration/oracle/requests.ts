@@ -1,3 +1,4 @@
+import { type ShardKey, shardKey } from '../../../src/buffer/redis/keys';
 import { kindOf } from '../../../src/jobs/context';
 import { type RecalculateOptions, recalculateTargets } from '../../../src/jobs/recount-targets';
 import type { Fixture } from '../../support/setup';
@@ -28,12 +29,17 @@ export class Requests {
 
   /** Looks for requests; returns how many targets they name. */
   async find(): Promise<number> {
-    const { redis, installation, context } = this.#internals;
-    const before = Date.now() + SOON;
-    const key = (shard: number): string => `{${context.options.prefix}:${installation}:${shard}}:1:recalc`;
-    const shards = Array.from({ length: context.buffer.shards }, (_, shard) => shard);
-    this.#found = await Promise.all(shards.map((shard) => redis.zrangebyscore(key(shard), '-inf', before)));
+    const shards = Array.from({ length: this.#internals.context.buffer.shards }, (_, shard) => shard);
+    this.#found = await Promise.all(shards.map((shard) => this.#findIn(shard)));
     return this.#found.flat().length;
+  }
+
+  async #findIn(shard: number): Promise<readonly string[]> {
+    const { redis, installation, context } = this.#internals;
+    const key = (name: ShardKey): string => shardKey(context.options.prefix, installation, shard, name);
+    const found = await redis.zrangebyscore(key('recalc'), '-inf', Date.now() + SOON);
+    const kinds = new Map(Object.entries(await redis.hgetall(key('kinds'))).map(([kind, code]) => [code, kind]));
+    return found.map((target) => outerName(target, kinds));
   }
 
   /** Whether a row of a table was found among them. */
@@ -58,4 +64,12 @@ export class Requests {
   close(): Promise<void> {
     return this.#internals.close();
   }
+}
+
+/** A target as the world names it, from its name in a shard's keys: the code of its kind, and its key. */
+function outerName(target: string, kinds: ReadonlyMap<string, string>): string {
+  const at = target.indexOf(':');
+  const kind = kinds.get(target.slice(0, at));
+  if (kind === undefined) throw new Error(`the shard does not know the kind of ${target}`);
+  return `${kind}${target.slice(at)}`;
 }
