@@ -26,7 +26,7 @@ export const contention: Benchmark = {
   describe:
     'What a counter column costs 32 concurrent writers of children, by the way it is kept, compared with no counter at all.',
   postgres: { fsync: 'on', full_page_writes: 'on', max_connections: '400', shared_buffers: '512MB' },
-  seconds: 36 * SCENARIOS.length,
+  seconds: 32 * SCENARIOS.length,
   async run(environment, seconds) {
     const dataSource = await createTables(environment);
     const worker = await startProgram('worker', environment);

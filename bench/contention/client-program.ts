@@ -14,6 +14,9 @@ import type { Scenario } from './scenarios';
 import { CLIENTS, TIMES } from './settings';
 import { type NewPosts, variantOf, type Write } from './variants';
 
+/** PostgreSQL: deadlock_detected. */
+const DEADLOCK = '40P01';
+
 /** Writes for this long, in this way. */
 export interface ClientRequest {
   readonly scenario: Scenario;
@@ -27,6 +30,8 @@ export type ClientSample = {
   /** Milliseconds. */
   readonly p50: number;
   readonly p99: number;
+  /** Deadlocks per 1,000 transactions, each of which was tried again. */
+  readonly deadlocks: number;
   /** Microseconds of processor time of this process, per transaction. */
   readonly cpu: number;
 };
@@ -62,9 +67,21 @@ async function main(): Promise<void> {
   );
 }
 
+/** False for the victim of a deadlock. */
+async function isWritten(write: Write, posts: NewPosts): Promise<boolean> {
+  try {
+    await write(posts);
+    return true;
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== DEADLOCK) throw error;
+    return false;
+  }
+}
+
 async function measure(write: Write, { parents, skew, rows }: Scenario, seconds: number): Promise<ClientSample> {
   const pick = newPicker(parents, skew);
   const histogram = createHistogram();
+  let deadlocks = 0;
   const start = performance.now();
   const end = start + seconds * 1_000;
   const cpu = processorTime();
@@ -72,7 +89,7 @@ async function measure(write: Write, { parents, skew, rows }: Scenario, seconds:
     while (performance.now() < end) {
       const posts: NewPosts = Array.from({ length: rows }, () => ({ authorId: pick(), title: 'a title' }));
       const began = performance.now();
-      await write(posts);
+      while (!(await isWritten(write, posts))) deadlocks += 1;
       histogram.record(Math.max(1, Math.round((performance.now() - began) * 1_000)));
     }
   };
@@ -82,6 +99,7 @@ async function measure(write: Write, { parents, skew, rows }: Scenario, seconds:
     perSecond: (histogram.count / (performance.now() - start)) * 1_000,
     p50: histogram.percentile(50) / 1_000,
     p99: histogram.percentile(99) / 1_000,
+    deadlocks: (deadlocks / histogram.count) * 1_000,
     cpu: cpuTime / histogram.count,
   };
 }
