@@ -1,4 +1,5 @@
 import { describeAlarms } from './buffer/alarms';
+import { describeAlike } from './buffer/alike';
 import { describeBatches } from './buffer/batches';
 import { describeFailures } from './buffer/failures';
 import { describeFinalize } from './buffer/finalize';
@@ -17,6 +18,7 @@ export function describeBuffer(name: string, create: CreateBuffer, { lives = 25 
   describe(name, () => {
     const open = buffersOf(create);
     describeIntents(open);
+    describeAlike(open);
     describeAlarms(open);
     describeBatches(open);
     describeFailures(open);

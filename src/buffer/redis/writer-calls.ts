@@ -25,6 +25,9 @@ type WriterReply<Script extends WriterScript> = ReturnType<(typeof REPLIES)[Scri
 /** Intents handled by one call at the most: Redis does nothing else meanwhile. */
 const MOST = 100;
 
+/** Turns of the event loop that those who wait are gathered in at the most. */
+const TURNS = 4;
+
 /** One caller of a function, with its own arguments. */
 interface Waiting {
   readonly args: readonly string[];
@@ -59,6 +62,8 @@ export class WriterCalls {
   /** Arguments before those of the callers. */
   readonly #commonArgs: Readonly<Record<WriterScript, readonly number[]>>;
   #waiting: Calls = new Map();
+  /** Callers in `#waiting`. */
+  #count = 0;
   /** A round is about to be sent, or not answered yet. */
   #isBusy = false;
 
@@ -83,6 +88,7 @@ export class WriterCalls {
 
   #join(script: WriterScript, shard: number, args: readonly string[]): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      this.#count += 1;
       const shards = this.#waiting.get(script) ?? new Map<number, Waiting[]>();
       if (shards.size === 0) this.#waiting.set(script, shards);
       const callers = shards.get(shard);
@@ -92,11 +98,19 @@ export class WriterCalls {
     });
   }
 
-  /** Others of this turn of the event loop, which may have answered many transactions, come along. */
   #startRound(): void {
     if (this.#isBusy || this.#waiting.size === 0) return;
     this.#isBusy = true;
-    setImmediate(() => void this.#runRound());
+    this.#gather(TURNS);
+  }
+
+  /** Others of this turn of the event loop come along, and those of the next as long as each brings some. */
+  #gather(turns: number): void {
+    const before = this.#count;
+    setImmediate(() => {
+      if (turns > 1 && this.#count > before) this.#gather(turns - 1);
+      else void this.#runRound();
+    });
   }
 
   async #runRound(): Promise<void> {
@@ -110,6 +124,7 @@ export class WriterCalls {
   #take(): Calls {
     const calls = this.#waiting;
     this.#waiting = new Map();
+    this.#count = 0;
     return calls;
   }
 

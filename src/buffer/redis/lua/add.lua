@@ -2,6 +2,7 @@
 -- KEYS: pending, due, columns, recalc, barriers, watches, logs, failed, kinds
 -- ARGV: window, id, deltas (JSON), ...   Returns: {now, {reconcile times}, {recalculate times}}
 local K = { pending = KEYS[1], due = KEYS[2], columns = KEYS[3], recalc = KEYS[4], barriers = KEYS[5], watches = KEYS[6], logs = KEYS[7], failed = KEYS[8], kinds = KEYS[9] }
-local now, alarms = clock(), new_alarms()
-for i = 2, #ARGV, 2 do add_deltas(K, ARGV[i], cjson.decode(ARGV[i + 1]), now, tonumber(ARGV[1]), alarms) end
+local now, alarms, groups = clock(), new_alarms(), new_groups()
+for i = 2, #ARGV, 2 do group(groups, ARGV[i + 1], ARGV[i]) end
+add_groups(K, groups, now, tonumber(ARGV[1]), alarms)
 return returned_alarms(now, alarms)

@@ -1,8 +1,9 @@
 -- Announces deltas before COMMIT.
 -- KEYS: intents, intentTimes   ARGV: id, deltas (JSON), ...   Returns: OK
-local now = clock()
+local now, times = clock(), {}
 for i = 1, #ARGV, 2 do
-  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
-  redis.call('ZADD', KEYS[2], now, ARGV[i])
+  times[i], times[i + 1] = now, ARGV[i]
 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+redis.call('ZADD', KEYS[2], unpack(times))
 return 'OK'

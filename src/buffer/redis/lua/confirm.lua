@@ -2,15 +2,16 @@
 -- KEYS: intents, intentTimes, pending, due, columns, recalc, barriers, watches, logs, failed, kinds
 -- ARGV: window, id, ...   Returns: {{1 found | 0 gone, ...}, now, {reconcile times}, {recalculate times}}
 local K = { intents = KEYS[1], intentTimes = KEYS[2], pending = KEYS[3], due = KEYS[4], columns = KEYS[5], recalc = KEYS[6], barriers = KEYS[7], watches = KEYS[8], logs = KEYS[9], failed = KEYS[10], kinds = KEYS[11] }
-local now, alarms, found = clock(), new_alarms(), {}
-for i = 2, #ARGV do
-  local payload = redis.call('HGET', K.intents, ARGV[i])
-  found[i - 1] = payload and 1 or 0
-  if payload then
-    redis.call('HDEL', K.intents, ARGV[i])
-    redis.call('ZREM', K.intentTimes, ARGV[i])
-    add_deltas(K, ARGV[i], cjson.decode(payload), now, tonumber(ARGV[1]), alarms)
-  end
+local window, now, alarms = tonumber(ARGV[1]), clock(), new_alarms()
+local ids = { unpack(ARGV, 2) }
+local payloads, found, taken, groups = redis.call('HMGET', K.intents, unpack(ids)), {}, {}, new_groups()
+for i, id in ipairs(ids) do
+  local payload = not taken[id] and payloads[i]
+  taken[id], found[i] = true, payload and 1 or 0
+  if payload then group(groups, payload, id) end
 end
+redis.call('HDEL', K.intents, unpack(ids))
+redis.call('ZREM', K.intentTimes, unpack(ids))
+add_groups(K, groups, now, window, alarms)
 local result = returned_alarms(now, alarms)
 return { found, result[1], result[2], result[3] }

@@ -173,8 +173,7 @@ local function drop_pending(K, target)
 end
 
 -- Makes the deltas of one intent pending.
-local function add_deltas(K, id, deltas, now, window, alarms)
-  local any_watch = redis.call('EXISTS', K.watches) == 1
+local function add_deltas(K, id, deltas, now, window, alarms, any_watch)
   for _, delta in ipairs(deltas) do
     local named, wait, batch_size, recalculate_in, amounts, touches, reset = unpack(delta)
     local target = inner(K, named)
@@ -201,5 +200,46 @@ local function add_deltas(K, id, deltas, now, window, alarms)
       request_recalculation(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', alarms)
     end
     if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
+  end
+end
+
+-- Intents by the text of their deltas: { order = {text, ...}, ids = {text: {id, ...}} }.
+local function new_groups()
+  return { order = {}, ids = {} }
+end
+
+local function group(groups, payload, id)
+  if not groups.ids[payload] then
+    groups.ids[payload] = {}
+    table.insert(groups.order, payload)
+  end
+  table.insert(groups.ids[payload], id)
+end
+
+-- The deltas that so many intents share, in one; nil where each intent counts by itself, or the sum is not exact.
+local function multiplied(deltas, times)
+  for _, delta in ipairs(deltas) do
+    local batch_size, amounts, reset = delta[3], delta[5], delta[7]
+    if batch_size > 0 or reset == 1 then return nil end
+    for i = 2, #amounts, 2 do
+      if math.abs(tonumber(amounts[i])) * times >= 2 ^ 53 then return nil end
+    end
+  end
+  for _, delta in ipairs(deltas) do
+    local amounts = delta[5]
+    for i = 2, #amounts, 2 do amounts[i] = text(tonumber(amounts[i]) * times) end
+  end
+  return deltas
+end
+
+-- Makes the deltas of many intents pending. Under a hot target most are alike, and are added at once, unless a watch
+-- has to tell them apart.
+local function add_groups(K, groups, now, window, alarms)
+  local any_watch = redis.call('EXISTS', K.watches) == 1
+  for _, payload in ipairs(groups.order) do
+    local ids, deltas = groups.ids[payload], cjson.decode(payload)
+    local sum = #ids > 1 and not any_watch and multiplied(deltas, #ids)
+    if sum then ids, deltas = { ids[1] }, sum end
+    for _, id in ipairs(ids) do add_deltas(K, id, deltas, now, window, alarms, any_watch) end
   end
 end
