@@ -34,6 +34,22 @@ describe('the timers of InProcessScheduler', () => {
     await scheduler.close();
   });
 
+  it('ring no alarm before it is due, as timers may', async () => {
+    jest.useFakeTimers();
+    const [scheduler, probe] = [new InProcessScheduler(), new Probe()];
+    await scheduler.start(probe.handler, { concurrency: 1 });
+    await scheduler.schedule([alarm({ delay: 10 })]);
+    const now = performance.now();
+    const clock = jest.spyOn(performance, 'now').mockReturnValue(now + 9.4);
+    await jest.advanceTimersByTimeAsync(10);
+    expect(probe.rung).toEqual([]);
+    clock.mockReturnValue(now + 10.4);
+    await jest.advanceTimersByTimeAsync(1);
+    expect(probe.rung).toHaveLength(1);
+    clock.mockRestore();
+    await scheduler.close();
+  });
+
   it('ring nothing after close', async () => {
     jest.useFakeTimers();
     const [scheduler, probe] = [new InProcessScheduler(), new Probe()];
