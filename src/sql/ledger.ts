@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Batch, Unapplied } from '../buffer/buffer';
+import { CounterCacheError } from '../errors';
 import { rowsOf } from './query';
 import type { TablePaths } from './tables';
 
@@ -13,11 +14,14 @@ export type Entry =
 /**
  * Enters a batch into the ledger, inside the transaction that applies it (I3). The shard's epoch is locked against a
  * rise until that transaction ends, so that nothing claimed before a loss is applied after it.
+ *
+ * @throws CounterCacheError `STATE_MISMATCH` when the library's own tables were emptied
  */
 export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch: Batch): Promise<Entry> {
   const [fence] = await rowsOf(runner, enterSql(tables), [batch.id, batch.shard, batch.epoch, batch.claimedAt]);
-  if (fence?.['entered'] === true) return { status: 'new' };
-  if (Number(fence?.['epoch']) !== batch.epoch) return { status: 'fenced' };
+  if (fence === undefined) throw emptied(tables);
+  if (fence['entered'] === true) return { status: 'new' };
+  if (Number(fence['epoch']) !== batch.epoch) return { status: 'fenced' };
   // In a statement of its own: it has to see what another has committed while this one waited for it.
   const [known] = await rowsOf(runner, `SELECT "unapplied" FROM ${tables.ledger} WHERE "batch" = $1`, [batch.id]);
   if (known !== undefined) return { status: 'applied', unapplied: (known['unapplied'] ?? []) as readonly Unapplied[] };
@@ -95,4 +99,10 @@ export function appliedBatchesSql(tables: TablePaths, parameter: string): string
 export function parseApplied(value: unknown): AppliedBatches {
   const applied = Object.entries((value ?? {}) as Record<string, readonly Unapplied[]>);
   return new Map(applied.map(([batch, unapplied]) => [batch, new Map(unapplied.map((row) => [row.target, row]))]));
+}
+
+function emptied({ shard, state }: TablePaths): CounterCacheError {
+  const found = `expected a row of this shard in ${shard}, and one of 'ledger_floor' in ${state}, got: none`;
+  const advice = 'Nothing can be applied. Leave these tables alone; restart the processes, which make them anew';
+  return new CounterCacheError('STATE_MISMATCH', `${found}: the tables were emptied. ${advice}`);
 }

@@ -19,10 +19,11 @@ const UNDEFINED_TABLE = '42P01';
  * configured with another number of shards than the installation has, or does not know its format.
  */
 export async function loadInstallation(runner: QueryRunner, tables: TablePaths, shards: number): Promise<string> {
-  const state = await readState(runner, tables);
-  if (state.size === 0) {
+  let state = await readState(runner, tables);
+  // Also when somebody has emptied the tables: what is missing in Redis, or has no id any more, counts as a loss.
+  if (!state.has('installation') || !state.has('ledger_floor') || !(await hasShards(runner, tables))) {
     await createState(runner, tables, shards);
-    return loadInstallation(runner, tables, shards);
+    state = await readState(runner, tables);
   }
   expectState(state, 'shards', String(shards), 'Give every process the same `shards` option.');
   expectState(state, 'format', FORMAT, 'Run the same major version of typeorm-counter-cache everywhere.');
@@ -39,6 +40,14 @@ async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<s
     if ((error as { code?: string }).code !== UNDEFINED_TABLE) throw error;
     throw new TablesMissingError(createTablesSql(tables), { cause: error });
   }
+}
+
+async function hasShards(runner: QueryRunner, { state, shard }: TablePaths): Promise<boolean> {
+  const [row] = await rowsOf(
+    runner,
+    `SELECT (SELECT count(*) FROM ${shard})::text = s."value" AS complete FROM ${state} s WHERE s."id" = 'shards'`,
+  );
+  return row?.['complete'] === true;
 }
 
 async function createState(runner: QueryRunner, tables: TablePaths, shards: number): Promise<void> {

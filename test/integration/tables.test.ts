@@ -4,6 +4,7 @@ import { Counters, type CountersOptions, TablesMissingError } from 'typeorm-coun
 import { createDatabase, type TestDatabase } from '../support/database';
 import { redisUrl } from '../support/redis';
 import { newDataSource, TEST_OPTIONS } from '../support/setup';
+import { until } from '../support/until';
 import { Author, Post } from './blog';
 
 let database: TestDatabase;
@@ -218,4 +219,28 @@ describe('the number of shards', () => {
     await counters.close();
     await dataSource.destroy();
   });
+});
+
+describe('our tables are emptied beneath a process', () => {
+  test.each(['counter_cache_shard', 'counter_cache_state'])(
+    '%s: what is applied says so, and the next process makes the rows anew and recounts',
+    async (table) => {
+      const first = await attach({ synchronize: true });
+      await first.dataSource.initialize();
+      await expectCounting(first.dataSource, first.counters);
+      await first.dataSource.query(`DELETE FROM ${table}`);
+      await first.dataSource.manager.insert(Post, { authorId: 1 });
+      const error = { code: 'STATE_MISMATCH', message: expect.stringContaining('the tables were emptied') as string };
+      await expect(first.counters.flush()).rejects.toMatchObject(error);
+      await first.counters.close();
+      // The batch that could not be applied is taken over.
+      const second = await attach({}, { claimTimeout: 100, sweepInterval: 50 });
+      await second.dataSource.initialize();
+      const worker = await second.counters.startWorker();
+      const { manager } = second.dataSource;
+      await until(async () => (await manager.findOneByOrFail(Author, { id: 1 })).postsCount === 2);
+      await worker.close();
+      await expectCounting(second.dataSource, second.counters);
+    },
+  );
 });
