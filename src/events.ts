@@ -31,7 +31,7 @@ export interface CountersEvents {
   recalculated: [{ readonly shard: number; readonly checked: number; readonly fixed: number }];
   /** A recalculation found columns that were wrong. */
   drift: [{ readonly drifts: readonly Drift[] }];
-  /** The database refused to change a target; its delta is parked until `retryFailed` or a recalculation. */
+  /** The database refused to change a target; its delta is parked until the cause is gone and `retryFailed`, or a recalculation, tries again. */
   failed: [{ readonly entity: string; readonly id: string; readonly reason: string }];
   /** This process cannot reach the buffer; writes go on, and their deltas wait in the outbox. */
   degraded: [{ readonly error: unknown }];

@@ -249,6 +249,10 @@ function checkRedis({ redis, buffer, scheduler }: Readonly<Record<string, unknow
   }
   if (!isObject(redis) && (typeof redis !== 'string' || redis === '')) {
     problems.push(`expected 'redis' to be an ioredis client, options or a URL, got: ${describe(redis)}`);
+  } else if (typeof redis === 'string' && !/^(rediss?:\/\/|\/)/i.test(redis)) {
+    problems.push(
+      `expected the URL 'redis' to begin with redis:// or rediss:// (or to be the path of a socket), got: ${describe(redis)}`,
+    );
   } else if (isObject(redis) && redis['isCluster'] === true) {
     problems.push(
       "expected 'redis' to be a client of one server, got: a Cluster, which is not supported yet. Connect to one server, or to a primary through Sentinel",

@@ -75,6 +75,8 @@ describe('resolveOptions', () => {
     ['only a buffer', { buffer }, "or give both 'buffer' and 'scheduler'"],
     ['redis of another type', { redis: 5 }, "expected 'redis' to be an ioredis client, options or a URL, got: 5"],
     ['an empty URL', { redis: '' }, 'got: ""'],
+    ['a URL without its scheme', { redis: 'localhost:6379' }, "expected the URL 'redis' to begin with redis://"],
+    ['a URL of another scheme', { redis: 'http://localhost:6379' }, 'got: "http://localhost:6379"'],
     [
       'a key prefix in options',
       { redis: { keyPrefix: 'x:' } },
