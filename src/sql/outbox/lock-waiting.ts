@@ -22,7 +22,8 @@ const ROWS = 50_000;
 /**
  * Locks what waits for up to `limit` targets of a shard that are in scope, and adds it up per target. All that waits for
  * such a target is taken, due or not, so that its row is changed at most once per `wait` (I8). Never from a row id on:
- * whoever took an id early may commit late. Rows that somebody else has locked are left to them.
+ * whoever took an id early may commit late. Rows that somebody else has locked are left to them, and so are the younger
+ * rows of a target whose first is locked: they are not due yet.
  */
 export async function lockWaiting(
   runner: QueryRunner,
@@ -37,11 +38,13 @@ export async function lockWaiting(
   const rows = await rowsOf(
     runner,
     `WITH t AS MATERIALIZED (
-       SELECT x."target" FROM ${tables.outbox} x
+       SELECT x."target", min(x."id") AS first FROM ${tables.outbox} x
        WHERE x."shard" = $1 AND NOT x."heal" AND ${waiting} AND ${notRefused(tables)}
        GROUP BY x."target" ORDER BY min(x."due") LIMIT $2
+     ), f AS MATERIALIZED (
+       SELECT x."target" FROM ${tables.outbox} x JOIN t ON t.first = x."id" FOR UPDATE OF x SKIP LOCKED
      ), l AS MATERIALIZED (
-       SELECT x.* FROM ${tables.outbox} x JOIN t ON t."target" = x."target"
+       SELECT x.* FROM ${tables.outbox} x JOIN f ON f."target" = x."target"
        WHERE x."applied_at" IS NULL AND x."failed" IS NULL AND NOT x."heal"
        ORDER BY x."target", x."id" LIMIT ${ROWS} FOR UPDATE OF x SKIP LOCKED
      )
