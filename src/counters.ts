@@ -51,6 +51,8 @@ export class Counters {
   #capture: RunningCapture | null = null;
   #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
+  /** Once it is opened. */
+  #installation: Installation | null = null;
   #detach: () => void = () => undefined;
   #closing: Promise<void> | null = null;
 
@@ -257,9 +259,12 @@ export class Counters {
     const definitions = resolveDefinitions(this.#dataSource);
     this.#definitions = definitions;
     this.#opening = null;
+    this.#installation = null;
     this.#capture = startCapture(this.#dataSource, definitions, this.#handOff, {
       durability: this.#options.durability,
       wait: this.#options.wait,
+      window: this.#options.window,
+      installation: () => this.#installation,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
       onTruncated: (entity) => this.#reportTruncated(entity),
@@ -292,6 +297,7 @@ export class Counters {
     const installation = await this.#installer.open((swept) => this.#rebuild(swept));
     await this.#presence?.stop();
     if (this.#closing === null) this.#presence = this.#startPresence(installation, definitions);
+    if (this.#definitions === definitions) this.#installation = installation;
     const context: JobContext = {
       dataSource: this.#dataSource,
       tables: installation.tables,

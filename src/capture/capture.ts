@@ -10,14 +10,17 @@ import type { OpenTransaction } from './open-transaction';
 import { following } from './paths';
 import {
   appearingLinks,
+  isOverheard,
   isRelevant,
-  keyedKinds,
   planTables,
   protectOverwrite,
   type TablePlan,
+  unkeyed,
   writesKey,
 } from './plan';
+import { Encloser, type EncloserOptions } from './encloser';
 import { Recorder, type RecorderOptions } from './recorder';
+import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
 import { versioned } from './row-version';
 import { sendOnce, type Statement, type Strategy } from './statement';
@@ -25,7 +28,11 @@ import { trackWork } from './track';
 import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
 import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
+import { executeWatched } from './watched';
 import type { WriteBuilder, WriteResult } from './write-builder';
+
+/** What capturing needs of the library around it. */
+export interface CaptureOptions extends RecorderOptions, EncloserOptions {}
 
 /** How one write is captured. */
 interface Way {
@@ -44,18 +51,24 @@ export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
   readonly #recorder: Recorder;
+  readonly #tools: RecordingTools;
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
+  /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
+  readonly #unkeyed: ReadonlyMap<TablePlan, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
   readonly #updateCascades: ReadonlyMap<string, UpdateNode>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
   /** Whether any counter has a path: deletions that spread may reach it. */
   readonly #followsPaths: boolean;
 
-  constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: RecorderOptions) {
+  constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: CaptureOptions) {
     this.#dataSource = dataSource;
     this.#transactions = transactions;
     this.#recorder = new Recorder(options);
     this.#plans = planTables(dataSource, definitions);
+    this.#unkeyed = new Map([...this.#plans.values()].map((plan) => [plan, unkeyed(plan)]));
+    const encloser = new Encloser(dataSource, this.#unkeyed.values(), this.#recorder, options);
+    this.#tools = { transactions, recorder: this.#recorder, encloser };
     this.#cascades = planCascades(dataSource, definitions);
     this.#updateCascades = planUpdateCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
@@ -80,7 +93,7 @@ export class Capture {
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
     const way = this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading);
-    return oneAtATime(builder, () => this.#capture(builder, way, execute));
+    return oneAtATime(builder, () => this.#watch(builder, way, execute) ?? this.#capture(builder, way, execute));
   }
 
   /**
@@ -147,13 +160,40 @@ export class Capture {
       return { plan, versions: 'row', strategy, alone: false };
     }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
-      return { plan, versions: 'row', strategy: sendOnce, alone: true };
+      return { plan: this.#unkeyed.get(plan) ?? plan, versions: 'row', strategy: sendOnce, alone: true };
     const { version } = this.#dataSource.driver as { version?: string };
     if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD)
       return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
     if (queryType === 'insert')
-      return { plan: planUpsert(builder, plan), versions: 'row', strategy: probedUpsert, alone: false };
+      return { plan: planUpsert(builder, plan), versions: 'marked-row', strategy: probedUpsert, alone: false };
     return { plan, versions: 'row', strategy: lockedUpdate, alone: false };
+  }
+
+  /**
+   * Executes a builder whose one statement goes into a transaction of the caller's, or may commit by itself: its answer is
+   * all that has to be seen. `null` for all others, and where listeners would hear of a write before it is known to be counted.
+   */
+  #watch(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> | null {
+    const { queryRunner: runner, expressionMap } = builder;
+    if (!way.alone || expressionMap.useTransaction === true || isOverheard(way.plan, builder)) return null;
+    const current = (): OpenTransaction | null => {
+      const open = runner && this.#transactions.current(runner);
+      return isPlain(open) ? open : null;
+    };
+    const { encloser } = this.#tools;
+    if (encloser.isUnknown(way.plan)) return null;
+    // Without a query runner of the caller's there is no transaction.
+    if (runner === undefined ? !encloser.mayBeAlone(way.plan, builder) : current() === null) return null;
+    return executeWatched({
+      builder,
+      returning: Returning.addTo(builder, way.plan, way.versions),
+      recording: new Recording(this.#tools, builder, runner ?? null, way.plan),
+      transactions: this.#transactions,
+      transaction: current,
+      alone: runner === undefined,
+      execute,
+      otherwise: () => this.#capture(builder, way, execute),
+    });
   }
 
   /**
@@ -163,15 +203,11 @@ export class Capture {
   async #capture(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> {
     const given = builder.queryRunner;
     const runner = given ?? this.#dataSource.createQueryRunner();
-    // Looked at when the statement is over: a listener may have set a key.
-    const keyed = () => (builder.expressionMap.queryType === 'insert' ? keyedKinds(way.plan, builder) : way.plan.kinds);
     const returning = Returning.addTo(builder, way.plan, way.versions);
-    const record: Statement['record'] = (id, tables) =>
-      this.#transactions.record(runner, id, (transaction) =>
-        this.#recorder.record(transaction, tables, (plan) => (plan === way.plan ? keyed() : plan.kinds)),
-      );
+    const recording = new Recording(this.#tools, builder, runner, way.plan);
+    const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) =>
-      this.#send({ runner, builder, plan: way.plan, returning, sql, parameters, record }, way, given !== undefined),
+      this.#send({ runner, builder, plan: way.plan, returning, record, sql, parameters }, way, given !== undefined),
     );
     try {
       return await execute();
@@ -184,7 +220,7 @@ export class Capture {
 
   #send(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
     const open = this.#transactions.current(statement.runner);
-    if (way.alone && isPlain(open)) return open.during(() => way.strategy(statement));
+    if (way.alone && isPlain(open)) return this.#sendIn(open, statement, way.strategy);
     return this.#sendOnceClear(statement, way, shared);
   }
 
@@ -196,10 +232,18 @@ export class Capture {
       // Sent behind COMMIT, the parts of a statement would run outside any transaction, and keep no lock for each other.
       if (open?.isDoubtful === true && !open.isSingle) await this.#transactions.clarify(runner, open);
       const known = this.#transactions.current(runner);
-      if (alone && isPlain(known)) return known.during(() => strategy(statement));
+      if (alone && isPlain(known)) return this.#sendIn(known, statement, strategy);
       const answer = await (shared ? exclusively(runner, work) : work());
       if (answer !== null) return answer;
     }
+  }
+
+  #sendIn(open: OpenTransaction, statement: Statement, strategy: Strategy): Promise<QueryResult> {
+    const { plan, runner } = statement;
+    return this.#transactions.during(open, runner, async () => {
+      await this.#tools.encloser.examine(plan, runner);
+      return strategy(statement);
+    });
   }
 
   /**
@@ -211,11 +255,12 @@ export class Capture {
     const known = this.#transactions.current(runner);
     if (known?.isDoubtful === true) return null;
     const open = known ?? (await this.#transactions.adoptUnseen(runner));
-    if (open !== undefined) return open.during(() => strategy(statement));
+    if (open !== undefined) return this.#sendIn(open, statement, strategy);
+    await this.#tools.encloser.examine(statement.plan, runner);
     const own = this.#transactions.adopt(runner, true);
     try {
       await runner.query('START TRANSACTION');
-      const answer = await strategy(statement);
+      const answer = await this.#transactions.during(own, runner, () => strategy(statement));
       await runner.query('COMMIT');
       if (own.outcome === 'rolled back') throw rolledBack(statement);
       return answer;

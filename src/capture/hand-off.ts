@@ -87,7 +87,7 @@ export class HandOff {
     for (const [shard, { deltas }] of lost) this.#lost.add(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
     for (const shard of stray) this.#run(this.#discardShard(shard, transaction));
-    if (alarms.length > 0) this.#run(this.#wake(alarms));
+    this.wake(alarms);
   }
 
   /** After a rollback: forgets what was announced. What fails here is swept later, and recalculated needlessly. */
@@ -107,6 +107,11 @@ export class HandOff {
         shard,
         deltas.map(({ target }) => ({ target, heal: true })),
       );
+  }
+
+  /** Sets alarms for what is in the outbox. */
+  wake(alarms: readonly Alarm[]): void {
+    if (alarms.length > 0) this.#run(this.#wake(alarms));
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */

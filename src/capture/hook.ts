@@ -1,6 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import { wrapReturning } from './returning';
+import { wrapSending } from './sending';
 import { checkBuilder, dataSourceOf, type WriteBuilder, writeBuilders, type WriteResult } from './write-builder';
 
 /** Runs the write of one builder, or `null` when the write feeds no counter and is none of our business. */
@@ -26,6 +27,7 @@ export function hookWrites(dataSource: DataSource, hook: WriteHook): () => void 
     const prototype = Object.getPrototypeOf(builder) as WriteBuilder;
     wrapExecute(prototype);
     wrapReturning(prototype);
+    wrapSending(prototype);
   }
   const hooked = dataSource as Hooked;
   hooked[HOOK] = hook;

@@ -1,4 +1,4 @@
-import type { TargetDelta } from '../buffer/buffer';
+import type { Alarm, TargetDelta } from '../buffer/buffer';
 import type { Durability } from '../durability';
 import { CounterCacheError } from '../errors';
 import { type Captured, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
@@ -34,12 +34,15 @@ export class OpenTransaction {
   readonly isSingle: boolean;
   /** What was captured is being handed over, as its COMMIT waits for: settles when the last of it so far is over. */
   preparing: Promise<void> | null = null;
+  /** Statements that wrote their deltas to the outbox by themselves. */
+  enclosures = 0;
   #outcome: Outcome | null = null;
   #id: string | null = null;
   // Made when they are needed: most transactions capture nothing.
   #frames: Frame[] | null = null;
   #dated: DatedEnd[] | null = null;
   #idle: (() => void)[] | null = null;
+  #alarms: Alarm[] | null = null;
   #isBegun = false;
   #isEnding = false;
   #versionAtEnd = 0;
@@ -104,15 +107,13 @@ export class OpenTransaction {
     return forgotten;
   }
 
-  /** Runs a captured statement of this transaction; its COMMIT waits for it. */
-  async during<T>(work: () => Promise<T>): Promise<T> {
+  /** A captured statement is about to be sent: COMMIT waits until the function it returns is called. */
+  enter(): () => void {
     this.#running += 1;
-    try {
-      return await work();
-    } finally {
+    return () => {
       this.#running -= 1;
       if (this.#running === 0) this.#wake();
-    }
+    };
   }
 
   /** A captured statement is under way. */
@@ -188,6 +189,18 @@ export class OpenTransaction {
     } finally {
       for (const frame of above) this.#stack().push(frame);
     }
+  }
+
+  /** Alarms to set once it is committed, for what its statements wrote to the outbox by themselves. */
+  get alarms(): readonly Alarm[] {
+    return this.#alarms ?? [];
+  }
+
+  wake(alarms: readonly Alarm[]): void {
+    // Statements of one transaction are mostly due together.
+    for (const alarm of alarms)
+      if (!this.alarms.some(({ shard, at }) => shard === alarm.shard && at === alarm.at))
+        (this.#alarms ??= []).push(alarm);
   }
 
   record(delta: CapturedDelta): void {

@@ -4,13 +4,18 @@ import type { OutboxDelta } from '../sql/outbox/write-outbox';
 
 const BOUND = 2n ** 63n;
 
+/** About 300 years, ms: times of PostgreSQL end somewhere. */
+const LONGEST = 10 ** 13;
+
 /**
  * The rows of the outbox that hold a transaction's deltas: one per column, and one for a recalculation of the target. An
  * amount beyond 64 bits is not written by halves: the target is recalculated instead.
  */
 export function outboxRows(deltas: readonly TargetDelta[], shards: number): OutboxDelta[] {
   return deltas.flatMap((delta) => {
-    const { target, amounts, touches, wait, batchSize, recalculateIn } = delta;
+    const { target, amounts, touches, batchSize } = delta;
+    const wait = Math.min(delta.wait, LONGEST);
+    const recalculateIn = delta.recalculateIn && Math.ceil(Math.min(delta.recalculateIn, LONGEST));
     const row = { shard: shardOf(target, shards), target, touches, wait, batchSize, recalculateIn, heal: false };
     const fitting = [...amounts].filter(([, amount]) => amount < BOUND && amount >= -BOUND);
     const rows: OutboxDelta[] = fitting.map(([column, amount]) => ({ ...row, column, amount }));

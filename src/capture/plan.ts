@@ -41,10 +41,6 @@ export function planTable(dataSource: DataSource, metadata: EntityMetadata, defi
   const kinds = [...definitions.kinds.values()].filter(({ tablePath }) => tablePath === metadata.tablePath);
   const primaryKey = metadata.primaryColumns.map(({ databaseName }) => databaseName);
   const links = linksOf(metadata.tablePath, definitions);
-  const keys = [
-    ...kinds.flatMap((kind) => kind.keys.map(({ name }) => name)),
-    ...links.flatMap(({ step }) => [...step.relevant]),
-  ];
   return {
     metadata,
     counters,
@@ -53,9 +49,26 @@ export function planTable(dataSource: DataSource, metadata: EntityMetadata, defi
     followsPaths: links.length > 0 || counters.some(({ targets }) => targets.some(({ path }) => path !== null)),
     primaryKey,
     texts: opaqueColumns(dataSource, metadata, primaryKey),
-    columns: [...new Set([...primaryKey, ...keys, ...counters.flatMap(({ needs }) => needs)])],
-    relevant: new Set([...keys, ...counters.flatMap((counter) => [...counter.relevant])]),
+    columns: [...new Set([...primaryKey, ...neededColumns({ counters, kinds, links })])],
+    relevant: new Set([...keyColumns({ kinds, links }), ...counters.flatMap((counter) => [...counter.relevant])]),
   };
+}
+
+/** A plan that reads the primary key only where a counter or a target needs it: every column costs 1 % of a small insert. */
+export function unkeyed(plan: TablePlan): TablePlan {
+  return { ...plan, columns: neededColumns(plan), texts: [] };
+}
+
+function keyColumns({ kinds, links }: Pick<TablePlan, 'kinds' | 'links'>): string[] {
+  return [
+    ...kinds.flatMap((kind) => kind.keys.map(({ name }) => name)),
+    ...links.flatMap(({ step }) => [...step.relevant]),
+  ];
+}
+
+/** What contributions, and the keys of targets and of rows between, are made of. */
+function neededColumns({ counters, kinds, links }: Pick<TablePlan, 'counters' | 'kinds' | 'links'>): string[] {
+  return [...new Set([...keyColumns({ kinds, links }), ...counters.flatMap(({ needs }) => needs)])];
 }
 
 /** Those columns whose values the driver does not give exactly. */
@@ -90,14 +103,41 @@ export function isRelevant(plan: TablePlan, builder: WriteBuilder): boolean {
 
 /** A listener or subscriber may yet change what is written: it runs inside `execute`. */
 function mayBeChanged(builder: WriteBuilder, metadata: EntityMetadata): boolean {
-  const { queryType, callListeners } = builder.expressionMap;
-  if (callListeners !== true) return false;
-  const listeners = queryType === 'insert' ? metadata.beforeInsertListeners : metadata.beforeUpdateListeners;
-  const event = queryType === 'insert' ? 'beforeInsert' : 'beforeUpdate';
+  const isInsert = builder.expressionMap.queryType === 'insert';
+  const listeners = isInsert ? metadata.beforeInsertListeners : metadata.beforeUpdateListeners;
+  return isHeard(builder, metadata, listeners, [isInsert ? 'beforeInsert' : 'beforeUpdate']);
+}
+
+/** A listener or subscriber is told of the write, inside `execute`. */
+export function isOverheard({ metadata }: TablePlan, builder: WriteBuilder): boolean {
+  return isHeard(builder, metadata, metadata.listeners, EVENTS);
+}
+
+/** What TypeORM tells subscribers when a builder executes. */
+const EVENTS = [
+  'beforeInsert',
+  'afterInsert',
+  'beforeUpdate',
+  'afterUpdate',
+  'beforeRemove',
+  'afterRemove',
+  'beforeSoftRemove',
+  'afterSoftRemove',
+  'beforeRecover',
+  'afterRecover',
+] as const satisfies readonly (keyof EntitySubscriberInterface)[];
+
+function isHeard(
+  builder: WriteBuilder,
+  metadata: EntityMetadata,
+  listeners: EntityMetadata['listeners'],
+  events: readonly (keyof EntitySubscriberInterface)[],
+): boolean {
+  if (builder.expressionMap.callListeners !== true) return false;
   return (
     listeners.length > 0 ||
     dataSourceOf(builder).subscribers.some(
-      (subscriber) => subscriber[event] !== undefined && isListening(subscriber, metadata),
+      (subscriber) => events.some((event) => subscriber[event] !== undefined) && isListening(subscriber, metadata),
     )
   );
 }

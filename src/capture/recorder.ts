@@ -1,6 +1,7 @@
 import { contributionOf, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
 import type { Durability } from '../durability';
+import type { CapturedDelta } from './captured-sums';
 import { keyText, targetId } from '../counter/target';
 import type { OpenTransaction } from './open-transaction';
 import type { TablePlan } from './plan';
@@ -62,9 +63,13 @@ export class Recorder {
     return row === null ? null : contributionOf(counter, row, this.#options.onUnknownType);
   }
 
-  #add(transaction: OpenTransaction, { counter, target, column, touch }: Contribution, amount: bigint, row: Row): void {
+  #add(transaction: OpenTransaction, contribution: Contribution, amount: bigint, row: Row): void {
+    transaction.record(this.#deltaOf(contribution, amount, row));
+  }
+
+  #deltaOf({ counter, target, column, touch }: Contribution, amount: bigint, row: Row): CapturedDelta {
     const { recalculation, batchSize } = counter;
-    transaction.record({
+    return {
       target,
       column: column.name,
       amount,
@@ -73,7 +78,29 @@ export class Recorder {
       batchSize: batchSize === null ? 0 : Number(BigInt(batchSize) * 10n ** BigInt(column.scale)),
       durability: counter.durability ?? this.#options.durability,
       recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
-    });
+    };
+  }
+
+  /**
+   * What new rows add.
+   *
+   * @throws AmountError
+   */
+  deltasOf(counters: readonly Counter[], rows: readonly Row[]): CapturedDelta[] {
+    return rows.flatMap((row) =>
+      this.contributionsOf(counters, [row]).map((contribution) =>
+        this.#deltaOf(contribution, contribution.amount, row),
+      ),
+    );
+  }
+
+  /**
+   * The same, but for how long it may wait.
+   *
+   * @throws AmountError
+   */
+  contributionsOf(counters: readonly Counter[], rows: readonly Row[]): Contribution[] {
+    return rows.flatMap((row) => counters.flatMap((counter) => this.#contribution(counter, row) ?? []));
   }
 
   /** Every target that changed rows count for, before or after. */

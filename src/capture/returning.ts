@@ -2,6 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
 import { escapeForBuilder, escapeName } from '../sql/escape';
+import { TIME } from '../sql/outbox/enclose';
 import type { RawResult } from './observed';
 import type { TablePlan } from './plan';
 import { textName } from './row-text';
@@ -37,14 +38,19 @@ export interface RowChange {
 /** What a statement returned about the rows it changed. */
 export interface Returned {
   readonly changes: readonly RowChange[];
-  /** Per change of an insert that returned `row`: whether the row was inserted, or an upsert updated it. */
+  /** Per change of an insert that returned `marked-row`: whether the row was inserted, or an upsert updated it. */
   readonly inserted: readonly boolean[];
   /** The database's id of the transaction; `null` when no row was changed. */
   readonly transactionId: string | null;
+  /** The server's time, ms, where it was asked for and a row was changed. */
+  readonly time: number;
 }
 
-/** Which versions of a row to return: `OLD` and `NEW` need PostgreSQL 18. */
-export type Versions = 'row' | 'old-and-new';
+/**
+ * What to return of a changed row: its only version that counts, the same with a mark whether an upsert inserted it, or
+ * the versions before and after, which need PostgreSQL 18.
+ */
+export type Versions = 'row' | 'marked-row' | 'old-and-new';
 
 const PREFIX = '__cc_';
 const NEW = `${PREFIX}n`;
@@ -52,26 +58,25 @@ const OLD = `${PREFIX}o`;
 const XID = `${PREFIX}x`;
 const INSERTED = `${PREFIX}i`;
 
-/** Our columns of one plan, kind of write and set of versions: the same for every builder. */
+/** Our columns of one plan and set of versions: the same for every builder. */
 interface OwnColumns {
   readonly sql: string;
   /** Of the row's columns, in the order in which their values are returned. */
   readonly names: readonly string[];
 }
 
-const known = new WeakMap<TablePlan, Map<string, OwnColumns>>();
+const known = new WeakMap<TablePlan, Map<Versions, OwnColumns>>();
 
 /** Made once for all writes of a plan. */
-function ownColumns(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']): OwnColumns {
-  const key = `${queryType} ${versions}`;
-  const own = known.get(plan)?.get(key);
+function ownColumns(plan: TablePlan, versions: Versions): OwnColumns {
+  const own = known.get(plan)?.get(versions);
   if (own !== undefined) return own;
-  const made = newOwnColumns(plan, versions, queryType);
-  known.set(plan, new Map(known.get(plan)).set(key, made));
+  const made = newOwnColumns(plan, versions);
+  known.set(plan, new Map(known.get(plan)).set(versions, made));
   return made;
 }
 
-function newOwnColumns(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']): OwnColumns {
+function newOwnColumns(plan: TablePlan, versions: Versions): OwnColumns {
   const both = versions === 'old-and-new';
   const columns = (version: string): string[] =>
     readings(plan, both ? version : null, escapeForBuilder).map(
@@ -80,9 +85,8 @@ function newOwnColumns(plan: TablePlan, versions: Versions, queryType: Expressio
   const sql = [
     ...columns(NEW),
     ...(both ? columns(OLD) : []),
-    ...(queryType === 'insert' && !both ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
-    // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
-    `CAST(pg_current_xact_id() AS text) AS ${escapeName(XID)}`,
+    ...(versions === 'marked-row' ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
+    `pg_current_xact_id() AS ${escapeName(XID)}`,
   ].join(', ');
   return { sql, names: readings(plan, null, escapeName).map(({ name }) => name) };
 }
@@ -100,7 +104,7 @@ export class Returning {
     this.#plan = plan;
     this.#versions = versions;
     this.#queryType = queryType;
-    this.#own = ownColumns(plan, versions, queryType);
+    this.#own = ownColumns(plan, versions);
   }
 
   /**
@@ -130,6 +134,7 @@ export class Returning {
       changes: rows.map((row) => this.#changeOf(row)),
       inserted: rows.map((row) => row[INSERTED] === true),
       transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
+      time: Number(rows[0]?.[TIME]) * 1_000,
     };
     // Without a RETURNING clause of the caller's there were no rows.
     result.rows = this.#others ? withoutOurs(rows) : [];
@@ -137,16 +142,21 @@ export class Returning {
   }
 
   #changeOf(row: Record<string, unknown>): RowChange {
-    const after = this.#version(row, NEW);
-    if (this.#versions === 'old-and-new') return { before: this.#version(row, OLD), after };
-    return this.#queryType === 'delete' ? { before: after, after: null } : { before: null, after };
+    if (this.#versions === 'old-and-new') return { before: this.#existing(row, OLD), after: this.#existing(row, NEW) };
+    const only = this.#version(row, NEW);
+    return this.#queryType === 'delete' ? { before: only, after: null } : { before: null, after: only };
   }
 
-  #version(row: Record<string, unknown>, prefix: string): Row | null {
+  /** All columns of a version that does not exist are NULL, and a primary key never is. */
+  #existing(row: Record<string, unknown>, prefix: string): Row | null {
+    const version = this.#version(row, prefix);
+    return this.#plan.primaryKey.every((name) => version[name] === null) ? null : version;
+  }
+
+  #version(row: Record<string, unknown>, prefix: string): Row {
     const values: Record<string, unknown> = {};
     for (const [i, name] of this.#own.names.entries()) values[name] = row[`${prefix}${i}`];
-    // All columns of a version that does not exist are NULL, and a primary key never is.
-    return this.#plan.primaryKey.every((name) => values[name] === null) ? null : values;
+    return values;
   }
 }
 

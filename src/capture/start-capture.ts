@@ -4,15 +4,14 @@ import type { Definitions } from '../counter/definition';
 import { protectCounterColumns } from '../counter/protect';
 import { withConnection } from '../sql/query';
 import { withSideConnection } from '../sql/side-connection';
-import { Capture } from './capture';
+import { Capture, type CaptureOptions } from './capture';
 import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
-import type { RecorderOptions } from './recorder';
 import { Transactions } from './transactions';
 import { truncatedTables } from './truncated-tables';
 
-export interface StartCaptureOptions extends RecorderOptions {
+export interface StartCaptureOptions extends CaptureOptions {
   /** Whether the write that is being made is not to be counted. */
   readonly isSkipped: () => boolean;
   /** A table whose rows count, or stand between, was emptied by TRUNCATE: told the entity's name. */

@@ -2,7 +2,7 @@ import type { QueryResult, QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
 import type { DatedEnd } from './dated-ends';
-import { observe, type RawResult, unobserve } from './observed';
+import { observe, unobserve } from './observed';
 import type { TablePlan } from './plan';
 import { type Returned, type Returning, type RowChange } from './returning';
 import type { WriteBuilder } from './write-builder';
@@ -33,6 +33,41 @@ export interface Statement {
 /** Sends a captured statement, with as many others as it takes, and returns the answer that TypeORM is to see. */
 export type Strategy = (statement: Statement) => Promise<QueryResult>;
 
+/** The answer to one write, read inside `afterQuery`, before TypeORM looks at it. */
+export class Answer {
+  readonly #parameters: readonly unknown[];
+  #isSeen = false;
+  #failure: { readonly error: unknown } | null = null;
+
+  /** To the statement that is sent with this very array of parameters; `taken` is told what it returned. */
+  constructor(parameters: readonly unknown[], returning: Returning, taken: (returned: Returned) => void) {
+    this.#parameters = parameters;
+    observe(parameters, (result) => {
+      this.#isSeen = true;
+      try {
+        taken(returning.take(result));
+      } catch (error) {
+        this.#failure = { error };
+      }
+    });
+  }
+
+  get isSeen(): boolean {
+    return this.#isSeen;
+  }
+
+  /** @throws what `taken` threw, or that nothing was seen of the answer */
+  check(): void {
+    if (!this.#isSeen) throw unseen();
+    if (this.#failure !== null) throw this.#failure.error;
+  }
+
+  /** Has to be called when the statement is over. */
+  forget(): void {
+    unobserve(this.#parameters);
+  }
+}
+
 /**
  * Sends one write and lets `taken` see what it returned, inside `afterQuery`. What `taken` throws rejects the write once
  * TypeORM is done with the answer.
@@ -43,23 +78,14 @@ export async function send(
   parameters: unknown[],
   taken: (returned: Returned) => void,
 ): Promise<QueryResult> {
-  let seen = false;
-  let failure: { readonly error: unknown } | null = null;
-  observe(parameters, (result: RawResult) => {
-    seen = true;
-    try {
-      taken(returning.take(result));
-    } catch (error) {
-      failure = { error };
-    }
-  });
-  const answer = await runner.query(sql, parameters, true).finally(() => unobserve(parameters));
-  if (!seen) throw unseen();
-  if (failure !== null) throw (failure as { readonly error: unknown }).error;
+  const expected = new Answer(parameters, returning, taken);
+  const answer = await runner.query(sql, parameters, true).finally(() => expected.forget());
+  expected.check();
   return answer;
 }
 
-function unseen(): CounterCacheError {
+/** TypeORM's list of subscribers lacks ours. */
+export function unseen(): CounterCacheError {
   const advice = 'Keep the array `dataSource.subscribers` that TypeORM made: add to it, do not replace it.';
   return new CounterCacheError(
     'WRITE_FAILED',

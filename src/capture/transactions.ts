@@ -2,7 +2,9 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
+import type { Alarm } from '../buffer/buffer';
 import type { Durability } from '../durability';
+import { transactionIdOf } from '../sql/snapshot';
 import { isInTransaction } from './connection-status';
 import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
@@ -34,12 +36,15 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
-  /** Those that have captured something and are not over. */
+  /** Those that have sent a counted statement and are not over. */
   readonly #unsettled = new Unsettled();
+  /** Never begins, and never ends: counted statements that commit by themselves are part of it. */
+  readonly #outside: OpenTransaction;
 
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
     this.#options = options;
+    this.#outside = new OpenTransaction(options.durability);
   }
 
   /** The transaction that a query runner is in. */
@@ -85,16 +90,17 @@ export class Transactions implements EntitySubscriberInterface {
   /** A transaction that could not begin. */
   forget(runner: QueryRunner, transaction: OpenTransaction): void {
     if (this.#open.get(runner) === transaction) this.#open.set(runner, undefined);
+    this.#unsettled.delete(transaction);
   }
 
   /**
-   * Records changes in the transaction they were made in; `id` is the database's. Changes that belong to none that is
+   * Records changes in the transaction they were made in; `id` is the database's. Changes that belong to none, or none that is
    * known (a write that was not awaited, and came after COMMIT) are committed already: their targets are recalculated.
    *
    * @throws what `fill` throws; the transaction cannot be committed then
    */
-  record(runner: QueryRunner, id: string | null, fill: (transaction: OpenTransaction) => void): void {
-    const known = this.#open.get(runner);
+  record(runner: QueryRunner | null, id: string | null, fill: (transaction: OpenTransaction) => void): void {
+    const known = runner === null ? undefined : this.#open.get(runner);
     const transaction = known ?? new OpenTransaction(this.#options.durability);
     // Another id: the end of the transaction we knew was not seen, nor how it ended.
     const forgotten = id === null ? null : transaction.identify(id);
@@ -103,10 +109,50 @@ export class Transactions implements EntitySubscriberInterface {
       fill(transaction);
     } catch (error) {
       transaction.refuse(error as Error);
+      if (known === undefined) this.#handOff.recalculate(transaction.targets());
       throw error;
     }
-    if (known === undefined) this.#handOff.recalculate(transaction.targets());
+    if (known === undefined || runner === null) this.#handOff.recalculate(transaction.targets());
     else this.#unsettled.add(known, runner);
+  }
+
+  /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
+  wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
+    const transaction = runner === null ? undefined : this.#open.get(runner);
+    if (transaction === undefined) this.#handOff.wake(alarms);
+    else transaction.wake(alarms);
+  }
+
+  /**
+   * A counted statement is about to be sent, as part of a transaction or by itself: its COMMIT, and {@link drain}, wait until
+   * the function that this returns is called.
+   */
+  enter(transaction: OpenTransaction | null, runner: QueryRunner | null): () => void {
+    if (transaction === null || runner === null) return this.#outside.enter();
+    this.#unsettled.add(transaction, runner);
+    return transaction.enter();
+  }
+
+  /** Runs a counted statement as part of a transaction. */
+  async during<T>(transaction: OpenTransaction, runner: QueryRunner, work: () => Promise<T>): Promise<T> {
+    const leave = this.enter(transaction, runner);
+    try {
+      return await work();
+    } finally {
+      leave();
+    }
+  }
+
+  /** Finds out the id of a transaction that has recorded something of a statement which returned none. */
+  async identify(runner: QueryRunner): Promise<void> {
+    const transaction = this.#open.get(runner);
+    if (transaction === undefined || transaction.id !== null) return;
+    try {
+      transaction.identify(await transactionIdOf(runner));
+    } catch (error) {
+      // Without it what was recorded cannot be handed over.
+      transaction.refuse(error as Error);
+    }
   }
 
   beforeQuery(event: BeforeQuery): Promise<void> | void {
@@ -132,11 +178,12 @@ export class Transactions implements EntitySubscriberInterface {
     else if (command.kind === 'rollback') this.#open.get(event.queryRunner)?.goOn();
   }
 
-  /** Resolves when every transaction that has captured something is over, or announced after `limit` ms. */
+  /** Resolves when everything that has sent a counted statement is over, or announced after `limit` ms. */
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
-    const areOpen = (): boolean => this.#unsettled.list().some(({ runner }) => !runner.isReleased);
+    const areOpen = (): boolean =>
+      this.#outside.isRunning || this.#unsettled.list().some(({ runner }) => !runner.isReleased);
     while (areOpen() && performance.now() < end) await delay(5);
     // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier. One whose COMMIT is held up
     // hands over already: a second time beside that, it would be counted twice.
@@ -232,6 +279,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
     transaction.endWith(outcome);
+    if (outcome !== 'rolled back') this.#handOff.wake(transaction.alarms);
     if (transaction.isIdle) return;
     // What was handed over is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
     const isOutrun = outcome === 'committed' && transaction.isOutrun;

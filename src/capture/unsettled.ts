@@ -10,7 +10,7 @@ interface Link {
   after: Link | null;
 }
 
-/** Transactions that have captured something and are not over: a list whose links know nothing of those that were taken out. */
+/** Transactions that have sent a counted statement and are not over: a list whose links know nothing of those that were taken out. */
 export class Unsettled {
   readonly #links = new Slot<OpenTransaction, Link>();
   #last: Link | null = null;

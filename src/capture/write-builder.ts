@@ -8,7 +8,10 @@ export interface ExpressionMap {
   readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata };
   readonly valuesSet?: unknown;
   readonly callListeners?: boolean;
+  readonly useTransaction?: boolean;
   readonly insertFromSelect?: unknown;
+  readonly insertColumns?: readonly string[];
+  readonly onIgnore?: string | boolean;
   readonly onUpdate?: { overwrite?: string[]; columns?: string[]; conflict?: string | string[] } | undefined;
   wheres: { type: 'simple' | 'and' | 'or'; condition: string }[];
 }

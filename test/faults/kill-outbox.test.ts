@@ -43,13 +43,19 @@ test('I3: a worker that is killed between applying and COMMIT has applied nothin
 });
 
 test.each([
-  ['after-outbox-insert', 2],
-  ['after-commit', 3],
-] as const)('I2, I3: a writer that is killed %s leaves %i posts, and as many deltas', async (killAt, expected) => {
-  const { databaseUrl } = fixture;
-  const writer = startWriterProgram({ databaseUrl, killAt, durability: 'outbox', authorId: id, posts: 3 });
-  expect(await ended(writer)).toBe('SIGKILL');
-  await until(async () => (await waitingRows(fixture)) === expected);
-  expect(await fixture.dataSource.manager.countBy(Post, { authorId: id })).toBe(expected);
-  await recover(expected);
-});
+  ['after-outbox-insert', 'in a transaction', 2],
+  ['after-commit', 'in a transaction', 3],
+  // The statement commits by itself.
+  ['after-outbox-insert', 'alone', 3],
+] as const)(
+  'I2, I3: a writer that is killed %s, %s, leaves %i posts, and as many deltas',
+  async (killAt, way, expected) => {
+    const { databaseUrl } = fixture;
+    const alone = way === 'alone';
+    const writer = startWriterProgram({ databaseUrl, killAt, durability: 'outbox', authorId: id, posts: 3, alone });
+    expect(await ended(writer)).toBe('SIGKILL');
+    await until(async () => (await waitingRows(fixture)) === expected);
+    expect(await fixture.dataSource.manager.countBy(Post, { authorId: id })).toBe(expected);
+    await recover(expected);
+  },
+);

@@ -31,12 +31,13 @@ export function startWorkerProgram(options: ProgramOptions): Child {
 
 /** A process that adds `posts` posts to an author, one transaction each, and kills itself at a point of the last one. */
 export function startWriterProgram(
-  options: ProgramOptions & { readonly authorId: number; readonly posts: number },
+  options: ProgramOptions & { readonly authorId: number; readonly posts: number; readonly alone?: boolean },
 ): Child {
   return startChild(join(__dirname, 'writer-program.ts'), {
     ...environment(options),
     AUTHOR: String(options.authorId),
     POSTS: String(options.posts),
+    ALONE: String(options.alone ?? true),
   });
 }
 

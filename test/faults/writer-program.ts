@@ -19,7 +19,10 @@ async function main(): Promise<void> {
   await dataSource.initialize();
   while (written < posts) {
     written += 1;
-    await dataSource.manager.insert(Post, { authorId: Number(process.env['AUTHOR']) });
+    const post = { authorId: Number(process.env['AUTHOR']) };
+    // In a transaction of its own, or as a statement by itself.
+    if (process.env['ALONE'] === 'false') await dataSource.manager.save(Post, post);
+    else await dataSource.manager.insert(Post, post);
   }
   await counters.close();
   await dataSource.destroy();

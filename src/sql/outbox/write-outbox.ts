@@ -14,10 +14,11 @@ export interface OutboxDelta {
   /** Units of 10^-scale of the column; within 64 bits. */
   readonly amount: bigint;
   readonly touches: readonly string[];
-  /** Milliseconds until it is due. */
+  /** Milliseconds until it is due; times of PostgreSQL end somewhere, some 10^14 from now. */
   readonly wait: number;
   /** Due at once when the absolute sum of what waits for the column reaches it; 0 is off. */
   readonly batchSize: number;
+  /** Whole milliseconds. */
   readonly recalculateIn: number | null;
   /** Asks for a recalculation of the target, at once. */
   readonly heal: boolean;
@@ -29,9 +30,6 @@ export interface Written {
   /** When the rows are due, by the database's clock. */
   readonly alarms: readonly Alarm[];
 }
-
-/** About 300 years, ms: times of PostgreSQL end somewhere. */
-const LONGEST = 10 ** 13;
 
 /** Which rows a transaction writes. */
 export interface Replacement {
@@ -52,20 +50,10 @@ export async function writeOutbox(
 ): Promise<Written> {
   if (replaced.length > 0) await runner.query(deleteSql(tables), [replaced, transactionId]);
   if (deltas.length === 0) return { ids: [], alarms: [] };
+  const parameters: unknown[] = [window, transactionId];
+  const source = deltas.length > MOST_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
   const isSummed = deltas.some(({ batchSize }) => batchSize > 0);
-  const rows = await rowsOf(runner, insertSql(tables, isSummed), [
-    deltas.map(({ shard }) => shard),
-    deltas.map(({ target }) => target),
-    deltas.map(({ column }) => column),
-    deltas.map(({ amount }) => amount.toString()),
-    deltas.map(({ touches }) => arrayLiteral(touches)),
-    deltas.map(({ wait }) => Math.min(wait, LONGEST)),
-    deltas.map(({ batchSize }) => batchSize),
-    deltas.map(({ recalculateIn }) => recalculateIn && Math.ceil(Math.min(recalculateIn, LONGEST))),
-    deltas.map(({ heal }) => heal),
-    window,
-    transactionId,
-  ]);
+  const rows = await rowsOf(runner, insertSql(tables, source, isSummed), parameters);
   if (rows.length < deltas.length) throw ended();
   const alarms = new Map<string, Alarm>();
   for (const row of rows) {
@@ -82,11 +70,49 @@ function deleteSql({ outbox }: TablePaths): string {
   return `DELETE FROM ${outbox} WHERE "id" = ANY($1::bigint[]) AND ${isInside('$2')}`;
 }
 
+/** Rows that are written as VALUES: planned faster than arrays, as long as they are few. */
+const MOST_VALUES = 8;
+
+/** The columns of what is inserted, with the types of their parameters. */
+const COLUMNS = {
+  shard: 'integer',
+  target: 'text',
+  col: 'text',
+  amount: 'bigint',
+  touches: 'text',
+  wait: 'double precision',
+  batch: 'double precision',
+  recalculate: 'bigint',
+  heal: 'boolean',
+} as const;
+
+const TYPES = Object.values(COLUMNS);
+
+/** One delta, in the order of the columns. */
+function valuesOfOne({ amount, touches, ...delta }: OutboxDelta): unknown[] {
+  const { shard, target, column, wait, batchSize, recalculateIn, heal } = delta;
+  return [shard, target, column, amount.toString(), arrayLiteral(touches), wait, batchSize, recalculateIn, heal];
+}
+
+function valuesOf(deltas: readonly OutboxDelta[], parameters: unknown[]): string {
+  const rows = deltas.map((delta) =>
+    valuesOfOne(delta)
+      .map((value, i) => `$${parameters.push(value)}::${TYPES[i]}`)
+      .join(', '),
+  );
+  return `(VALUES (${rows.join('), (')}))`;
+}
+
+function arraysOf(deltas: readonly OutboxDelta[], parameters: unknown[]): string {
+  const rows = deltas.map(valuesOfOne);
+  return `unnest(${TYPES.map((type, i) => `$${parameters.push(rows.map((row) => row[i]))}::${type}[]`).join(', ')})`;
+}
+
 /**
  * Planned with every transaction: nothing that is not needed may stand in it. What waits is only added up for counters
  * with a `batchSize`.
  */
-function insertSql({ outbox }: TablePaths, isSummed: boolean): string {
+function insertSql({ outbox }: TablePaths, source: string, isSummed: boolean): string {
   const waiting = `SELECT COALESCE(sum(x."amount"), 0) FROM ${outbox} x
     WHERE x."target" = u.target AND x."column" = u.col AND x."applied_at" IS NULL`;
   const isFull = isSummed
@@ -96,11 +122,10 @@ function insertSql({ outbox }: TablePaths, isSummed: boolean): string {
   return `
     INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")
     SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], statement_timestamp(),
-      to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${now} / $10) ELSE ceil((${now} + u.wait) / $10) END * $10 / 1000),
+      to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${now} / $1) ELSE ceil((${now} + u.wait) / $1) END * $1 / 1000),
       u.recalculate, u.heal
-    FROM unnest($1::integer[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::double precision[], $7::double precision[], $8::bigint[], $9::boolean[])
-      AS u(shard, target, col, amount, touches, wait, batch, recalculate, heal)
-    WHERE ${isInside('$11')}
+    FROM ${source} AS u(${Object.keys(COLUMNS).join(', ')})
+    WHERE ${isInside('$2')}
     RETURNING o."id"::text AS id, o."shard" AS shard, extract(epoch FROM o."due") * 1000 AS at,
       extract(epoch FROM o."due" - statement_timestamp()) * 1000 AS delay`;
 }
@@ -113,6 +138,6 @@ function ended(): CounterCacheError {
 }
 
 /** A text array as PostgreSQL writes it: `unnest` of an array of arrays would take it apart. */
-function arrayLiteral(texts: readonly string[]): string {
+export function arrayLiteral(texts: readonly string[]): string {
   return `{${texts.map((text) => `"${text.replaceAll(/["\\]/g, String.raw`\$&`)}"`).join(',')}}`;
 }

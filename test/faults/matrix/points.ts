@@ -34,6 +34,10 @@ export const MODES: readonly Durability[] = ['guarded', 'outbox', 'relaxed'];
 const AROUND: readonly When[] = ['before', 'after'];
 const THROUGHOUT: readonly When[] = ['before', 'sent', 'after'];
 
+/** With its deltas enclosed, or without. */
+const CAPTURED = /^(WITH "__cc_outbox" |INSERT INTO "post")/;
+/** The one before COMMIT. */
+const OUTBOX_WRITTEN = /^\s*INSERT INTO "counter_cache_outbox"/;
 const REBUILDING_NOTED = /^UPDATE "counter_cache_shard" SET "epoch" = \$2, "rebuilding"/;
 const CURSOR_NOTED = /^UPDATE "counter_cache_shard" SET "rebuilding" = \$2/;
 const RECOUNTS_REQUESTED = /^DELETE FROM "counter_cache_state"/;
@@ -53,11 +57,11 @@ const confirmed: Place = { via: 'redis', method: 'confirm' };
 const acknowledged: Place = { via: 'redis', method: 'acknowledge' };
 
 const HAND_OFF: readonly Omit<Point, 'group'>[] = [
-  { name: 'first captured statement', place: { via: 'sql', sql: /^INSERT INTO "post"/ }, modes: MODES, at: AROUND },
+  { name: 'first captured statement', place: { via: 'sql', sql: CAPTURED }, modes: MODES, at: AROUND },
   { name: 'announce', place: { via: 'redis', method: 'announce' }, modes: ['guarded'], at: AROUND },
   {
     name: 'insert into the outbox',
-    place: { via: 'sql', sql: /INSERT INTO "counter_cache_outbox"/ },
+    place: { via: 'sql', sql: OUTBOX_WRITTEN },
     modes: ['outbox'],
     at: AROUND,
   },
@@ -70,7 +74,7 @@ const HAND_OFF: readonly Omit<Point, 'group'>[] = [
 const WITHOUT_ANSWER: readonly Omit<Point, 'group'>[] = [
   {
     name: 'insert into the outbox',
-    place: { via: 'sql', sql: /INSERT INTO "counter_cache_outbox"/ },
+    place: { via: 'sql', sql: OUTBOX_WRITTEN },
     modes: ['guarded'],
     at: AROUND,
   },

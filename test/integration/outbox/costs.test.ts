@@ -45,13 +45,37 @@ function cost(work: () => Promise<unknown>): Promise<Sent> {
 }
 
 const OUTBOX = 'INSERT INTO "counter_cache_outbox"';
+/** An INSERT that writes to the outbox as well. */
+const ENCLOSED = 'WITH "__cc_outbox" AS';
 
-test('an insert: one statement more, and no call to Redis', async () => {
-  expect(await cost(() => dataSource.manager.insert(Post, { authorId: id, published: true, likes: 2 }))).toEqual({
-    sql: ['START TRANSACTION', 'INSERT INTO "post"("title",', OUTBOX, 'COMMIT'],
+test('an insert: no statement more, no transaction, and no call to Redis', async () => {
+  const one = { authorId: id, published: true, likes: 2 };
+  const expected = { sql: [ENCLOSED], scripts: [], commands: [] };
+  expect(await cost(() => dataSource.manager.insert(Post, one))).toEqual(expected);
+  expect(await cost(() => dataSource.manager.insert(Post, [one, { authorId: id }]))).toEqual(expected);
+});
+
+test('a save: no statement more', async () => {
+  expect(await cost(() => dataSource.manager.save(Post, { authorId: id }))).toEqual({
+    sql: ['START TRANSACTION', ENCLOSED, 'COMMIT'],
     scripts: [],
     commands: [],
   });
+});
+
+test('what cannot be told before, or is not an insert: one statement more, whatever there was', async () => {
+  const [post] = await dataSource.manager.find(Post, { take: 1 });
+  const update = await cost(() => dataSource.manager.update(Post, { id: post?.id }, { likes: () => 'likes + 1' }));
+  expect(update.sql).toEqual(['START TRANSACTION', 'UPDATE "post" SET', OUTBOX, 'COMMIT']);
+  const insert = await cost(() =>
+    dataSource.manager
+      .createQueryBuilder()
+      .insert()
+      .into(Post)
+      .values({ authorId: id, likes: () => '1 + 1' })
+      .execute(),
+  );
+  expect(insert.sql).toEqual(['START TRANSACTION', 'INSERT INTO "post"("title",', OUTBOX, 'COMMIT']);
 });
 
 test('a transaction of 20 inserts under 20 parents: one statement more', async () => {
@@ -72,11 +96,11 @@ test('a transaction of 20 inserts under 20 parents: one statement more', async (
 test('a transaction that changes no sum, and one that is rolled back: nothing extra', async () => {
   const nothing = await cost(() =>
     dataSource.transaction(async (manager) => {
-      const { identifiers } = await manager.insert(Post, { authorId: id });
-      await manager.delete(Post, identifiers[0] ?? {});
+      await manager.increment(Post, { authorId: id }, 'likes', 3);
+      await manager.decrement(Post, { authorId: id }, 'likes', 3);
     }),
   );
-  expect(nothing.sql).toEqual(['START TRANSACTION', 'INSERT INTO "post"("title",', 'DELETE FROM "post"', 'COMMIT']);
+  expect(nothing.sql).toEqual(['START TRANSACTION', 'UPDATE "post" SET', 'UPDATE "post" SET', 'COMMIT']);
   const aborted = await cost(() =>
     dataSource
       .transaction(async (manager) => {
@@ -85,7 +109,7 @@ test('a transaction that changes no sum, and one that is rolled back: nothing ex
       })
       .catch(() => undefined),
   );
-  expect(aborted.sql).toEqual(['START TRANSACTION', 'INSERT INTO "post"("title",', 'ROLLBACK']);
+  expect(aborted.sql).toEqual(['START TRANSACTION', ENCLOSED, 'ROLLBACK']);
 });
 
 test('a flush of what many transactions wrote for one target: one UPDATE', async () => {

@@ -1,0 +1,171 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+
+import type { Alarm } from '../buffer/buffer';
+import type { Contribution } from '../counter/definition';
+import { AmountError } from '../errors';
+import { escapePath } from '../sql/escape';
+import { insertsInto } from '../sql/inserts-into';
+import { canEnclose, encloseRows, type SqlQuery } from '../sql/outbox/enclose';
+import type { OutboxDelta } from '../sql/outbox/write-outbox';
+import type { TablePaths } from '../sql/tables';
+import { type CapturedDelta, sumUp } from './captured-sums';
+import { Foresight } from './foresight';
+import { outboxRows } from './outbox-rows';
+import type { TablePlan } from './plan';
+import type { Recorder, RecorderOptions } from './recorder';
+import type { Returned } from './returning';
+import type { WriteBuilder } from './write-builder';
+
+/** What enclosing needs of the library around it. */
+export interface EncloserOptions extends Pick<RecorderOptions, 'durability'> {
+  /** Where deltas wait; `null` while that is not known. */
+  readonly installation: () => Waiting | null;
+  /** Due times of alarms are rounded up to multiples of it, ms. */
+  readonly window: number;
+}
+
+interface Waiting {
+  readonly tables: TablePaths;
+  readonly buffer: { readonly shards: number };
+}
+
+/** When the rows of a table come out as they are foreseen, or can be corrected. */
+type Trust = 'always' | 'in transactions' | 'never';
+
+/** A statement that is about to be sent. */
+export interface Enclosable {
+  readonly plan: TablePlan;
+  readonly builder: WriteBuilder;
+  readonly query: SqlQuery;
+  /** It commits by itself: nothing can be corrected. */
+  readonly isAlone: boolean;
+}
+
+/** Rows of the outbox that one statement writes at the most; beyond, they are written before COMMIT. */
+const MOST = 64;
+
+/** Parameters of one statement, by PostgreSQL's protocol. */
+const PARAMETERS = 65_535;
+
+/** Parameters of one row of the outbox. */
+const PER_ROW = 7;
+
+/** Deltas that the very statement which makes them writes to the outbox. */
+export class Enclosed {
+  readonly deltas: readonly CapturedDelta[];
+  readonly #rows: readonly OutboxDelta[];
+  readonly #window: number;
+
+  constructor(deltas: readonly CapturedDelta[], rows: readonly OutboxDelta[], window: number) {
+    this.deltas = deltas;
+    this.#rows = rows;
+    this.#window = window;
+  }
+
+  /** Whether the rows that were made add this. */
+  isAddedBy(contributions: readonly Contribution[]): boolean {
+    const { deltas } = this;
+    return contributions.length === deltas.length && deltas.every((delta, i) => isEqual(delta, contributions[i]));
+  }
+
+  /** When the rows are due, by the server's clock. */
+  alarmsAt({ time }: Returned): Alarm[] {
+    return this.#rows.map(({ shard, wait }) => {
+      const at = Math.ceil((time + wait) / this.#window) * this.#window;
+      return { kind: 'reconcile', shard, at, delay: at - time };
+    });
+  }
+}
+
+/**
+ * Puts the deltas of inserts into the statements themselves, where they are certain to go to the outbox and can be told
+ * from the values to be inserted. No round trip more, and whatever becomes of the statement becomes of its deltas.
+ */
+export class Encloser {
+  readonly #options: EncloserOptions;
+  readonly #recorder: Recorder;
+  readonly #foresights: ReadonlyMap<TablePlan, Foresight>;
+  /** What is known of tables. */
+  readonly #trust = new Map<TablePlan, Trust>();
+
+  constructor(dataSource: DataSource, plans: Iterable<TablePlan>, recorder: Recorder, options: EncloserOptions) {
+    this.#options = options;
+    this.#recorder = recorder;
+    this.#foresights = new Map(
+      [...plans]
+        .filter((plan) => isEnclosable(plan, options))
+        .map((plan) => [plan, new Foresight(dataSource, plan.metadata, plan.counters)]),
+    );
+  }
+
+  /** Whether the database has to be asked about a table first: {@link examine}. */
+  isUnknown(plan: TablePlan): boolean {
+    return this.#foresights.has(plan) && !this.#trust.has(plan);
+  }
+
+  /** Asks the database, once, what it does to rows that are inserted. */
+  async examine(plan: TablePlan, runner: QueryRunner): Promise<void> {
+    if (!this.isUnknown(plan)) return;
+    const { isOrdinary, isAltered } = await insertsInto(runner, escapePath(plan.metadata.tablePath));
+    this.#trust.set(plan, isOrdinary ? (isAltered ? 'in transactions' : 'always') : 'never');
+  }
+
+  /** Does not do it again for this table. */
+  distrust(plan: TablePlan): void {
+    this.#trust.set(plan, 'never');
+  }
+
+  /** Whether a statement may commit by itself: its rows are known beforehand, and nothing in the database alters them. */
+  mayBeAlone(plan: TablePlan, builder: WriteBuilder): boolean {
+    return this.#trust.get(plan) === 'always' && (this.#foresights.get(plan)?.rowsOf(builder) ?? null) !== null;
+  }
+
+  /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
+  enclose({ plan, builder, query, isAlone }: Enclosable): Enclosed | null {
+    const foresight = this.#foresights.get(plan);
+    const installation = this.#options.installation();
+    const trust = this.#trust.get(plan);
+    if (foresight === undefined || installation === null || !canEnclose(query)) return null;
+    if (trust !== 'always' && (trust !== 'in transactions' || isAlone)) return null;
+    const deltas = this.#foresee(plan, foresight, builder);
+    if (deltas === null) return null;
+    const { outbox } = sumUp([{ deltas, resets: new Set(), heals: new Set() }], this.#options.durability);
+    const rows = outboxRows(outbox, installation.buffer.shards);
+    if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
+    if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
+    encloseRows(query, installation.tables, rows, this.#options.window);
+    return new Enclosed(deltas, rows, this.#options.window);
+  }
+
+  #foresee({ counters }: TablePlan, foresight: Foresight, builder: WriteBuilder): CapturedDelta[] | null {
+    const rows = foresight.rowsOf(builder);
+    if (rows === null) return null;
+    try {
+      return this.#recorder.deltasOf(counters, rows);
+    } catch (error) {
+      // Told once the row is there: the database may make another of it.
+      if (error instanceof AmountError) return null;
+      throw error;
+    }
+  }
+}
+
+/** Everything that its rows count goes to the outbox, and nothing has to be looked up for it. */
+function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { durability }: EncloserOptions): boolean {
+  return (
+    counters.length > 0 &&
+    kinds.length === 0 &&
+    !followsPaths &&
+    counters.every((counter) => (counter.durability ?? durability) === 'outbox' && counter.batchSize === null)
+  );
+}
+
+function isEqual(delta: CapturedDelta, contribution: Contribution | undefined): boolean {
+  return (
+    contribution !== undefined &&
+    delta.target === contribution.target &&
+    delta.column === contribution.column.name &&
+    delta.amount === contribution.amount &&
+    delta.touch === (contribution.touch?.name ?? null)
+  );
+}

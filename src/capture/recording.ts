@@ -1,0 +1,124 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { Row, TargetKind } from '../counter/definition';
+import { AmountError } from '../errors';
+import type { SqlQuery } from '../sql/outbox/enclose';
+import type { Enclosed, Encloser } from './encloser';
+import type { OpenTransaction } from './open-transaction';
+import { keyedKinds, type TablePlan } from './plan';
+import type { Recorder } from './recorder';
+import type { Returned } from './returning';
+import type { TableChanges } from './statement';
+import type { Transactions } from './transactions';
+import type { WriteBuilder } from './write-builder';
+
+/** What recording works with. */
+export interface RecordingTools {
+  readonly transactions: Transactions;
+  readonly recorder: Recorder;
+  readonly encloser: Encloser;
+}
+
+/**
+ * Statements of one transaction that enclose their deltas. Each costs the database about a third of the one statement that
+ * writes the sums of all others before COMMIT.
+ */
+const MOST = 3;
+
+/** PostgreSQL: feature_not_supported. A rule turns the INSERT into several statements, which no WITH may stand before. */
+const UNSUPPORTED = '0A000';
+
+/** Records what one builder's execution changes. */
+export class Recording {
+  readonly #tools: RecordingTools;
+  readonly #builder: WriteBuilder;
+  readonly #runner: QueryRunner | null;
+  readonly #plan: TablePlan;
+  #hasEnclosed = false;
+  #isUnfinished = false;
+
+  /** Without a query runner, for a statement that is in no transaction. */
+  constructor(tools: RecordingTools, builder: WriteBuilder, runner: QueryRunner | null, plan: TablePlan) {
+    this.#tools = tools;
+    this.#builder = builder;
+    this.#runner = runner;
+    this.#plan = plan;
+  }
+
+  /** Encloses deltas in a statement that is about to be sent; `null` when they have to go another way. */
+  enclose(query: SqlQuery, transaction: OpenTransaction | null): Enclosed | null {
+    if (transaction !== null && transaction.enclosures >= MOST) return null;
+    const isAlone = transaction === null;
+    const enclosed = this.#tools.encloser.enclose({ plan: this.#plan, builder: this.#builder, query, isAlone });
+    if (enclosed === null) return null;
+    this.#hasEnclosed = true;
+    if (transaction !== null) transaction.enclosures += 1;
+    return enclosed;
+  }
+
+  /** Told what the one statement of a builder returned, and what was enclosed in it. */
+  record(returned: Returned, enclosed: Enclosed | null): void {
+    if (enclosed !== null) this.#recordEnclosed(enclosed, returned);
+    else this.recordTables(returned.transactionId, [{ plan: this.#plan, changes: returned.changes }]);
+  }
+
+  /** Told what the statements of a strategy changed. */
+  recordTables(transactionId: string | null, tables: readonly TableChanges[]): void {
+    const { transactions, recorder } = this.#tools;
+    transactions.record(this.#runner, transactionId, (transaction) =>
+      recorder.record(transaction, tables, (plan) => this.#kindsOf(plan)),
+    );
+  }
+
+  /** {@link finish} has to be called. */
+  get isUnfinished(): boolean {
+    return this.#isUnfinished;
+  }
+
+  /** Finds out the transaction of a statement that returned nothing, though something was enclosed in it. */
+  async finish(): Promise<void> {
+    this.#isUnfinished = false;
+    if (this.#runner !== null) await this.#tools.transactions.identify(this.#runner);
+  }
+
+  /** Whether a statement failed only because something was enclosed in it; that is not done again then. */
+  noticeUnfit(error: unknown): boolean {
+    if (!this.#hasEnclosed || (error as { code?: unknown } | null)?.code !== UNSUPPORTED) return false;
+    this.#tools.encloser.distrust(this.#plan);
+    return true;
+  }
+
+  #recordEnclosed(enclosed: Enclosed, returned: Returned): void {
+    const rows = returned.changes.flatMap(({ after }) => (after === null ? [] : [after]));
+    if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.alarmsAt(returned));
+    if (rows.length > 0 && this.#isAsForeseen(enclosed, rows)) return;
+    this.#tools.encloser.distrust(this.#plan);
+    this.#isUnfinished = returned.transactionId === null;
+    this.#correct(enclosed, returned.transactionId, rows);
+  }
+
+  #isAsForeseen(enclosed: Enclosed, rows: readonly Row[]): boolean {
+    try {
+      return enclosed.isAddedBy(this.#tools.recorder.contributionsOf(this.#plan.counters, rows));
+    } catch (error) {
+      // It is refused where the difference is recorded.
+      if (error instanceof AmountError) return false;
+      throw error;
+    }
+  }
+
+  /** The difference between what was foreseen and what came of it. */
+  #correct({ deltas }: Enclosed, transactionId: string | null, rows: readonly Row[]): void {
+    const { transactions, recorder } = this.#tools;
+    transactions.record(this.#runner, transactionId, (transaction) => {
+      for (const delta of deltas) transaction.record({ ...delta, amount: -delta.amount });
+      for (const delta of recorder.deltasOf(this.#plan.counters, rows)) transaction.record(delta);
+    });
+  }
+
+  /** Looked at when the statement is over: a listener may have set a key. */
+  #kindsOf(plan: TablePlan): readonly TargetKind[] {
+    const isInsert = this.#builder.expressionMap.queryType === 'insert';
+    return isInsert && plan === this.#plan ? keyedKinds(plan, this.#builder) : plan.kinds;
+  }
+}

@@ -1,0 +1,60 @@
+import type { OpenTransaction } from './open-transaction';
+import type { Recording } from './recording';
+import type { Returning } from './returning';
+import { hearSending, stopHearing } from './sending';
+import { Answer, unseen } from './statement';
+import type { Transactions } from './transactions';
+import type { WriteBuilder, WriteResult } from './write-builder';
+
+/** A builder whose one statement is sent as it is. */
+export interface Watched {
+  readonly builder: WriteBuilder;
+  readonly returning: Returning;
+  readonly recording: Recording;
+  readonly transactions: Transactions;
+  /** The transaction that a statement sent now is part of; `null` when that is not clear, or it is in none. */
+  readonly transaction: () => OpenTransaction | null;
+  /** It is in none, and is sent if its deltas can be enclosed in it. */
+  readonly alone: boolean;
+  readonly execute: () => Promise<WriteResult>;
+  /** Instead, when the statement could not be sent as it is. */
+  readonly otherwise: () => Promise<WriteResult>;
+}
+
+/** Thrown in place of sending the statement. */
+const NOT_SENT = new Error('this statement cannot be sent by itself');
+
+/** Executes the builder, and records what the answer to its statement says. */
+export async function executeWatched(watched: Watched): Promise<WriteResult> {
+  const { builder, returning, recording, transactions, transaction, alone, execute, otherwise } = watched;
+  // One, unless somebody else asks the builder for its text meanwhile: nothing tells whose call is which.
+  const answers: Answer[] = [];
+  let leave = (): void => undefined;
+  hearSending(builder, (query) => {
+    const open = transaction();
+    const enclosed = recording.enclose(query, open);
+    if (answers.length === 0) {
+      if (open === null && (!alone || enclosed === null)) throw NOT_SENT;
+      leave = transactions.enter(open, builder.queryRunner ?? null);
+    }
+    answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
+  });
+  try {
+    const result = await execute();
+    const seen = answers.find(({ isSeen }) => isSeen);
+    // What commits by itself is counted, seen or not.
+    if (seen === undefined && !alone) throw unseen();
+    seen?.check();
+    if (recording.isUnfinished) await recording.finish();
+    return result;
+  } catch (error) {
+    const isUnfit = recording.noticeUnfit(error);
+    if (error !== NOT_SENT && !(isUnfit && alone)) throw error;
+  } finally {
+    stopHearing(builder);
+    returning.removeFrom(builder);
+    for (const answer of answers) answer.forget();
+    leave();
+  }
+  return otherwise();
+}

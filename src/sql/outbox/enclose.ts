@@ -1,0 +1,45 @@
+import type { TablePaths } from '../tables';
+import { arrayLiteral, type OutboxDelta } from './write-outbox';
+
+/** One statement, as it is sent. */
+export type SqlQuery = [sql: string, parameters: unknown[]];
+
+/** Name of the column of RETURNING that holds the server's time, seconds. */
+export const TIME = '__cc_t';
+
+const INSERT = 'INSERT INTO ';
+
+/** Whether {@link encloseRows} can take this statement: an INSERT of new rows, with nothing in front, that returns columns. */
+export function canEnclose([sql]: Readonly<SqlQuery>): boolean {
+  return sql.startsWith(INSERT) && sql.includes(' RETURNING ') && !sql.includes(' ON CONFLICT ');
+}
+
+/**
+ * Has an INSERT write rows to the outbox as well, in the same statement: they are there if and only if what it inserts is.
+ * It returns the server's time too, from which the rows' waits are counted. Due times are rounded up to multiples of
+ * `window`, ms.
+ */
+export function encloseRows(
+  query: SqlQuery,
+  { outbox }: TablePaths,
+  rows: readonly OutboxDelta[],
+  window: number,
+): void {
+  const [sql, parameters] = query;
+  const given = (value: unknown): string => `$${parameters.push(value)}`;
+  const now = 'extract(epoch FROM statement_timestamp())::double precision * 1000';
+  const values = rows.map(({ shard, target, column, amount, touches, wait, recalculateIn }) =>
+    [
+      given(shard),
+      given(target),
+      given(column),
+      given(amount.toString()),
+      given(arrayLiteral(touches)),
+      'statement_timestamp()',
+      `to_timestamp(ceil((${now} + ${given(wait)}) / ${window}) * ${window} / 1000)`,
+      given(recalculateIn),
+      'false',
+    ].join(', '),
+  );
+  query[0] = `WITH "__cc_outbox" AS (INSERT INTO ${outbox} ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal") VALUES (${values.join('), (')})) ${sql}, extract(epoch FROM statement_timestamp()) AS "${TIME}"`;
+}
