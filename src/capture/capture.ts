@@ -183,14 +183,14 @@ export class Capture {
     const { encloser } = this.#tools;
     if (encloser.isUnknown(way.plan)) return null;
     // Without a query runner of the caller's there is no transaction.
-    if (runner === undefined ? !encloser.mayBeAlone(way.plan, builder) : current() === null) return null;
+    if (runner === undefined ? !encloser.mayBeOutside(way.plan, builder) : current() === null) return null;
     return executeWatched({
       builder,
       returning: Returning.addTo(builder, way.plan, way.versions),
       recording: new Recording(this.#tools, builder, runner ?? null, way.plan),
       transactions: this.#transactions,
       transaction: current,
-      alone: runner === undefined,
+      isOutside: runner === undefined,
       execute,
       otherwise: () => this.#capture(builder, way, execute),
     });

@@ -38,7 +38,7 @@ export interface Enclosable {
   readonly builder: WriteBuilder;
   readonly query: SqlQuery;
   /** It commits by itself: nothing can be corrected. */
-  readonly isAlone: boolean;
+  readonly isOutside: boolean;
 }
 
 /** Rows of the outbox that one statement writes at the most; beyond, they are written before COMMIT. */
@@ -115,18 +115,18 @@ export class Encloser {
     this.#trust.set(plan, 'never');
   }
 
-  /** Whether a statement may commit by itself: its rows are known beforehand, and nothing in the database alters them. */
-  mayBeAlone(plan: TablePlan, builder: WriteBuilder): boolean {
+  /** Whether a statement may be in no transaction: its rows are known beforehand, and nothing in the database alters them. */
+  mayBeOutside(plan: TablePlan, builder: WriteBuilder): boolean {
     return this.#trust.get(plan) === 'always' && (this.#foresights.get(plan)?.rowsOf(builder) ?? null) !== null;
   }
 
   /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
-  enclose({ plan, builder, query, isAlone }: Enclosable): Enclosed | null {
+  enclose({ plan, builder, query, isOutside }: Enclosable): Enclosed | null {
     const foresight = this.#foresights.get(plan);
     const installation = this.#options.installation();
     const trust = this.#trust.get(plan);
     if (foresight === undefined || installation === null || !canEnclose(query)) return null;
-    if (trust !== 'always' && (trust !== 'in transactions' || isAlone)) return null;
+    if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
     const deltas = this.#foresee(plan, foresight, builder);
     if (deltas === null) return null;
     const { outbox } = sumUp([{ deltas, resets: new Set(), heals: new Set() }], this.#options.durability);

@@ -48,8 +48,8 @@ export class Recording {
   /** Encloses deltas in a statement that is about to be sent; `null` when they have to go another way. */
   enclose(query: SqlQuery, transaction: OpenTransaction | null): Enclosed | null {
     if (transaction !== null && transaction.enclosures >= MOST) return null;
-    const isAlone = transaction === null;
-    const enclosed = this.#tools.encloser.enclose({ plan: this.#plan, builder: this.#builder, query, isAlone });
+    const isOutside = transaction === null;
+    const enclosed = this.#tools.encloser.enclose({ plan: this.#plan, builder: this.#builder, query, isOutside });
     if (enclosed === null) return null;
     this.#hasEnclosed = true;
     if (transaction !== null) transaction.enclosures += 1;

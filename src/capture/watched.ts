@@ -15,7 +15,7 @@ export interface Watched {
   /** The transaction that a statement sent now is part of; `null` when that is not clear, or it is in none. */
   readonly transaction: () => OpenTransaction | null;
   /** It is in none, and is sent if its deltas can be enclosed in it. */
-  readonly alone: boolean;
+  readonly isOutside: boolean;
   readonly execute: () => Promise<WriteResult>;
   /** Instead, when the statement could not be sent as it is. */
   readonly otherwise: () => Promise<WriteResult>;
@@ -26,7 +26,7 @@ const NOT_SENT = new Error('this statement cannot be sent by itself');
 
 /** Executes the builder, and records what the answer to its statement says. */
 export async function executeWatched(watched: Watched): Promise<WriteResult> {
-  const { builder, returning, recording, transactions, transaction, alone, execute, otherwise } = watched;
+  const { builder, returning, recording, transactions, transaction, isOutside, execute, otherwise } = watched;
   // One, unless somebody else asks the builder for its text meanwhile: nothing tells whose call is which.
   const answers: Answer[] = [];
   let leave = (): void => undefined;
@@ -34,7 +34,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     const open = transaction();
     const enclosed = recording.enclose(query, open);
     if (answers.length === 0) {
-      if (open === null && (!alone || enclosed === null)) throw NOT_SENT;
+      if (open === null && (!isOutside || enclosed === null)) throw NOT_SENT;
       leave = transactions.enter(open, builder.queryRunner ?? null);
     }
     answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
@@ -43,13 +43,13 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     const result = await execute();
     const seen = answers.find(({ isSeen }) => isSeen);
     // What commits by itself is counted, seen or not.
-    if (seen === undefined && !alone) throw unseen();
+    if (seen === undefined && !isOutside) throw unseen();
     seen?.check();
     if (recording.isUnfinished) await recording.finish();
     return result;
   } catch (error) {
     const isUnfit = recording.noticeUnfit(error);
-    if (error !== NOT_SENT && !(isUnfit && alone)) throw error;
+    if (error !== NOT_SENT && !(isUnfit && isOutside)) throw error;
   } finally {
     stopHearing(builder);
     returning.removeFrom(builder);
