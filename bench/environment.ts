@@ -13,6 +13,9 @@ export const ROOT = join(__dirname, '../../..');
 /** Processes that want to run, on average over the last minute. */
 const QUIET = 0.5;
 
+/** Before the first benchmark of this run: each leaves a load behind for the next. */
+const LOAD = loadavg()[0] ?? 0;
+
 /** Servers of one benchmark alone, with an empty database. */
 export interface Environment {
   readonly databaseUrl: string;
@@ -24,7 +27,6 @@ export interface Environment {
 
 /** Starts a PostgreSQL and a Redis of our own: given ones would have settings and neighbours that we do not know. */
 export async function startEnvironment(settings: Readonly<Record<string, string>>): Promise<Environment> {
-  const load = loadavg()[0] ?? 0;
   const starting = [startPostgres({ settings }), startRedis()] as const;
   const stop = async (): Promise<void> => {
     const started = await Promise.allSettled(starting);
@@ -33,7 +35,7 @@ export async function startEnvironment(settings: Readonly<Record<string, string>
   try {
     const [{ url: databaseUrl }, { url: redisUrl }] = await Promise.all(starting);
     const servers = { ...(await postgresFacts(databaseUrl)), ...(await redisFacts(redisUrl)) };
-    const facts = { ...machineFacts(), 'Load before': loadFact(load), ...versionFacts(), ...servers };
+    const facts = { ...machineFacts(), 'Load before the run': loadFact(LOAD), ...versionFacts(), ...servers };
     return { databaseUrl, redisUrl, facts, stop };
   } catch (error) {
     await stop();
