@@ -50,7 +50,6 @@ const RETURNS_OLD = 18;
 export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
-  readonly #recorder: Recorder;
   readonly #tools: RecordingTools;
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
@@ -64,11 +63,11 @@ export class Capture {
   constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: CaptureOptions) {
     this.#dataSource = dataSource;
     this.#transactions = transactions;
-    this.#recorder = new Recorder(options);
     this.#plans = planTables(dataSource, definitions);
     this.#unkeyed = new Map([...this.#plans.values()].map((plan) => [plan, unkeyed(plan)]));
-    const encloser = new Encloser(dataSource, this.#unkeyed.values(), this.#recorder, options);
-    this.#tools = { transactions, recorder: this.#recorder, encloser };
+    const recorder = new Recorder(options);
+    const encloser = new Encloser(dataSource, this.#unkeyed.values(), recorder, options);
+    this.#tools = { transactions, recorder, encloser };
     this.#cascades = planCascades(dataSource, definitions);
     this.#updateCascades = planUpdateCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
@@ -115,9 +114,7 @@ export class Capture {
       return manager.transaction((own) => this.track(own, metadata, where, work));
     const node = this.#cascades.get(metadata.tablePath);
     const rows = new TrackedRows(manager, { metadata, where, node, plan: node?.plan ?? this.#rootPlan(plan) });
-    return trackWork({ transactions: this.#transactions, recorder: this.#recorder, runner, open, rows }, () =>
-      work(manager),
-    );
+    return trackWork({ ...this.#tools, runner, open, rows }, () => work(manager));
   }
 
   #isTracked({ queryRunner }: WriteBuilder): boolean {

@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 
 import { wrapReturning } from './returning';
 import { wrapSending } from './sending';
+import { wrapOnce } from './wrap-once';
 import { checkBuilder, dataSourceOf, type WriteBuilder, writeBuilders, type WriteResult } from './write-builder';
 
 /** Runs the write of one builder, or `null` when the write feeds no counter and is none of our business. */
@@ -11,7 +12,6 @@ export type WriteHook = (builder: WriteBuilder, execute: () => Promise<WriteResu
 const HOOK = Symbol.for('typeorm-counter-cache.hook');
 const WRAPPED = Symbol.for('typeorm-counter-cache.wrapped');
 
-type Execute = ((this: WriteBuilder) => Promise<WriteResult>) & { [WRAPPED]?: true };
 type Hooked = DataSource & { [HOOK]?: WriteHook };
 
 /**
@@ -41,11 +41,10 @@ function hookOf(dataSource: Hooked | undefined): WriteHook | undefined {
 }
 
 function wrapExecute(prototype: WriteBuilder): void {
-  const original = Reflect.get(prototype, 'execute') as Execute;
-  if (original[WRAPPED] === true) return;
-  const execute = function (this: WriteBuilder): Promise<WriteResult> {
-    const hook = hookOf(dataSourceOf(this));
-    return hook?.(this, () => original.call(this)) ?? original.call(this);
-  };
-  prototype.execute = Object.assign(execute, { [WRAPPED]: true as const });
+  wrapOnce(prototype, 'execute', WRAPPED, (original) => {
+    return function (this: WriteBuilder): Promise<WriteResult> {
+      const hook = hookOf(dataSourceOf(this));
+      return hook?.(this, () => original.call(this)) ?? original.call(this);
+    };
+  });
 }

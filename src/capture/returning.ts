@@ -6,6 +6,7 @@ import { TIME } from '../sql/outbox/enclose';
 import type { RawResult } from './observed';
 import type { TablePlan } from './plan';
 import { textName } from './row-text';
+import { wrapOnce } from './wrap-once';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** Where a builder keeps what extends its RETURNING clause: a symbol that two copies of this package share. */
@@ -13,20 +14,19 @@ const EXTENSION = Symbol.for('typeorm-counter-cache.returning');
 const WRAPPED = Symbol.for('typeorm-counter-cache.returning.wrapped');
 
 type Extended = WriteBuilder & { [EXTENSION]?: ((base: string) => string) | undefined };
-type Create = WriteBuilder['createReturningExpression'] & { [WRAPPED]?: true };
+type CreateParameters = Parameters<WriteBuilder['createReturningExpression']>;
 
 /**
  * Lets builders of a prototype have their RETURNING clause extended, once per process. A method put on every builder, and
  * deleted from it again, would cost every write.
  */
 export function wrapReturning(prototype: WriteBuilder): void {
-  const original = Reflect.get(prototype, 'createReturningExpression') as Create;
-  if (original[WRAPPED] === true) return;
-  const create = function (this: Extended, type: Parameters<Create>[0]): string {
-    const base = original.call(this, type);
-    return this[EXTENSION]?.(base) ?? base;
-  };
-  prototype.createReturningExpression = Object.assign(create, { [WRAPPED]: true as const });
+  wrapOnce(prototype, 'createReturningExpression', WRAPPED, (original) => {
+    return function (this: Extended, ...args: CreateParameters): string {
+      const base = original.apply(this, args);
+      return this[EXTENSION]?.(base) ?? base;
+    };
+  });
 }
 
 /** What a write did to one row; `null` where the row did not exist before, or does not any more. */
@@ -132,7 +132,7 @@ export class Returning {
     const { rows } = result;
     const returned = {
       changes: rows.map((row) => this.#changeOf(row)),
-      inserted: rows.map((row) => row[INSERTED] === true),
+      inserted: this.#versions === 'marked-row' ? rows.map((row) => row[INSERTED] === true) : [],
       transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
       time: Number(rows[0]?.[TIME]) * 1_000,
     };

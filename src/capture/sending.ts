@@ -1,26 +1,26 @@
+import type { SqlQuery } from '../sql/outbox/enclose';
+import { wrapOnce } from './wrap-once';
 import type { WriteBuilder } from './write-builder';
 
 /** Where a builder keeps who is told that its statement is about to be sent: a symbol that two copies of this package share. */
 const LISTENER = Symbol.for('typeorm-counter-cache.sending');
 const WRAPPED = Symbol.for('typeorm-counter-cache.sending.wrapped');
 
-type Listener = (query: [sql: string, parameters: unknown[]]) => void;
+type Listener = (query: SqlQuery) => void;
 type Heard = WriteBuilder & { [LISTENER]?: Listener | undefined };
-type GetQuery = WriteBuilder['getQueryAndParameters'] & { [WRAPPED]?: true };
 
 /**
  * Lets builders of a prototype tell that their statement is about to be sent, once per process: `execute` asks for its text
  * and its parameters right before.
  */
 export function wrapSending(prototype: WriteBuilder): void {
-  const original = Reflect.get(prototype, 'getQueryAndParameters') as GetQuery;
-  if (original[WRAPPED] === true) return;
-  const getQueryAndParameters = function (this: Heard): [string, unknown[]] {
-    const query = original.call(this);
-    this[LISTENER]?.(query);
-    return query;
-  };
-  prototype.getQueryAndParameters = Object.assign(getQueryAndParameters, { [WRAPPED]: true as const });
+  wrapOnce(prototype, 'getQueryAndParameters', WRAPPED, (original) => {
+    return function (this: Heard): SqlQuery {
+      const query = original.call(this);
+      this[LISTENER]?.(query);
+      return query;
+    };
+  });
 }
 
 /**

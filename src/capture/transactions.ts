@@ -38,13 +38,12 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
   /** Those that have sent a counted statement and are not over. */
   readonly #unsettled = new Unsettled();
-  /** Never begins, and never ends: counted statements that commit by themselves are part of it. */
-  readonly #outside: OpenTransaction;
+  /** Counted statements under way that commit by themselves. */
+  #outside = 0;
 
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
     this.#options = options;
-    this.#outside = new OpenTransaction(options.durability);
   }
 
   /** The transaction that a query runner is in. */
@@ -128,7 +127,10 @@ export class Transactions implements EntitySubscriberInterface {
    * the function that this returns is called.
    */
   enter(transaction: OpenTransaction | null, runner: QueryRunner | null): () => void {
-    if (transaction === null || runner === null) return this.#outside.enter();
+    if (transaction === null || runner === null) {
+      this.#outside += 1;
+      return () => (this.#outside -= 1);
+    }
     this.#unsettled.add(transaction, runner);
     return transaction.enter();
   }
@@ -182,8 +184,7 @@ export class Transactions implements EntitySubscriberInterface {
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
-    const areOpen = (): boolean =>
-      this.#outside.isRunning || this.#unsettled.list().some(({ runner }) => !runner.isReleased);
+    const areOpen = (): boolean => this.#outside > 0 || this.#unsettled.list().some(({ runner }) => !runner.isReleased);
     while (areOpen() && performance.now() < end) await delay(5);
     // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier. One whose COMMIT is held up
     // hands over already: a second time beside that, it would be counted twice.

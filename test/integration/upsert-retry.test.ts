@@ -1,6 +1,7 @@
 import { Column, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { CounterCache } from 'typeorm-counter-cache';
 
+import { asleep } from '../support/asleep';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 
@@ -36,12 +37,6 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.close());
 
-async function asleep(): Promise<boolean> {
-  const sql = `SELECT pid FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()`;
-  const rows: unknown[] = await fixture.dataSource.query(sql);
-  return rows.length > 0;
-}
-
 test('an upsert that starts again reads what it had locked again: its locks went with the savepoint', async () => {
   const { manager } = fixture.dataSource;
   const owner = (): Promise<Owner> => manager.save(manager.create(Owner));
@@ -52,13 +47,13 @@ test('an upsert that starts again reads what it had locked again: its locks went
     { slug: 'two', title: 'slow', owner: bob },
   ];
   const upsert = manager.upsert(Item, rows, ['slug']);
-  await until(asleep);
+  await until(async () => (await asleep(fixture.dataSource)) > 0);
   await fixture.dataSource.transaction(async (inside) => {
     // Waits until the probe is rolled back; the first attempt then waits for it, and meets a new row.
     await inside.update(Item, { slug: 'one' }, { owner: ann });
     await inside.insert(Item, { slug: 'two' });
   });
-  await until(asleep);
+  await until(async () => (await asleep(fixture.dataSource)) > 0);
   // Waits until the first attempt is rolled back.
   await manager.update(Item, { slug: 'one' }, { owner: carl });
   await upsert;

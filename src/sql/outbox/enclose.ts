@@ -1,5 +1,5 @@
 import type { TablePaths } from '../tables';
-import { arrayLiteral, type OutboxDelta } from './write-outbox';
+import { arrayLiteral, insertInto, NOW, type OutboxDelta } from './write-outbox';
 
 /** One statement, as it is sent. */
 export type SqlQuery = [sql: string, parameters: unknown[]];
@@ -27,7 +27,6 @@ export function encloseRows(
 ): void {
   const [sql, parameters] = query;
   const given = (value: unknown): string => `$${parameters.push(value)}`;
-  const now = 'extract(epoch FROM statement_timestamp())::double precision * 1000';
   const values = rows.map(({ shard, target, column, amount, touches, wait, recalculateIn }) =>
     [
       given(shard),
@@ -36,10 +35,10 @@ export function encloseRows(
       given(amount.toString()),
       given(arrayLiteral(touches)),
       'statement_timestamp()',
-      `to_timestamp(ceil((${now} + ${given(wait)}) / ${window}) * ${window} / 1000)`,
+      `to_timestamp(ceil((${NOW} + ${given(wait)}) / ${window}) * ${window} / 1000)`,
       given(recalculateIn),
       'false',
     ].join(', '),
   );
-  query[0] = `WITH "__cc_outbox" AS (INSERT INTO ${outbox} ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal") VALUES (${values.join('), (')})) ${sql}, extract(epoch FROM statement_timestamp()) AS "${TIME}"`;
+  query[0] = `WITH "__cc_outbox" AS (${insertInto(outbox)} VALUES (${values.join('), (')})) ${sql}, extract(epoch FROM statement_timestamp()) AS "${TIME}"`;
 }

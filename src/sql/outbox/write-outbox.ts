@@ -70,6 +70,14 @@ function deleteSql({ outbox }: TablePaths): string {
   return `DELETE FROM ${outbox} WHERE "id" = ANY($1::bigint[]) AND ${isInside('$2')}`;
 }
 
+/** The server's time at the statement, ms. */
+export const NOW = 'extract(epoch FROM statement_timestamp())::double precision * 1000';
+
+/** Begins every INSERT into the outbox: what a writer gives. */
+export function insertInto(outbox: string): string {
+  return `INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")`;
+}
+
 /** Rows that are written as VALUES: planned faster than arrays, as long as they are few. */
 const MOST_VALUES = 8;
 
@@ -118,11 +126,10 @@ function insertSql({ outbox }: TablePaths, source: string, isSummed: boolean): s
   const isFull = isSummed
     ? ` OR CASE WHEN u.batch > 0 THEN abs((${waiting}) + u.amount) >= u.batch ELSE false END`
     : '';
-  const now = 'extract(epoch FROM statement_timestamp())::double precision * 1000';
   return `
-    INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")
+    ${insertInto(outbox)}
     SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], statement_timestamp(),
-      to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${now} / $1) ELSE ceil((${now} + u.wait) / $1) END * $1 / 1000),
+      to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${NOW} / $1) ELSE ceil((${NOW} + u.wait) / $1) END * $1 / 1000),
       u.recalculate, u.heal
     FROM ${source} AS u(${Object.keys(COLUMNS).join(', ')})
     WHERE ${isInside('$2')}

@@ -4,9 +4,11 @@ import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } f
 import { CounterCache, Counters } from 'typeorm-counter-cache';
 
 import { redisUrl } from '../../support/redis';
+import { asleep } from '../../support/asleep';
 import { type Fixture, setup, TEST_OPTIONS } from '../../support/setup';
+import { until } from '../../support/until';
 import { Author, Post } from '../blog';
-import { wrongAuthors } from './outbox';
+import { onInsert, wrongAuthors } from './outbox';
 
 @Entity()
 class Account {
@@ -52,15 +54,6 @@ afterEach(async () => {
   await fixture.close();
 });
 
-async function onInsert(when: 'BEFORE' | 'AFTER', table: string, body: string): Promise<void> {
-  await fixture.dataSource.query(
-    `CREATE FUNCTION on_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`,
-  );
-  await fixture.dataSource.query(
-    `CREATE TRIGGER on_insert ${when} INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION on_insert()`,
-  );
-}
-
 /** Closes the counters, and applies what they have left. */
 async function flushAfterClose(closing: Promise<void>): Promise<void> {
   await closing;
@@ -86,14 +79,13 @@ describe('close()', () => {
 
   test.each(['in transactions', 'alone'])('waits for inserts under way, %s', async (way) => {
     const { counters, dataSource } = fixture;
-    await onInsert('AFTER', 'post', 'PERFORM pg_sleep(0.05); RETURN NULL;');
+    await onInsert(fixture, 'AFTER', 'post', 'PERFORM pg_sleep(0.5); RETURN NULL;');
     const inserted = Array.from({ length: 5 }, () =>
       way === 'alone'
         ? dataSource.manager.insert(Post, { authorId: id })
         : dataSource.transaction((manager) => manager.insert(Post, { authorId: id })),
     );
-    // Until the statements are on their way.
-    await dataSource.query('SELECT pg_sleep(0.02)');
+    await until(async () => (await asleep(dataSource)) === inserted.length);
     const closing = counters.close();
     await Promise.all(inserted);
     await flushAfterClose(closing);
@@ -147,7 +139,12 @@ describe('a rule that makes several statements of an INSERT', () => {
 
 describe('a trigger that drops every row of a statement', () => {
   beforeEach(() =>
-    onInsert('BEFORE', 'post', 'IF NEW.likes = 7 THEN PERFORM pg_sleep(0.05); RETURN NULL; END IF; RETURN NEW;'),
+    onInsert(
+      fixture,
+      'BEFORE',
+      'post',
+      'IF NEW.likes = 7 THEN PERFORM pg_sleep(0.05); RETURN NULL; END IF; RETURN NEW;',
+    ),
   );
 
   test('what is taken back goes with the savepoint that the statement was in', async () => {
@@ -179,7 +176,7 @@ describe('a trigger that drops every row of a statement', () => {
 describe('functions of a counter', () => {
   test('that refuse what a trigger made of a row keep its transaction from COMMIT', async () => {
     const { dataSource } = fixture;
-    await onInsert('BEFORE', 'booking', 'NEW.amount = -NEW.amount; RETURN NEW;');
+    await onInsert(fixture, 'BEFORE', 'booking', 'NEW.amount = -NEW.amount; RETURN NEW;');
     const refused = dataSource.transaction(async (manager) => {
       await expect(manager.insert(Booking, { id: 1, accountId: 1, amount: 7 })).rejects.toThrow('negative');
     });

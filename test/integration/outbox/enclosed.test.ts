@@ -1,7 +1,7 @@
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';
 import { Author, Post } from '../blog';
-import { waitingRows, wrongAuthors } from './outbox';
+import { onInsert, waitingRows, wrongAuthors } from './outbox';
 
 let fixture: Fixture;
 let one: number;
@@ -31,16 +31,6 @@ async function rowsOf(work: () => Promise<unknown>): Promise<number> {
   const before = await waitingRows(fixture);
   await work();
   return (await waitingRows(fixture)) - before;
-}
-
-/** Has a trigger change or drop rows before they are inserted. */
-async function onInsert(body: string): Promise<void> {
-  await fixture.dataSource.query(
-    `CREATE FUNCTION on_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`,
-  );
-  await fixture.dataSource.query(
-    'CREATE TRIGGER on_insert BEFORE INSERT ON post FOR EACH ROW EXECUTE FUNCTION on_insert()',
-  );
 }
 
 describe('deltas in the statement that makes them', () => {
@@ -116,7 +106,7 @@ describe('a database that makes other rows than it was given', () => {
     ['drops them', drops],
   ])('%s: what was foreseen is corrected in the transaction', async (_, body) => {
     const { dataSource } = fixture;
-    await onInsert(body);
+    await onInsert(fixture, 'BEFORE', 'post', body);
     await dataSource.transaction(async (manager) => {
       await manager.insert(Post, [
         { authorId: one, likes: 7 },
@@ -135,7 +125,7 @@ describe('a database that makes other rows than it was given', () => {
     ['drops them', drops],
   ])('%s: a trigger that came later is noticed by what a statement by itself returns', async (_, body) => {
     const { manager } = fixture.dataSource;
-    await onInsert(body);
+    await onInsert(fixture, 'BEFORE', 'post', body);
     await manager.insert(Post, { authorId: one, likes: 7 });
     await fixture.counters.settled();
     await fixture.counters.flush();
@@ -150,7 +140,7 @@ describe('a database that makes other rows than it was given', () => {
 
   test('drops all rows of a statement within a transaction that had captured nothing before', async () => {
     const { dataSource } = fixture;
-    await onInsert(drops);
+    await onInsert(fixture, 'BEFORE', 'post', drops);
     const rows = await rowsOf(() =>
       dataSource.transaction(async (manager) => {
         await manager.insert(Post, { authorId: one, likes: 7 });
@@ -170,7 +160,7 @@ describe('a database that makes other rows than it was given', () => {
     });
     const { manager } = fixture.dataSource;
     [{ id: one }, { id: other }] = (await manager.save(Author, [{ name: 'a' }, { name: 'b' }])) as [Author, Author];
-    await onInsert(changes);
+    await onInsert(fixture, 'BEFORE', 'post', changes);
     for (let i = 0; i < 3; i++) await manager.insert(Post, { authorId: one, likes: 7 });
     await fixture.counters.flush();
     expect(await wrongAuthors(fixture)).toEqual([]);

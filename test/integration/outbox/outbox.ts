@@ -21,6 +21,19 @@ export async function wrongAuthors({ dataSource }: Pick<Fixture, 'dataSource'>):
   );
 }
 
+/** Has a trigger do something to every row that is inserted into a table. */
+export async function onInsert(
+  { dataSource }: Pick<Fixture, 'dataSource'>,
+  when: 'BEFORE' | 'AFTER',
+  table: string,
+  body: string,
+): Promise<void> {
+  await dataSource.query(`CREATE FUNCTION on_insert() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body} END $$`);
+  await dataSource.query(
+    `CREATE TRIGGER on_insert ${when} INSERT ON ${table} FOR EACH ROW EXECUTE FUNCTION on_insert()`,
+  );
+}
+
 /** With a worker running, until nothing waits. */
 export async function untilDrained({ counters }: Fixture): Promise<void> {
   await counters.settled();
