@@ -23,8 +23,20 @@ export async function withConnection<T>(dataSource: DataSource, work: (runner: Q
   }
 }
 
-/** The isolation levels our own transactions ask for, whatever the database's default is. */
+/** The isolation levels our own transactions ask for, whatever the database's default is: the second only to read. */
 export type Isolation = 'READ COMMITTED' | 'REPEATABLE READ';
+
+/**
+ * How long the database waits for the next statement of a transaction of ours that writes, ms. Whoever falls asleep in one (a
+ * machine that is paused, say) must not keep its locks from all others: the transaction is rolled back, and its work done
+ * again. One that only reads, and may run functions of users between its statements, keeps nobody from anything.
+ */
+const IDLE_LIMIT = 10_000;
+
+const BEGIN: Readonly<Record<Isolation, string>> = {
+  'READ COMMITTED': `BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = ${IDLE_LIMIT}`,
+  'REPEATABLE READ': 'BEGIN ISOLATION LEVEL REPEATABLE READ',
+};
 
 /**
  * Runs `work` in a transaction of our own. Plain statements, not `startTransaction()`: the user's transaction
@@ -36,7 +48,7 @@ export async function withTransaction<T>(
   work: (runner: QueryRunner, manager: EntityManager) => Promise<T>,
 ): Promise<T> {
   return withConnection(dataSource, async (runner) => {
-    await runner.query(`BEGIN ISOLATION LEVEL ${isolation}`);
+    await runner.query(BEGIN[isolation]);
     try {
       const result = await work(runner, runner.manager);
       await runner.query('COMMIT');

@@ -33,14 +33,6 @@ export async function isQuiet({ counters, dataSource }: Fixture, sleeping = fals
   return dirty + batches + intents + recalculations + failed.length === 0;
 }
 
-/** Somebody waits for a lock in the database. */
-export async function isBlocked({ dataSource }: Fixture): Promise<boolean> {
-  const [found] = await dataSource.query<{ n: number }[]>(
-    `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-  );
-  return (found?.n ?? 0) > 0;
-}
-
 /** What waits may be applied. */
 export async function isDue({ counters }: Fixture): Promise<boolean> {
   const { oldestDue } = await counters.status();
