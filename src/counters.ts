@@ -5,6 +5,7 @@ import type { DataSource, EntityManager, EntityTarget, FindOptionsWhere, ObjectL
 import { attachTo } from './attachment';
 import type { Alarm } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
+import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
@@ -44,6 +45,7 @@ export class Counters {
   readonly #events: Events;
   readonly #installer: Installer;
   readonly #handOff: HandOff;
+  readonly #prepared: PreparedStatements;
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new Set<Promise<CounterWorker>>();
   readonly #background = new Set<Promise<void>>();
@@ -61,7 +63,12 @@ export class Counters {
     this.#options = options;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
     this.#installer = new Installer(dataSource, options, this.#events, (error) => this.#handOff.reportDegraded(error));
+    this.#prepared = new PreparedStatements({
+      isKept: () => options.preparedStatements && this.#installation?.isDirect === true,
+      onError: (error) => this.#events.emit('error', error),
+    });
     this.#handOff = new HandOff({
+      prepare: (query) => this.#prepared.prepare(query),
       window: options.window,
       memoryQueue: options.memoryQueue,
       open: async () => (await this.#open()).installation,
@@ -265,6 +272,7 @@ export class Counters {
       wait: this.#options.wait,
       window: this.#options.window,
       installation: () => this.#installation,
+      prepared: this.#prepared,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
       onTruncated: (entity) => this.#reportTruncated(entity),

@@ -9,6 +9,7 @@ import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
 import type { Scheduler } from './jobs/scheduler';
 import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
+import { isDirect } from './sql/direct';
 import { withConnection } from './sql/query';
 import { withSideConnection } from './sql/side-connection';
 import { loadInstallation } from './sql/state';
@@ -21,6 +22,8 @@ export interface Installation {
   readonly tables: TablePaths;
   readonly buffer: DeltaBuffer;
   readonly scheduler: Scheduler;
+  /** Connections are sessions of the database, and keep what is prepared on them. */
+  readonly isDirect: boolean;
 }
 
 /** The longest that opening waits for the buffer, ms: a write may be waiting for it. */
@@ -72,8 +75,12 @@ export class Installer {
     const tables = tablePaths(this.#dataSource);
     const shards = this.#options.buffer?.shards ?? this.#options.shards;
     return withSideConnection(this.#dataSource, async (side) => {
-      const id = await withConnection(side, (runner) => loadInstallation(runner, tables, shards));
-      const installation = await this.#installation(id, tables);
+      const found = await withConnection(side, async (runner) => ({
+        tables,
+        id: await loadInstallation(runner, tables, shards),
+        isDirect: await isDirect(runner),
+      }));
+      const installation = await this.#installation(found);
       try {
         const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
         const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
@@ -88,13 +95,13 @@ export class Installer {
     });
   }
 
-  async #installation(id: string, tables: TablePaths): Promise<Installation> {
+  async #installation(found: Pick<Installation, 'id' | 'tables' | 'isDirect'>): Promise<Installation> {
+    const { id } = found;
     // A DataSource that was destroyed and initialized again usually finds the installation it knows.
-    if (this.#current?.id === id) return (this.#current = { ...this.#current, tables });
+    if (this.#current?.id === id) return (this.#current = { ...this.#current, ...found });
     if (this.#options.scheduler === null) await this.#current?.scheduler.close();
     this.#current = {
-      id,
-      tables,
+      ...found,
       buffer: this.#options.buffer ?? this.#redisBuffer(id),
       scheduler: this.#options.scheduler ?? this.#bullMq(id),
     };

@@ -68,6 +68,14 @@ export interface CountersOptions {
    * @defaultValue false
    */
   survivesRestarts?: boolean | undefined;
+  /**
+   * Connections prepare the INSERTs of counted rows once, instead of having them planned every time: which is more than
+   * their counters cost. It is not done behind a pooler that lends sessions to transactions, such as PgBouncer's, and has to
+   * be turned off only where connections are told to forget what they prepared (`DISCARD ALL`).
+   *
+   * @defaultValue true
+   */
+  preparedStatements?: boolean | undefined;
   /** The longest a write waits for Redis. @defaultValue 50 */
   redisTimeout?: number | undefined;
   /** The longest `attach` waits for Redis. @defaultValue 5_000 */
@@ -114,6 +122,7 @@ export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number
   readonly prefix: string;
   readonly durability: Durability;
   readonly survivesRestarts: boolean;
+  readonly preparedStatements: boolean;
   readonly buffer: DeltaBuffer | null;
   readonly scheduler: Scheduler | null;
   readonly queue: Readonly<QueueOptions>;
@@ -134,6 +143,7 @@ const DEFAULTS = {
   recalculationDelay: 6 * HOUR,
   durability: 'guarded',
   survivesRestarts: false,
+  preparedStatements: true,
   window: 1_000,
   sweepInterval: 30_000,
   batch: 1_000,
@@ -192,7 +202,7 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   for (const [name, range] of Object.entries(RANGES)) checkNumber(name, present[name], range, problems);
   checkPrefix(present['prefix'], problems);
   checkDurability(present['durability'], problems);
-  checkBoolean('survivesRestarts', present['survivesRestarts'], problems);
+  for (const name of ['survivesRestarts', 'preparedStatements']) checkBoolean(name, present[name], problems);
   checkRedis(present, problems);
   checkMethods('buffer', present['buffer'], ['announce', 'confirm', 'claim', 'acknowledge'], problems);
   checkMethods('scheduler', present['scheduler'], ['schedule', 'start', 'close'], problems);

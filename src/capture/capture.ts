@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
-import { ConfigurationError, CounterCacheError } from '../errors';
+import { ConfigurationError } from '../errors';
 import { cascadingDelete } from './cascade';
 import { type CascadeNode, isRoot, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
@@ -19,6 +19,8 @@ import {
   writesKey,
 } from './plan';
 import { Encloser, type EncloserOptions } from './encloser';
+import { inOwnTransaction } from './own-transaction';
+import type { PreparedStatements } from './prepared-statements';
 import { Recorder, type RecorderOptions } from './recorder';
 import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
@@ -32,7 +34,9 @@ import { executeWatched } from './watched';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
 /** What capturing needs of the library around it. */
-export interface CaptureOptions extends RecorderOptions, EncloserOptions {}
+export interface CaptureOptions extends RecorderOptions, EncloserOptions {
+  readonly prepared: PreparedStatements;
+}
 
 /** How one write is captured. */
 interface Way {
@@ -51,6 +55,7 @@ export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
   readonly #tools: RecordingTools;
+  readonly #prepared: PreparedStatements;
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
   readonly #unkeyed: ReadonlyMap<TablePlan, TablePlan>;
@@ -68,6 +73,7 @@ export class Capture {
     const recorder = new Recorder(options);
     const encloser = new Encloser(dataSource, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
+    this.#prepared = options.prepared;
     this.#cascades = planCascades(dataSource, definitions);
     this.#updateCascades = planUpdateCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
@@ -186,6 +192,7 @@ export class Capture {
       returning: Returning.addTo(builder, way.plan, way.versions),
       recording: new Recording(this.#tools, builder, runner ?? null, way.plan),
       transactions: this.#transactions,
+      prepared: isPlanFixed(way, builder) ? this.#prepared : null,
       transaction: current,
       isOutside: runner === undefined,
       execute,
@@ -203,9 +210,10 @@ export class Capture {
     const returning = Returning.addTo(builder, way.plan, way.versions);
     const recording = new Recording(this.#tools, builder, runner, way.plan);
     const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
-    builder.queryRunner = withQuery(runner, (sql, parameters = []) =>
-      this.#send({ runner, builder, plan: way.plan, returning, record, sql, parameters }, way, given !== undefined),
-    );
+    builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
+      const statement = { runner, builder, plan: way.plan, returning, record, sql, parameters };
+      return this.#send(statement, way, given !== undefined);
+    });
     try {
       return await execute();
     } finally {
@@ -217,13 +225,15 @@ export class Capture {
 
   #send(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
     const open = this.#transactions.current(statement.runner);
+    this.#prepare(statement, way);
     if (way.alone && isPlain(open)) return this.#sendIn(open, statement, way.strategy);
     return this.#sendOnceClear(statement, way, shared);
   }
 
-  async #sendOnceClear(statement: Statement, { strategy, alone }: Way, shared: boolean): Promise<QueryResult> {
+  async #sendOnceClear(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
     const { runner } = statement;
-    const work = () => this.#inTransaction(statement, strategy);
+    const { strategy, alone } = way;
+    const work = () => this.#inTransaction(statement, strategy, alone && !shared);
     for (;;) {
       const open = this.#transactions.current(runner);
       // Sent behind COMMIT, the parts of a statement would run outside any transaction, and keep no lock for each other.
@@ -232,7 +242,12 @@ export class Capture {
       if (alone && isPlain(known)) return this.#sendIn(known, statement, strategy);
       const answer = await (shared ? exclusively(runner, work) : work());
       if (answer !== null) return answer;
+      this.#prepare(statement, way);
     }
+  }
+
+  #prepare({ builder, sql, parameters }: Statement, way: Way): void {
+    if (isPlanFixed(way, builder)) this.#prepared.prepare([sql, parameters]);
   }
 
   #sendIn(open: OpenTransaction, statement: Statement, strategy: Strategy): Promise<QueryResult> {
@@ -244,35 +259,28 @@ export class Capture {
   }
 
   /**
-   * A statement outside a transaction gets one of its own, so that it is announced before its COMMIT. `null`, and nothing
-   * is sent, when it is not clear whether the transaction has begun, or is about to end.
+   * A statement outside a transaction gets one of its own. `null`, and nothing is done, when it has to be tried again: it is
+   * not clear whether a transaction has begun, or is about to end.
    */
-  async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult | null> {
+  async #inTransaction(statement: Statement, strategy: Strategy, isAlone: boolean): Promise<QueryResult | null> {
     const { runner } = statement;
     const known = this.#transactions.current(runner);
     if (known?.isDoubtful === true) return null;
     const open = known ?? (await this.#transactions.adoptUnseen(runner));
     if (open !== undefined) return this.#sendIn(open, statement, strategy);
     await this.#tools.encloser.examine(statement.plan, runner);
-    const own = this.#transactions.adopt(runner, true);
-    try {
-      await runner.query('START TRANSACTION');
-      const answer = await this.#transactions.during(own, runner, () => strategy(statement));
-      await runner.query('COMMIT');
-      if (own.outcome === 'rolled back') throw rolledBack(statement);
-      return answer;
-    } catch (error) {
-      // The first error counts, whatever becomes of the ROLLBACK.
-      if (own.outcome === null) await runner.query('ROLLBACK').catch(() => undefined);
-      this.#transactions.forget(runner, own);
-      throw error;
-    }
+    return inOwnTransaction(this.#transactions, statement, strategy, isAlone);
   }
 }
 
 /** A transaction of the caller's that is under way. */
 function isPlain(open: OpenTransaction | undefined): open is OpenTransaction {
   return open !== undefined && !open.isSingle && !open.isDoubtful;
+}
+
+/** Whether the one statement of a builder is planned in one way, whatever its parameters are. */
+function isPlanFixed({ alone }: Way, { expressionMap }: WriteBuilder): boolean {
+  return alone && expressionMap.queryType === 'insert' && expressionMap.insertFromSelect === undefined;
 }
 
 /** Where a builder keeps the execution that is under way. */
@@ -285,15 +293,6 @@ function oneAtATime<T>(builder: Executing, work: () => Promise<T>): Promise<T> {
   const result = builder[EXECUTING]?.then(work, work) ?? work();
   builder[EXECUTING] = result;
   return result;
-}
-
-function rolledBack({ plan }: Statement): CounterCacheError {
-  const { name } = plan.metadata;
-  return new CounterCacheError(
-    'WRITE_FAILED',
-    `the database rolled back a write of ${name}; nothing was written. Try it again`,
-    { entity: name },
-  );
 }
 
 /** A query runner with another `query()`; all else is the runner's own. */

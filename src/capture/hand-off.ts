@@ -2,6 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Alarm, DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
+import type { SqlQuery } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
 import { BufferHealth } from './buffer-health';
 import { Handover } from './handover';
@@ -16,6 +17,8 @@ export interface HandOffOptions {
   readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
   /** Due times in the outbox are rounded up to multiples of it, ms. */
   readonly window: number;
+  /** Has a statement prepared that is planned in one way, whatever its parameters are. */
+  readonly prepare: (query: Readonly<SqlQuery>) => void;
   /** Adds alarms; never rejects. */
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
   /** Adds alarms for the outbox; rejects when it cannot. */
@@ -70,7 +73,8 @@ export class HandOff {
     const isEmpty = sums.guarded.length + sums.relaxed.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
     const { buffer, tables } = await this.#options.open();
-    const tools = { buffer, tables, health: this.#health, window: this.#options.window };
+    const { window, prepare } = this.#options;
+    const tools = { buffer, tables, health: this.#health, window, prepare };
     const isKnown = known?.id === transaction.id && runner !== null;
     const handover = isKnown ? known : new Handover(transaction.id, tools, runner);
     this.#handovers.set(transaction, handover);

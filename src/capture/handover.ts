@@ -2,19 +2,15 @@ import type { QueryRunner } from 'typeorm';
 
 import type { DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
-import type { TablePaths } from '../sql/tables';
 import type { BufferHealth } from './buffer-health';
 import type { CapturedSums } from './captured-sums';
 import { outboxRows } from './outbox-rows';
-import { OutboxWriter } from './outbox-writer';
+import { OutboxWriter, type OutboxTools } from './outbox-writer';
 
 /** What a handover works with. */
-export interface HandoverTools {
+export interface HandoverTools extends OutboxTools {
   readonly buffer: DeltaBuffer;
-  readonly tables: TablePaths;
   readonly health: BufferHealth;
-  /** Due times are rounded up to multiples of it, ms. */
-  readonly window: number;
 }
 
 type Intents = ReadonlyMap<number, Intent>;
@@ -37,7 +33,7 @@ export class Handover {
   constructor(id: string, tools: HandoverTools, runner: QueryRunner | null) {
     this.id = id;
     this.#tools = tools;
-    this.#writer = runner && new OutboxWriter(id, runner, tools.tables, tools.window);
+    this.#writer = runner && new OutboxWriter(id, runner, tools);
   }
 
   /** Intents that were announced, to be confirmed after COMMIT. */

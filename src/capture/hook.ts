@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 
+import { wrapClients } from './manner';
 import { wrapReturning } from './returning';
 import { wrapSending } from './sending';
 import { wrapOnce } from './wrap-once';
@@ -29,6 +30,7 @@ export function hookWrites(dataSource: DataSource, hook: WriteHook): () => void 
     wrapReturning(prototype);
     wrapSending(prototype);
   }
+  wrapClients(dataSource);
   const hooked = dataSource as Hooked;
   hooked[HOOK] = hook;
   return () => {

@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Alarm } from '../buffer/buffer';
-import { type OutboxDelta, writeOutbox } from '../sql/outbox/write-outbox';
+import { type OutboxDelta, type Replacement, writeOutbox } from '../sql/outbox/write-outbox';
 import { undoSavepoint } from '../sql/savepoint';
 import type { TablePaths } from '../sql/tables';
 import { exclusively } from './exclusive';
@@ -11,20 +11,23 @@ const ABORTED = '25P02';
 
 const SAVEPOINT = 'counter_cache_outbox';
 
+/** What writing to the outbox needs. */
+export interface OutboxTools extends Pick<Replacement, 'window' | 'prepare'> {
+  readonly tables: TablePaths;
+}
+
 /** Writes one transaction's deltas to the outbox, inside that transaction; again when more was captured meanwhile. */
 export class OutboxWriter {
   readonly #transactionId: string;
   readonly #runner: QueryRunner;
-  readonly #tables: TablePaths;
-  readonly #window: number;
+  readonly #tools: OutboxTools;
   #ids: readonly string[] = [];
   #alarms: readonly Alarm[] = [];
 
-  constructor(transactionId: string, runner: QueryRunner, tables: TablePaths, window: number) {
+  constructor(transactionId: string, runner: QueryRunner, tools: OutboxTools) {
     this.#transactionId = transactionId;
     this.#runner = runner;
-    this.#tables = tables;
-    this.#window = window;
+    this.#tools = tools;
   }
 
   /** Rows of this transaction are in the outbox. */
@@ -72,8 +75,9 @@ export class OutboxWriter {
 
   async #replace(deltas: readonly OutboxDelta[]): Promise<void> {
     if (this.#ids.length + deltas.length === 0) return;
-    const replacement = { transactionId: this.#transactionId, replaced: this.#ids, deltas, window: this.#window };
-    const { ids, alarms } = await writeOutbox(this.#runner, this.#tables, replacement);
+    const { tables, window, prepare } = this.#tools;
+    const replacement = { transactionId: this.#transactionId, replaced: this.#ids, deltas, window, prepare };
+    const { ids, alarms } = await writeOutbox(this.#runner, tables, replacement);
     [this.#ids, this.#alarms] = [ids, alarms];
   }
 }

@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row, TargetKind } from '../counter/definition';
 import { AmountError } from '../errors';
-import type { SqlQuery } from '../sql/outbox/enclose';
+import type { SqlQuery } from '../sql/query';
 import type { Enclosed, Encloser } from './encloser';
 import type { OpenTransaction } from './open-transaction';
 import { keyedKinds, type TablePlan } from './plan';

@@ -1,4 +1,4 @@
-import type { SqlQuery } from '../sql/outbox/enclose';
+import type { SqlQuery } from '../sql/query';
 import { wrapOnce } from './wrap-once';
 import type { WriteBuilder } from './write-builder';
 

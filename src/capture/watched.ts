@@ -1,4 +1,5 @@
 import type { OpenTransaction } from './open-transaction';
+import { isStale, type PreparedStatements } from './prepared-statements';
 import type { Recording } from './recording';
 import type { Returning } from './returning';
 import { hearSending, stopHearing } from './sending';
@@ -12,6 +13,8 @@ export interface Watched {
   readonly returning: Returning;
   readonly recording: Recording;
   readonly transactions: Transactions;
+  /** Prepares the statement; `null` where its plan depends on its parameters. */
+  readonly prepared: PreparedStatements | null;
   /** The transaction that a statement sent now is part of; `null` when that is not clear, or it is in none. */
   readonly transaction: () => OpenTransaction | null;
   /** It is in none, and is sent if its deltas can be enclosed in it. */
@@ -26,7 +29,7 @@ const NOT_SENT = new Error('this statement cannot be sent by itself');
 
 /** Executes the builder, and records what the answer to its statement says. */
 export async function executeWatched(watched: Watched): Promise<WriteResult> {
-  const { builder, returning, recording, transactions, transaction, isOutside, execute, otherwise } = watched;
+  const { builder, returning, recording, transactions, prepared, transaction, isOutside, execute, otherwise } = watched;
   // One, unless somebody else asks the builder for its text meanwhile: nothing tells whose call is which.
   const answers: Answer[] = [];
   let leave = (): void => undefined;
@@ -37,6 +40,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       if (open === null && (!isOutside || enclosed === null)) throw NOT_SENT;
       leave = transactions.enter(open, builder.queryRunner ?? null);
     }
+    prepared?.prepare(query);
     answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
   });
   try {
@@ -48,7 +52,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     if (recording.isUnfinished) await recording.finish();
     return result;
   } catch (error) {
-    const isUnfit = recording.noticeUnfit(error);
+    const isUnfit = isStale(error) || recording.noticeUnfit(error);
     if (error !== NOT_SENT && !(isUnfit && isOutside)) throw error;
   } finally {
     stopHearing(builder);

@@ -1,16 +1,11 @@
-import type { WriteBuilder } from './write-builder';
-
-/** Methods of a builder that are wrapped on its prototype. */
-type Wrapped = 'execute' | 'createReturningExpression' | 'getQueryAndParameters';
-
 /** Wraps a method of a prototype once per process: `mark` is a symbol that two copies of this package share. */
-export function wrapOnce<Name extends Wrapped>(
-  prototype: WriteBuilder,
+export function wrapOnce<Host extends object, Name extends keyof Host>(
+  prototype: Host,
   name: Name,
   mark: symbol,
-  wrap: (original: WriteBuilder[Name]) => WriteBuilder[Name],
+  wrap: (original: Host[Name]) => Host[Name],
 ): void {
-  const original = Reflect.get(prototype, name);
-  if (Reflect.get(original, mark) === true) return;
-  prototype[name] = Object.assign(wrap(original), { [mark]: true });
+  const original = prototype[name];
+  if (Reflect.get(original as object, mark) === true) return;
+  prototype[name] = Object.assign(wrap(original) as object, { [mark]: true }) as Host[Name];
 }

@@ -3,6 +3,9 @@ import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 /** A result row: column alias → raw driver value. */
 export type ResultRow = Readonly<Record<string, unknown>>;
 
+/** One statement, as it is sent. */
+export type SqlQuery = [sql: string, parameters: unknown[]];
+
 /** Runs one statement and returns its rows. */
 export async function rowsOf(
   runner: QueryRunner,

@@ -17,8 +17,11 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy on a free port of 127.0.0.1. */
-export async function startProxy(target: { readonly host: string; readonly port: number }): Promise<Proxy> {
+/** Starts a proxy on a free port of 127.0.0.1. `rewrite` makes of an answer what the client is told. */
+export async function startProxy(
+  target: { readonly host: string; readonly port: number },
+  rewrite: (answer: Buffer) => Buffer = (answer) => answer,
+): Promise<Proxy> {
   const links = new Set<Socket>();
   let { port } = target;
   let pending: (Interruption & { readonly done: () => void }) | null = null;
@@ -45,7 +48,7 @@ export async function startProxy(target: { readonly host: string; readonly port:
     });
     upstream.on('data', (answer: Buffer) => {
       if (isDeaf) cut();
-      else client.write(answer);
+      else client.write(rewrite(answer));
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');

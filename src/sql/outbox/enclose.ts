@@ -1,8 +1,6 @@
+import type { SqlQuery } from '../query';
 import type { TablePaths } from '../tables';
 import { arrayLiteral, insertInto, NOW, type OutboxDelta } from './write-outbox';
-
-/** One statement, as it is sent. */
-export type SqlQuery = [sql: string, parameters: unknown[]];
 
 /** Name of the column of RETURNING that holds the server's time, seconds. */
 export const TIME = '__cc_t';

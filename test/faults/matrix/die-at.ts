@@ -72,7 +72,9 @@ function interceptStatement(
   const { query } = client;
   const earlier = new WeakMap<object, string[]>();
   client.query = function intercepted(...args) {
-    const text = typeof args[0] === 'string' ? args[0] : '';
+    // A text, or an object with one for a prepared statement.
+    const [first] = args as readonly (string | { readonly text?: string })[];
+    const text = typeof first === 'string' ? first : (first?.text ?? '');
     const transaction = /^(?:BEGIN|START)/.test(text) ? [] : (earlier.get(this) ?? []);
     const isIt =
       isArmed() &&
