@@ -10,6 +10,7 @@ import { processorTime } from '../own-process';
 import { entitiesOf } from './entities';
 import { NaiveCounter } from './naive';
 import { newPicker } from './picker';
+import { prepareInserts } from './prepare-inserts';
 import type { Scenario } from './scenarios';
 import { CLIENTS, TIMES } from './settings';
 import { type NewPosts, variantOf, type Write } from './variants';
@@ -39,6 +40,7 @@ export type ClientSample = {
 async function main(): Promise<void> {
   const [, , databaseUrl = '', redisUrl = '', name = ''] = process.argv;
   const variant = variantOf(name);
+  if (variant.prepares === true) prepareInserts();
   const entities = entitiesOf(name, variant.durability);
   const dataSource = new DataSource({
     type: 'postgres',

@@ -46,6 +46,7 @@ export function present(measured: readonly MeasuredScenario[]): Results {
 
 const NOTES = [
   'Every variant is a process of its own with 32 clients that write one transaction after the other, over tables of its own with 100,000 parents; one process of workers applies what this library and the naive variant leave, on the same two processors, while it is measured (`wait` and `window` are 250 ms, so that it is). A round takes two samples of each variant by turns, forth and back. Ratios are medians over rounds, with the middle half of the rounds in brackets: of transactions per second to those without a counter, and of 99th percentiles to the one with an UPDATE in the transaction. `save()` and `transaction()` bring their own transaction; `insert()` is one statement without one, and every variant that counts in the same transaction has to open one for it.',
+  'This library has INSERTs of counted rows prepared, which TypeORM cannot do by itself: without a counter and prepared tells what of a ratio comes from that.',
   'Wrong: parents whose count differs from COUNT(*) when everything is applied, after all scenarios so far. `UPDATE`s of several parents in one transaction are sorted by id, since they would deadlock otherwise; a trigger cannot sort them. The victim of a deadlock tries again, and the time counts.',
 ];
 

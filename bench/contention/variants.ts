@@ -26,6 +26,10 @@ export interface ContentionVariant {
   readonly durability: Durability | null;
   /** Statements beside the tables. */
   readonly ddl?: (tables: { readonly author: string; readonly post: string }) => readonly string[];
+  /** Prepares all INSERTs, as this library does those of counted rows. */
+  readonly prepares?: boolean;
+  /** Keeps no counter. */
+  readonly isPlain?: boolean;
   readonly write: (context: WriteContext) => Write;
   /** An SQL expression of the count of the author `a`. */
   readonly count?: (author: string) => string;
@@ -73,7 +77,15 @@ const putOnly = (context: WriteContext): Write => {
   };
 };
 
-const none: ContentionVariant = { name: 'none', title: 'no counter', durability: null, write: putOnly };
+const none: ContentionVariant = { name: 'none', title: 'no counter', durability: null, isPlain: true, write: putOnly };
+
+/** Tells what of a ratio comes from preparing. */
+const prepared: ContentionVariant = {
+  ...none,
+  name: 'prepared',
+  title: 'no counter, INSERTs prepared',
+  prepares: true,
+};
 
 const inTransaction: ContentionVariant = {
   name: 'in_transaction',
@@ -148,6 +160,7 @@ function ours(durability: Durability): ContentionVariant {
 /** The first is what all are compared with. */
 export const VARIANTS: readonly ContentionVariant[] = [
   none,
+  prepared,
   inTransaction,
   afterCommit,
   trigger,
