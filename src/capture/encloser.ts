@@ -1,7 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { Alarm } from '../buffer/buffer';
-import type { Contribution } from '../counter/definition';
+import type { Contribution, Row } from '../counter/definition';
 import { AmountError } from '../errors';
 import { escapePath } from '../sql/escape';
 import { insertsInto } from '../sql/inserts-into';
@@ -9,6 +9,7 @@ import { canEnclose, encloseRows } from '../sql/outbox/enclose';
 import type { OutboxDelta } from '../sql/outbox/write-outbox';
 import type { SqlQuery } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
+import { isAlike } from './alike';
 import { type CapturedDelta, sumUp } from './captured-sums';
 import { Foresight } from './foresight';
 import { outboxRows } from './outbox-rows';
@@ -51,16 +52,29 @@ const PARAMETERS = 65_535;
 /** Parameters of one row of the outbox. */
 const PER_ROW = 7;
 
+/** Rows as they will be, and what they add. */
+interface Foreseen {
+  readonly foreseen: readonly Row[];
+  readonly deltas: readonly CapturedDelta[];
+}
+
 /** Deltas that the very statement which makes them writes to the outbox. */
 export class Enclosed {
   readonly deltas: readonly CapturedDelta[];
+  readonly #foreseen: readonly Row[];
   readonly #rows: readonly OutboxDelta[];
   readonly #window: number;
 
-  constructor(deltas: readonly CapturedDelta[], rows: readonly OutboxDelta[], window: number) {
+  constructor({ deltas, foreseen }: Foreseen, rows: readonly OutboxDelta[], window: number) {
     this.deltas = deltas;
+    this.#foreseen = foreseen;
     this.#rows = rows;
     this.#window = window;
+  }
+
+  /** Whether the rows that were made are those that were foreseen, to the letter. */
+  isMadeOf(rows: readonly Row[]): boolean {
+    return rows.length === this.#foreseen.length && this.#foreseen.every((row, i) => isAlike(rows[i], row));
   }
 
   /** Whether the rows that were made add this. */
@@ -116,9 +130,12 @@ export class Encloser {
     this.#trust.set(plan, 'never');
   }
 
-  /** Whether a statement may be in no transaction: its rows are known beforehand, and nothing in the database alters them. */
+  /**
+   * Whether a statement may be in no transaction: nothing in the database alters its rows, and they look as if they could be
+   * known beforehand. Whether they can is seen when it is sent.
+   */
   mayBeOutside(plan: TablePlan, builder: WriteBuilder): boolean {
-    return this.#trust.get(plan) === 'always' && (this.#foresights.get(plan)?.rowsOf(builder) ?? null) !== null;
+    return this.#trust.get(plan) === 'always' && this.#foresights.get(plan)?.mayKnow(builder) === true;
   }
 
   /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
@@ -128,21 +145,24 @@ export class Encloser {
     const trust = this.#trust.get(plan);
     if (foresight === undefined || installation === null || !canEnclose(query)) return null;
     if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
-    const deltas = this.#foresee(plan, foresight, builder);
-    if (deltas === null) return null;
-    const { outbox } = sumUp([{ deltas, resets: new Set(), heals: new Set() }], this.#options.durability);
+    const foreseen = this.#foresee(plan, foresight, builder);
+    if (foreseen === null) return null;
+    const { outbox } = sumUp(
+      [{ deltas: foreseen.deltas, resets: new Set(), heals: new Set() }],
+      this.#options.durability,
+    );
     const rows = outboxRows(outbox, installation.buffer.shards);
     if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
     encloseRows(query, installation.tables, rows, this.#options.window);
-    return new Enclosed(deltas, rows, this.#options.window);
+    return new Enclosed(foreseen, rows, this.#options.window);
   }
 
-  #foresee({ counters }: TablePlan, foresight: Foresight, builder: WriteBuilder): CapturedDelta[] | null {
+  #foresee({ counters }: TablePlan, foresight: Foresight, builder: WriteBuilder): Foreseen | null {
     const rows = foresight.rowsOf(builder);
     if (rows === null) return null;
     try {
-      return this.#recorder.deltasOf(counters, rows);
+      return { foreseen: rows, deltas: this.#recorder.deltasOf(counters, rows) };
     } catch (error) {
       // Told once the row is there: the database may make another of it.
       if (error instanceof AmountError) return null;

@@ -3,7 +3,7 @@ import type { DataSource, Driver, EntityMetadata } from 'typeorm';
 import type { Counter, Row } from '../counter/definition';
 import { isKeyText } from '../counter/target';
 import { baseTypeOf, type ColumnMetadata } from '../counter/sql-type';
-import type { WriteBuilder } from './write-builder';
+import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** Not known before the database has made the row. */
 const UNKNOWN = Symbol('unknown');
@@ -46,21 +46,26 @@ export class Foresight {
     this.#columns = metadata.columns.filter(({ databaseName }) => needed.has(databaseName));
   }
 
+  /** Whether the first row that an insert makes can be known: as a rule, then so can all. */
+  mayKnow({ expressionMap }: WriteBuilder): boolean {
+    const [first] = [expressionMap.valuesSet].flat();
+    return isPlain(expressionMap) && this.#rowOf(first) !== null;
+  }
+
   /** The rows that an insert makes; `null` where only the database knows. */
   rowsOf({ expressionMap }: WriteBuilder): readonly Row[] | null {
-    const { valuesSet, insertColumns, insertFromSelect, onUpdate, onIgnore } = expressionMap;
-    if (insertFromSelect !== undefined || onUpdate !== undefined || (onIgnore ?? false) !== false) return null;
-    if (insertColumns !== undefined && insertColumns.length > 0) return null;
+    if (!isPlain(expressionMap)) return null;
     const rows: Row[] = [];
-    for (const values of [valuesSet].flat()) {
-      const row = typeof values === 'object' && values !== null ? this.#rowOf(values) : null;
+    for (const values of [expressionMap.valuesSet].flat()) {
+      const row = this.#rowOf(values);
       if (row === null) return null;
       rows.push(row);
     }
     return rows;
   }
 
-  #rowOf(values: object): Row | null {
+  #rowOf(values: unknown): Row | null {
+    if (typeof values !== 'object' || values === null) return null;
     const row: Record<string, unknown> = {};
     for (const column of this.#columns) {
       const value = this.#valueOf(column, values);
@@ -88,6 +93,12 @@ export class Foresight {
     const asReturned = AS_RETURNED[baseTypeOf(column, this.#driver)];
     return asReturned === undefined ? UNKNOWN : asReturned(written);
   }
+}
+
+/** Its rows are its values, and all of them are new. */
+function isPlain({ insertColumns, insertFromSelect, onUpdate, onIgnore }: ExpressionMap): boolean {
+  if (insertFromSelect !== undefined || onUpdate !== undefined || (onIgnore ?? false) !== false) return false;
+  return insertColumns === undefined || insertColumns.length === 0;
 }
 
 /** TypeORM, or the database, makes the value. */

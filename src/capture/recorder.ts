@@ -1,3 +1,4 @@
+import { isAlike } from './alike';
 import { contributionOf, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
 import type { Durability } from '../durability';
@@ -35,16 +36,29 @@ export class Recorder {
   ): void {
     transaction.keep(tables);
     for (const { plan, changes, moved = [], dated = [] } of tables) {
+      let last: RowChange | null = null;
+      let recorded: CapturedDelta[] = [];
       for (const change of changes) {
         for (const kind of keyedOf(plan)) recordKey(transaction, kind, change);
-        for (const counter of plan.counters) this.#recordCounter(transaction, counter, change);
+        if (last !== null && isAlike(change.before, last.before) && isAlike(change.after, last.after)) {
+          for (const delta of recorded) transaction.record(delta);
+          continue;
+        }
+        recorded = [];
+        for (const counter of plan.counters)
+          for (const delta of this.#deltasOfChange(counter, change)) {
+            transaction.record(delta);
+            recorded.push(delta);
+          }
+        last = change;
       }
       for (const target of moved) transaction.heal(target);
       transaction.recheck(dated);
     }
   }
 
-  #recordCounter(transaction: OpenTransaction, counter: Counter, { before, after }: RowChange): void {
+  /** What one counter makes of a row that was changed. */
+  #deltasOfChange(counter: Counter, { before, after }: RowChange): CapturedDelta[] {
     const old = this.#contribution(counter, before);
     const now = this.#contribution(counter, after);
     if (
@@ -54,17 +68,15 @@ export class Recorder {
       old.column === now.column &&
       old.amount === now.amount
     )
-      return;
-    if (old !== null && before !== null) this.#add(transaction, old, -old.amount, before);
-    if (now !== null && after !== null) this.#add(transaction, now, now.amount, after);
+      return [];
+    const deltas: CapturedDelta[] = [];
+    if (old !== null && before !== null) deltas.push(this.#deltaOf(old, -old.amount, before));
+    if (now !== null && after !== null) deltas.push(this.#deltaOf(now, now.amount, after));
+    return deltas;
   }
 
   #contribution(counter: Counter, row: Row | null): Contribution | null {
     return row === null ? null : contributionOf(counter, row, this.#options.onUnknownType);
-  }
-
-  #add(transaction: OpenTransaction, contribution: Contribution, amount: bigint, row: Row): void {
-    transaction.record(this.#deltaOf(contribution, amount, row));
   }
 
   #deltaOf({ counter, target, column, touch }: Contribution, amount: bigint, row: Row): CapturedDelta {
@@ -87,11 +99,14 @@ export class Recorder {
    * @throws AmountError
    */
   deltasOf(counters: readonly Counter[], rows: readonly Row[]): CapturedDelta[] {
-    return rows.flatMap((row) =>
-      this.contributionsOf(counters, [row]).map((contribution) =>
-        this.#deltaOf(contribution, contribution.amount, row),
-      ),
-    );
+    let last: Row | null = null;
+    let made: CapturedDelta[] = [];
+    return rows.flatMap((row) => {
+      if (last !== null && isAlike(row, last)) return made;
+      last = row;
+      made = this.contributionsOf(counters, [row]).map((one) => this.#deltaOf(one, one.amount, row));
+      return made;
+    });
   }
 
   /**

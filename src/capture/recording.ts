@@ -98,6 +98,7 @@ export class Recording {
   }
 
   #isAsForeseen(enclosed: Enclosed, rows: readonly Row[]): boolean {
+    if (enclosed.isMadeOf(rows)) return true;
     try {
       return enclosed.isAddedBy(this.#tools.recorder.contributionsOf(this.#plan.counters, rows));
     } catch (error) {
