@@ -85,12 +85,21 @@ function prune(nodes: ReadonlyMap<string, DraftNode>, dataSource: DataSource): v
     const kept = node.edges.filter((edge) => matters(edge, new Set()));
     node.edges.splice(0, node.edges.length, ...kept);
   }
-  for (const node of nodes.values()) {
-    const referenced = node.edges.flatMap((edge) => edge.referenced);
-    const columns = [...new Set([...node.plan.columns, ...referenced])];
-    const texts = [...new Set([...node.plan.texts, ...opaqueColumns(dataSource, node.plan.metadata, referenced)])];
-    node.plan = { ...node.plan, columns, texts };
-  }
+  for (const node of nodes.values()) node.plan = readingReferenced(dataSource, node.plan, node.edges);
+}
+
+/** A plan that also reads what foreign keys refer to: as text, too, where the driver does not give it exactly. */
+export function readingReferenced(
+  dataSource: DataSource,
+  plan: TablePlan,
+  edges: readonly Pick<CascadeEdge, 'referenced'>[],
+): TablePlan {
+  const referenced = edges.flatMap((edge) => edge.referenced);
+  return {
+    ...plan,
+    columns: [...new Set([...plan.columns, ...referenced])],
+    texts: [...new Set([...plan.texts, ...opaqueColumns(dataSource, plan.metadata, referenced)])],
+  };
 }
 
 /** Rows of the table count somewhere, are counted in, or stand between. */

@@ -2,7 +2,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { Counter, Definitions, Row } from '../counter/definition';
 import { referencing } from './cascade';
-import { edgeOf, type CascadeNode, isRoot } from './cascade-plan';
+import { edgeOf, type CascadeNode, isRoot, readingReferenced } from './cascade-plan';
 import { afterOf, keepApart, pairUpdated, restrict } from './lock-and-read';
 import { planTable, type TablePlan, writtenColumns } from './plan';
 import { send, type Strategy } from './statement';
@@ -34,8 +34,7 @@ export function planUpdateCascades(dataSource: DataSource, definitions: Definiti
   }
   for (const node of nodes.values()) {
     node.edges = node.edges.filter((edge) => matters(edge, node.plan.metadata.tablePath, new Set()));
-    const referenced = node.edges.flatMap((edge) => edge.referenced);
-    node.plan = { ...node.plan, columns: [...new Set([...node.plan.columns, ...referenced])] };
+    node.plan = readingReferenced(dataSource, node.plan, node.edges);
   }
   return new Map([...nodes].filter(([, { edges }]) => edges.length > 0));
 }

@@ -1,4 +1,13 @@
-import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, PrimaryGeneratedColumn, type Relation } from 'typeorm';
+import {
+  Column,
+  Entity,
+  JoinColumn,
+  ManyToOne,
+  MoreThan,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  type Relation,
+} from 'typeorm';
 import { CounterCache } from 'typeorm-counter-cache';
 
 import type { Fixture } from '../../support/setup';
@@ -50,6 +59,43 @@ class Remark {
   @ManyToOne(() => Reader) @JoinColumn({ name: 'readerId' }) reader!: Relation<Reader>;
 }
 
+@Entity()
+class Session {
+  @PrimaryGeneratedColumn() id!: number;
+  /** Referenced though it is not the primary key; it has more digits than a Date. */
+  @Column({ type: 'timestamptz', unique: true }) startsAt!: Date;
+}
+
+@Entity()
+class Room {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ default: 0 }) lateCount!: number;
+}
+
+/** A source that counts by a timestamp which the database may change. */
+@Entity()
+@CounterCache<Seat, Room>({
+  relation: 'room',
+  column: 'lateCount',
+  where: { startsAt: MoreThan(new Date('2026-06-01T00:00:00Z')) },
+  recalculation: false,
+})
+class Seat {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ type: 'timestamptz' }) startsAt!: Date;
+  @ManyToOne(() => Session, { onUpdate: 'CASCADE' })
+  @JoinColumn({ name: 'startsAt', referencedColumnName: 'startsAt' })
+  session!: Relation<Session>;
+  @ManyToOne(() => Room) room!: Relation<Room>;
+}
+
+const ROOMS: Truth = {
+  table: 'room',
+  columns: {
+    '"lateCount"': `(SELECT count(*) FROM seat s WHERE s."roomId" = t.id AND s."startsAt" > '2026-06-01 00:00:00+00')`,
+  },
+};
+
 const CHAPTERS: Truth = {
   table: 'chapter',
   columns: {
@@ -68,7 +114,7 @@ const READERS: Truth = {
 let fixture: Fixture;
 
 beforeAll(async () => {
-  fixture = await setupShape({ entities: [Book, Chapter, Reader, Remark] });
+  fixture = await setupShape({ entities: [Book, Chapter, Reader, Remark, Session, Room, Seat] });
 });
 afterAll(() => fixture.close());
 
@@ -78,7 +124,7 @@ describe.each(VERSIONS)('keys that the database changes itself (ON UPDATE CASCAD
 
   beforeAll(() => answerAs(fixture, version));
   beforeEach(async () => {
-    await clear(fixture, [Remark, Chapter, Book, Reader]);
+    await clear(fixture, [Remark, Chapter, Book, Reader, Seat, Session, Room]);
     reader = await manager().save(manager().create(Reader));
     await manager().insert(Book, [{ isbn: 'one' }, { isbn: 'two' }]);
     await manager().insert(
@@ -124,5 +170,27 @@ describe.each(VERSIONS)('keys that the database changes itself (ON UPDATE CASCAD
     await manager().update(Book, { isbn: 'one' }, { isbn: 'favourite' });
     await expectWorkerRight(fixture);
     await expectRight(fixture, [READERS]);
+  });
+
+  test('changed timestamps that differ by a microsecond only', async () => {
+    const room = await manager().save(manager().create(Room));
+    const insert = (entity: typeof Session | typeof Seat, microseconds: readonly number[], rest: object) =>
+      manager()
+        .createQueryBuilder()
+        .insert()
+        .into(entity)
+        .values(
+          microseconds.map((digit) => ({ ...rest, startsAt: () => `'2026-01-01 10:00:00.00000${digit}+00'` })) as never,
+        )
+        .execute();
+    await insert(Session, [1, 2], {});
+    await insert(Seat, [1, 1, 2], { room });
+    await expectRight(fixture, [ROOMS]);
+    const [first] = await manager().find(Session, { order: { id: 'ASC' } });
+    await manager().update(Session, { id: first?.id }, { startsAt: () => `"startsAt" + interval '1 year'` });
+    await expectRight(fixture, [ROOMS]);
+    await manager().updateAll(Session, { startsAt: () => `"startsAt" - interval '6 months'` });
+    await expectRight(fixture, [ROOMS]);
+    expect(await manager().findBy(Room, {})).toEqual([{ id: room.id, lateCount: 2 }]);
   });
 });
