@@ -1,5 +1,5 @@
 import { describe } from '../describe';
-import { AmountError, CounterCacheError } from '../errors';
+import { AmountError, ConfigurationError, type CounterCacheError } from '../errors';
 import { parseDecimal, scaleAmount } from './amount';
 import type { Contribution, Counter, CounterColumn, CounterTarget, Row, SourceEntity } from './definition';
 import { isKeyText, keyText, targetId } from './target';
@@ -41,11 +41,9 @@ export function waitOf(
     const ms = call(counter, 'wait', wait, row);
     if (typeof ms === 'number' && Number.isFinite(ms) && ms >= 0) return Math.ceil(ms);
     onError(
-      new CounterCacheError(
-        'CONFIGURATION',
+      new ConfigurationError([
         `${label}: expected 'wait' to return milliseconds, 0 or more, got: ${describe(ms)}. Using ${fallback} ms`,
-        { label },
-      ),
+      ]),
     );
   } catch (error) {
     onError(error as CounterCacheError);

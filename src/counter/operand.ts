@@ -1,4 +1,4 @@
-import { CounterCacheError } from '../errors';
+import { ConfigurationError } from '../errors';
 
 /** A value to be bound in SQL. */
 export interface Bound {
@@ -12,7 +12,7 @@ export interface Operand extends Bound {
   /**
    * Order of a raw, non-null driver value relative to the operand; where there is no order, 0 when equal.
    *
-   * @throws CounterCacheError when the raw value cannot be understood
+   * @throws ConfigurationError when the raw value cannot be understood
    */
   readonly compare: (raw: unknown) => number;
 }
@@ -30,12 +30,10 @@ export interface Comparison {
 }
 
 /** The error for a raw value that is not what the driver gives by default. */
-export function unreadable(column: string, expected: string, raw: unknown): CounterCacheError {
-  return new CounterCacheError(
-    'CONFIGURATION',
+export function unreadable(column: string, expected: string, raw: unknown): ConfigurationError {
+  return new ConfigurationError([
     `expected column "${column}", which a 'where' compares, to come from the driver as ${expected}, got: ${typeof raw}. Remove the custom type parser, or use 'if'`,
-    { column },
-  );
+  ]);
 }
 
 /** Whether the text arrives in the database as it is: there are no NUL characters, and the driver replaces half surrogate pairs. */

@@ -104,5 +104,5 @@ export function parseApplied(value: unknown): AppliedBatches {
 function emptied({ shard, state }: TablePaths): CounterCacheError {
   const found = `expected a row of this shard in ${shard}, and one of 'ledger_floor' in ${state}, got: none`;
   const advice = 'Nothing can be applied. Leave these tables alone; restart the processes, which make them anew';
-  return new CounterCacheError('STATE_MISMATCH', `${found}: the tables were emptied. ${advice}`);
+  return new CounterCacheError('STATE_MISMATCH', `${found}: the tables were emptied. ${advice}`, { shard, state });
 }

@@ -4,7 +4,7 @@ import { parseDecimal } from '../counter/amount';
 import type { Counter, CounterColumn, TargetKind } from '../counter/definition';
 import { describe } from '../describe';
 import { keyValuesOf } from '../counter/target';
-import { CounterCacheError } from '../errors';
+import { AmountError } from '../errors';
 import { escapeForBuilder } from './escape';
 
 /** Adds what a counter's `method` counts for each target; the method runs inside the recount's snapshot. */
@@ -38,16 +38,12 @@ function loadTarget(manager: EntityManager, kind: TargetKind, target: string): P
   return query.getOne();
 }
 
-function amountOf(counted: unknown, counter: Counter, column: CounterColumn, target: string): bigint {
+function amountOf(counted: unknown, { label, name }: Counter, column: CounterColumn, target: string): bigint {
   if (typeof counted !== 'number' && typeof counted !== 'bigint' && typeof counted !== 'string') {
-    throw new CounterCacheError(
-      'BAD_AMOUNT',
-      `${counter.label}: expected its recount method to return a number, got: ${describe(counted)} (target ${target}). Return a number, a bigint, or decimal text`,
-      {
-        counter: counter.name,
-        target,
-      },
+    throw new AmountError(
+      `${label}: expected its recount method to return a number, got: ${describe(counted)} (target ${target}). Return a number, a bigint, or decimal text`,
+      { label, counter: name, target },
     );
   }
-  return parseDecimal(counted, column.scale);
+  return parseDecimal(counted, column.scale, { label, from: 'its recount method' });
 }

@@ -1,5 +1,5 @@
 import { Column, Entity, type EntityManager, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { AmountError, CounterCache } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
@@ -16,10 +16,12 @@ class Thread {
 
   /** The id of a row whose lines cannot be counted. */
   static uncountable = 0;
+  static answer: unknown;
 
   async countLines(manager: EntityManager): Promise<number> {
     const { id } = this;
     if (id === Thread.uncountable) throw new Error('cannot count');
+    if (Thread.answer !== undefined) return Thread.answer as number;
     return manager.countBy(Line, { thread: { id } });
   }
 }
@@ -134,6 +136,20 @@ test('of a streamed and a method counter under live writes', async () => {
     await until(async () => (await fixture.counters.status()).batches === 0);
     await expectAgreement(fixture, TRUTH);
   }
+});
+
+test.each<[unknown, string]>([
+  [0.5, 'expected its recount method to be at most 0 digits after the decimal point'],
+  [null, 'expected its recount method to return a number, got: null (target '],
+])('a method that returns %p rejects a call, and says whose it is', async (answer, message) => {
+  fixture = await setup({ entities: [Thread, Line] });
+  const { manager } = fixture.dataSource;
+  await manager.save(manager.create(Thread));
+  Thread.answer = answer;
+  const error = await fixture.counters.recalculate().catch((reason: unknown) => reason);
+  Thread.answer = undefined;
+  expect(error).toBeInstanceOf(AmountError);
+  expect((error as Error).message).toContain(`Line.thread → Thread.linesCount: ${message}`);
 });
 
 test('a method that fails for one row rejects a call, and keeps a worker from no other row', async () => {
