@@ -99,7 +99,7 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
       });
 
       it('is not lost when it is scheduled at any moment of a run', async () => {
-        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm()];
+        const [scheduler, one] = [setup.another(), alarm()];
         let dirty = 0;
         const handler = async (): Promise<void> => {
           await delay(1);
@@ -113,7 +113,6 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
           if (i % 3 === 0) await delay(i % 5);
         }
         await until(() => dirty === 0);
-        expect(probe.rung).toEqual([]);
       });
     });
 
