@@ -30,11 +30,16 @@ test.concurrent.each(CASES.map((one) => [`${one.mode}, ${one.point.group}, ${lab
   90_000,
 );
 
-test('docs/guarantees.md says the same', () => {
+test('every case ran', () => {
   expect(results.size).toBe(CASES.length);
-  const before = readFileSync(DOCUMENT, 'utf8');
-  // The short form has compared its own cells.
-  const part = isFull ? render(results) : matrixPart(before);
-  if (isUpdate) writeFileSync(DOCUMENT, withMatrixPart(before, part));
-  expect(matrixPart(readFileSync(DOCUMENT, 'utf8'))).toBe(part);
+});
+
+// The short form has compared its own cells.
+(isFull ? describe : describe.skip)('the whole matrix', () => {
+  test('docs/guarantees.md says the same', () => {
+    const before = readFileSync(DOCUMENT, 'utf8');
+    const part = render(results);
+    if (isUpdate) writeFileSync(DOCUMENT, withMatrixPart(before, part));
+    expect(matrixPart(readFileSync(DOCUMENT, 'utf8'))).toBe(part);
+  });
 });
