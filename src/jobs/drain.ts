@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Alarm, ClaimScope, TargetDelta } from '../buffer/buffer';
+import type { ClaimScope, TargetDelta } from '../buffer/buffer';
 import {
   type AppliedEntries,
   applyEntries,
@@ -16,6 +16,7 @@ import { withConnection, withTransaction } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { TablePaths } from '../sql/tables';
 import type { JobContext } from './context';
+import { ownAlarm } from './own-alarm';
 import { addReports, emitApplied, NOTHING, type ReconcileReport } from './reconcile';
 
 /** Applies what waits in the outbox, of one shard or of all, and asks for the recalculations that are noted there. */
@@ -136,12 +137,7 @@ async function scheduleRetries(
 ): Promise<void> {
   const backoffs = new Set(unapplied.flatMap((row) => ('failed' in row ? [] : [row.backoff])));
   if (kept.length > 0) backoffs.add(UNKNOWN_BACKOFF);
-  const now = Date.now();
-  const alarms = [...backoffs].map((backoff): Alarm => {
-    const at = Math.ceil((now + backoff) / options.window) * options.window;
-    return { kind: 'reconcile', shard, at, delay: at - now };
-  });
-  await schedule(alarms);
+  await schedule([...backoffs].map((backoff) => ownAlarm('reconcile', shard, backoff, options.window)));
 }
 
 function doneOf({ entries, unapplied }: Drained): WaitingEntry[] {

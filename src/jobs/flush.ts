@@ -5,6 +5,7 @@ import { retryRows } from '../sql/outbox/retry-rows';
 import { withConnection } from '../sql/query';
 import type { JobContext } from './context';
 import { drain } from './drain';
+import { ownAlarm } from './own-alarm';
 import { addReports, reconcile, type ReconcileReport } from './reconcile';
 import { selectTargets, type TargetFilter } from './targets';
 
@@ -43,7 +44,7 @@ export async function retryFailed(context: JobContext, filter: TargetFilter): Pr
 }
 
 async function retryOutbox(
-  { dataSource, tables, buffer, schedule }: JobContext,
+  { dataSource, tables, buffer, options, schedule }: JobContext,
   wanted: (target: string) => boolean,
 ): Promise<readonly string[]> {
   const retried = await withConnection(dataSource, async (runner) => {
@@ -51,8 +52,7 @@ async function retryOutbox(
     const named = failed.map(({ target }) => target).filter((target) => wanted(target));
     return named.length === 0 ? [] : retryRows(runner, tables, named, 0);
   });
-  const now = Date.now();
   const shards = new Set(retried.map((target) => shardOf(target, buffer.shards)));
-  await schedule([...shards].map((shard) => ({ kind: 'reconcile', shard, at: now, delay: 0 })));
+  await schedule([...shards].map((shard) => ownAlarm('reconcile', shard, 0, options.window)));
   return retried;
 }

@@ -4,6 +4,7 @@ import { ConfigurationError } from '../errors';
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
 import { drain, drainDue } from './drain';
+import { ownAlarm } from './own-alarm';
 import { reconcile } from './reconcile';
 import { Repeated } from './repeated';
 import type { RunningScheduler, Scheduler } from './scheduler';
@@ -59,7 +60,8 @@ export class CounterWorker {
     if (kind === 'reconcile') await this.#reconcile(shard, at);
     else await recalculateDue(this.#context, shard);
     // What was left is for another worker, now rather than at its next sweep.
-    if (this.#closing !== null) await this.#context.schedule([{ kind, shard, at: Date.now(), delay: 0 }]);
+    const { schedule, options } = this.#context;
+    if (this.#closing !== null) await schedule([ownAlarm(kind, shard, 0, options.window)]);
   }
 
   async #reconcile(shard: number, at: number): Promise<void> {

@@ -4,7 +4,7 @@ import { kindIdOf } from '../../counter/target';
 import type { Batch, BatchEntry, Claim, ClaimScope, Unapplied } from '../buffer';
 import { type MemoryShard, reached } from './memory-shard';
 import type { Step } from './step';
-import { windowEnd } from './windows';
+import { windowEnd } from '../windows';
 
 /** Moves pending deltas into a new batch. A shard without an epoch has lost its data: nothing of it may be applied. */
 export function claim(shard: MemoryShard, index: number, scope: ClaimScope, limit: number, now: number): Claim {

@@ -1,7 +1,7 @@
 import type { Finalized, FinalizeOptions, Recount, Snapshot } from '../buffer';
 import type { LogEntry, MemoryShard } from './memory-shard';
 import type { Step } from './step';
-import { recalculationTime, windowEnd, windowStart } from './windows';
+import { recalculationTime, windowEnd, windowStart } from '../windows';
 
 /** Windows until a target is recounted again whose lack does not fit int64. */
 const OVERFLOW_DELAY = 60;

@@ -1,7 +1,7 @@
 import type { Confirmed, Intent, TargetDelta } from '../buffer';
 import { type MemoryShard, reached, type StoredDelta } from './memory-shard';
 import type { Step } from './step';
-import { recalculationTime, windowEnd, windowStart } from './windows';
+import { recalculationTime, windowEnd, windowStart } from '../windows';
 
 /** Announces an intent; announcing it again replaces it. */
 export function announce(shard: MemoryShard, intent: Intent, now: number): void {

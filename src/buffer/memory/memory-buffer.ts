@@ -20,7 +20,7 @@ import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './inte
 import { MemoryShard } from './memory-shard';
 import { dueRecalculations, postpone, watch, type WatchOptions } from './recalculations';
 import { Step } from './step';
-import { windowEnd, windowStart } from './windows';
+import { windowEnd, windowStart } from '../windows';
 
 /** Options of a {@link MemoryBuffer}. */
 export interface MemoryBufferOptions {

@@ -1,6 +1,6 @@
 import type { Batch, TargetDelta } from '../buffer';
 import type { Step } from './step';
-import { windowStart } from './windows';
+import { windowStart } from '../windows';
 
 /** What is pending for one target. */
 export interface Pending {

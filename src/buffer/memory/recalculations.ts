@@ -1,7 +1,7 @@
 import type { WatchOutcome } from '../buffer';
 import { type MemoryShard, reached } from './memory-shard';
 import type { Step } from './step';
-import { windowEnd } from './windows';
+import { windowEnd } from '../windows';
 
 export interface WatchOptions {
   /** Milliseconds until the watch expires. */
