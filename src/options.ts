@@ -184,6 +184,34 @@ const QUEUE_OPTIONS: readonly string[] = ['prefix', 'jobOptions'];
 /** Jobs are unique and timed by the library. */
 const OWN_JOB_OPTIONS = ['jobId', 'deduplication', 'debounce', 'delay', 'repeat', 'parent'];
 
+/** A record, so that the compiler misses one that is not listed. */
+const BUFFER_METHODS = {
+  incarnation: true,
+  epoch: true,
+  raiseEpoch: true,
+  announce: true,
+  confirm: true,
+  discard: true,
+  add: true,
+  claim: true,
+  acknowledge: true,
+  takeOver: true,
+  staleIntents: true,
+  sweepIntents: true,
+  request: true,
+  dueRecalculations: true,
+  watch: true,
+  finalize: true,
+  renew: true,
+  unwatch: true,
+  postpone: true,
+  read: true,
+  status: true,
+  retryFailed: true,
+} satisfies Record<Exclude<keyof DeltaBuffer, 'shards'>, true>;
+
+const SCHEDULER_METHODS = { schedule: true, start: true, close: true } satisfies Record<keyof Scheduler, true>;
+
 /**
  * Checks options and fills in defaults.
  *
@@ -204,8 +232,8 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   checkDurability(present['durability'], problems);
   for (const name of ['survivesRestarts', 'preparedStatements']) checkBoolean(name, present[name], problems);
   checkRedis(present, problems);
-  checkMethods('buffer', present['buffer'], ['announce', 'confirm', 'claim', 'acknowledge'], problems);
-  checkMethods('scheduler', present['scheduler'], ['schedule', 'start', 'close'], problems);
+  checkMethods('buffer', present['buffer'], Object.keys(BUFFER_METHODS), problems);
+  checkMethods('scheduler', present['scheduler'], Object.keys(SCHEDULER_METHODS), problems);
   checkMethods('logger', present['logger'], ['error'], problems);
   checkQueue(present['queue'], problems);
   if (problems.length > 0) throw new ConfigurationError(problems);

@@ -1,11 +1,12 @@
 import { Cluster, Redis } from 'ioredis';
 
+import { MemoryBuffer } from '../../src/buffer/memory/memory-buffer';
 import { ConfigurationError } from '../../src/errors';
 import { resolveOptions } from '../../src/options';
 
 const redis = 'redis://localhost';
 const method = (): void => undefined;
-const buffer = { announce: method, confirm: method, claim: method, acknowledge: method };
+const buffer = new MemoryBuffer();
 const scheduler = { schedule: method, start: method, close: method };
 
 function problemsOf(options: unknown): readonly string[] {
@@ -129,7 +130,12 @@ describe('resolveOptions', () => {
     [
       'a buffer that is none',
       { redis, buffer: {} },
-      "expected 'buffer' to have the methods announce, confirm, claim, acknowledge",
+      "expected 'buffer' to have the methods incarnation, epoch, raiseEpoch, announce, confirm, discard, add, claim",
+    ],
+    [
+      'a buffer of an older release',
+      { redis, buffer: Object.assign(new MemoryBuffer(), { takeOver: undefined, postpone: undefined }) },
+      'got: a MemoryBuffer without takeOver, postpone',
     ],
     ['a scheduler that is none', { redis, scheduler: { start: method } }, 'without schedule, close'],
     [
