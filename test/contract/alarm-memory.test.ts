@@ -14,6 +14,8 @@ function setup() {
   };
 }
 
+afterEach(() => jest.useRealTimers());
+
 describe('a delayed alarm', () => {
   it('is added once until its time has come', async () => {
     const { once, adds, pass } = setup();
@@ -27,6 +29,19 @@ describe('a delayed alarm', () => {
     pass(1);
     void once(1);
     expect(adds).toHaveLength(2);
+  });
+
+  it('is added again when its time has come, though the wall clock was set back', async () => {
+    jest.useFakeTimers({ now: 10_000, doNotFake: ['setImmediate'] });
+    const memory = new AlarmMemory();
+    const add = jest.fn(async () => undefined);
+    await memory.once('reconcile-0-1', 100, add);
+    jest.setSystemTime(1_000);
+    await memory.once('reconcile-0-1', 1, add);
+    expect(add).toHaveBeenCalledTimes(1);
+    jest.advanceTimersByTime(100);
+    await memory.once('reconcile-0-1', 1, add);
+    expect(add).toHaveBeenCalledTimes(2);
   });
 
   it('is added again after a failure, which everybody hears of', async () => {

@@ -2,7 +2,7 @@
 const LIMIT = 10_000;
 
 interface Delayed {
-  /** Until then the job cannot have run, so that adding it again is needless. Local clock, ms. */
+  /** Until then the job cannot have run, so that adding it again is needless (monotonic, ms). */
   readonly until: number;
   readonly added: Promise<void>;
 }
@@ -23,7 +23,8 @@ export class AlarmMemory {
   readonly #delayed = new Map<string, Delayed>();
   readonly #dueNow = new Map<string, DueNow>();
 
-  constructor(private readonly now: () => number = Date.now) {}
+  /** `now` is monotonic, ms: a wall clock that is set back would keep alarms from being added. */
+  constructor(private readonly now: () => number = () => performance.now()) {}
 
   /** Resolves when a job that was added after this call, or that cannot have run yet, stands for the alarm. */
   once(id: string, delay: number, add: () => Promise<void>): Promise<void> {

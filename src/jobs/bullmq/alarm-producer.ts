@@ -58,13 +58,13 @@ export class AlarmProducer {
     this.#attempted = Promise.race([ready, failed]).catch(() => undefined);
   }
 
-  /** Adds one job that is due at `due` (local clock, ms); nothing when its like is waiting, one more run when it is active. */
+  /** Adds one job that is due at `due` (monotonic, ms); nothing when its like is waiting, one more run when it is active. */
   async add(alarm: Alarm, due: number): Promise<void> {
     await this.#assertConnected();
     const { kind, shard, at } = alarm;
     const options: JobsOptions = {
       ...this.#jobOptions,
-      delay: Math.max(0, Math.ceil(due - Date.now())),
+      delay: Math.max(0, Math.ceil(due - performance.now())),
       // Not `jobId`: it is checked first, and an add would be lost while its like is active.
       deduplication: { id: alarmId(alarm), keepLastIfActive: true },
     };

@@ -79,7 +79,7 @@ export class BullMqScheduler implements Scheduler {
   }
 
   #schedule(alarm: Alarm): Promise<void> {
-    const due = Date.now() + alarm.delay;
+    const due = performance.now() + alarm.delay;
     return this.#memory.once(alarmId(alarm), alarm.delay, () => this.#producer.add(alarm, due));
   }
 
