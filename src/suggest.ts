@@ -13,7 +13,7 @@ function distance(a: string, b: string): number {
 }
 
 /** The candidate that `word` is probably a misspelling of; `undefined` when none is close. */
-export function suggest(word: string, candidates: Iterable<string>): string | undefined {
+function suggest(word: string, candidates: Iterable<string>): string | undefined {
   const limit = Math.max(2, Math.floor(word.length / 3));
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of candidates) {

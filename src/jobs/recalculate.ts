@@ -15,15 +15,14 @@ const REFUSED_DELAY = 500;
 const FAILED_DELAY = 60_000;
 
 /** Recalculates what is due in a shard, until the worker stops; what is refused now is put off. */
-export async function recalculateDue(context: JobContext, shard: number): Promise<number> {
-  let checked = 0;
+export async function recalculateDue(context: JobContext, shard: number): Promise<void> {
   const postponed = new Set<string>();
   for (;;) {
-    if (context.isStopping()) return checked;
+    if (context.isStopping()) return;
     const listed = await context.buffer.dueRecalculations(shard, TARGETS);
     // One round: what was put off here and is due again waits for its alarm, however many there are.
     const due = listed.filter(({ target }) => !postponed.has(target));
-    if (due.length === 0) return checked;
+    if (due.length === 0) return;
     // Behind a barrier everything may be wrong; otherwise only what is scheduled is counted.
     const heal = due.filter((one) => one.heal).map(({ target }) => target);
     const plain = due.filter((one) => !one.heal).map(({ target }) => target);
@@ -40,7 +39,7 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
         plain: true,
       })),
     ];
-    checked += announceResults(context, results);
+    announceResults(context, results);
     const done = targetsOf(results, ['done', 'absent']);
     const failed = targetsOf(results, ['failed']);
     const left = due.map(({ target }) => target).filter((target) => !done.has(target));
@@ -92,15 +91,12 @@ function cannotRecount({ events, definitions }: JobContext, target: string, caus
   return { target, outcome: 'failed', drifts: [], ...UNKNOWN };
 }
 
-/** Emits what a recalculation found, shard by shard; returns how many targets were recounted. */
-export function announceResults({ events, buffer }: JobContext, results: readonly Recalculated[]): number {
-  let total = 0;
+/** Emits what a recalculation found, shard by shard. */
+export function announceResults({ events, buffer }: JobContext, results: readonly Recalculated[]): void {
   for (const [shard, group] of byShard(results, ({ target }) => target, buffer.shards)) {
     const checked = group.filter(({ outcome }) => outcome === 'done').length;
     const drifts = group.flatMap((result) => result.drifts);
     if (drifts.length > 0) events.emit('drift', { drifts });
     if (checked > 0) events.emit('recalculated', { shard, checked, fixed: drifts.length });
-    total += checked;
   }
-  return total;
 }

@@ -36,7 +36,7 @@ export function selectTargets(context: JobContext, filter: TargetFilter): Target
 }
 
 /** The kinds of one target entity. */
-export function kindsOf({ dataSource, definitions }: JobContext, target: EntityTarget<ObjectLiteral>): TargetKind[] {
+function kindsOf({ dataSource, definitions }: JobContext, target: EntityTarget<ObjectLiteral>): TargetKind[] {
   const metadata = dataSource.getMetadata(target);
   // Classes of one table share its rows: the kind's own metadata are those of the root.
   const kinds = [...definitions.kinds.values()].filter((kind) => kind.tablePath === metadata.tablePath);

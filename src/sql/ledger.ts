@@ -63,28 +63,27 @@ const PURGED = 5_000;
 
 /**
  * Forgets batches applied longer ago than `retention` ms, raising the floor first, in a transaction of its own: applies
- * wait for that row only a moment. Returns how many.
+ * wait for that row only a moment.
  */
-export async function purgeLedger(runner: QueryRunner, tables: TablePaths, retention: number): Promise<number> {
+export async function purgeLedger(runner: QueryRunner, tables: TablePaths, retention: number): Promise<void> {
   const old = `SELECT l."batch" FROM ${tables.ledger} l WHERE l."applied_at" < $1::timestamptz`;
   const [cutoff] = await rowsOf(runner, `SELECT (CURRENT_TIMESTAMP - $1 * interval '1 millisecond')::text AS "at"`, [
     retention,
   ]);
   const [any] = await rowsOf(runner, `${old} LIMIT 1`, [cutoff?.['at']]);
-  if (any === undefined) return 0;
+  if (any === undefined) return;
   // The floor lies above everything purged: a batch is claimed before it is applied.
   await runner.query(
     `UPDATE ${tables.state} SET "value" = GREATEST("value"::numeric, floor(extract(epoch FROM $1::timestamptz) * 1000))::text WHERE "id" = 'ledger_floor'`,
     [cutoff?.['at']],
   );
-  for (let purged = 0; ;) {
+  for (;;) {
     const rows = await rowsOf(
       runner,
       `DELETE FROM ${tables.ledger} WHERE "batch" IN (${old} ORDER BY l."applied_at" LIMIT ${PURGED}) RETURNING "batch"`,
       [cutoff?.['at']],
     );
-    purged += rows.length;
-    if (rows.length < PURGED) return purged;
+    if (rows.length < PURGED) return;
   }
 }
 

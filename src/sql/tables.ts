@@ -3,7 +3,7 @@ import { type DataSource, EntitySchema } from 'typeorm';
 import { escapeName, escapePath } from './escape';
 
 /** Installation id, number of shards, format, floor of the ledger. */
-export const StateEntity = new EntitySchema<{ id: string; value: string }>({
+const StateEntity = new EntitySchema<{ id: string; value: string }>({
   name: 'CounterCacheState',
   tableName: 'counter_cache_state',
   columns: { id: { type: 'text', primary: true }, value: { type: 'text' } },
@@ -13,7 +13,7 @@ export const StateEntity = new EntitySchema<{ id: string; value: string }>({
  * The epoch of each shard; 0 until the shard is first used. `rebuilding` says how far the recounts of a shard that lost
  * its data have been requested.
  */
-export const ShardEntity = new EntitySchema<{ shard: number; epoch: string; rebuilding: string | null }>({
+const ShardEntity = new EntitySchema<{ shard: number; epoch: string; rebuilding: string | null }>({
   name: 'CounterCacheShard',
   tableName: 'counter_cache_shard',
   columns: {
@@ -24,7 +24,7 @@ export const ShardEntity = new EntitySchema<{ shard: number; epoch: string; rebu
 });
 
 /** Applied batches; `unapplied` names the targets that were not, with what becomes of them. */
-export const LedgerEntity = new EntitySchema<{ batch: string; shard: number; applied_at: Date; unapplied: unknown }>({
+const LedgerEntity = new EntitySchema<{ batch: string; shard: number; applied_at: Date; unapplied: unknown }>({
   name: 'CounterCacheLedger',
   tableName: 'counter_cache_ledger',
   columns: {
@@ -51,7 +51,7 @@ const OUTBOX_INDICES = [
  * Deltas written in the caller's own transaction. Rows are only inserted by writers, never changed, so that writers
  * cannot meet on one.
  */
-export const OutboxEntity = new EntitySchema<OutboxRow>({
+const OutboxEntity = new EntitySchema<OutboxRow>({
   name: 'CounterCacheOutbox',
   tableName: 'counter_cache_outbox',
   columns: {

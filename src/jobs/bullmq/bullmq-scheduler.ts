@@ -8,8 +8,6 @@ import { AlarmMemory } from './alarm-memory';
 import { alarmId, type AlarmJobOptions, AlarmProducer } from './alarm-producer';
 import { assertUsable } from './connections';
 
-export type { AlarmJobOptions } from './alarm-producer';
-
 /** Options of a {@link BullMqScheduler}. */
 export interface BullMqSchedulerOptions {
   /** How to reach Redis. Each connection gets the retry settings that its use needs; those given here are overridden. */

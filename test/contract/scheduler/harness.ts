@@ -1,5 +1,5 @@
 import type { Alarm } from '../../../src/buffer/buffer';
-import type { AlarmHandler, RunningScheduler, Scheduler } from '../../../src/jobs/scheduler';
+import type { AlarmHandler, Scheduler } from '../../../src/jobs/scheduler';
 import { until } from '../../support/until';
 
 /** Attempts per alarm, with a back-off of a few ms: what every scheduler under test is configured with. */
@@ -72,5 +72,3 @@ export async function isPending(work: Promise<unknown>): Promise<boolean> {
   const pending = Symbol('pending');
   return (await Promise.race([work, new Promise((resolve) => setTimeout(resolve, 30, pending))])) === pending;
 }
-
-export type Runner = RunningScheduler;
