@@ -4,7 +4,7 @@ import { wrapClients } from './manner';
 import { wrapReturning } from './returning';
 import { wrapSending } from './sending';
 import { wrapOnce } from './wrap-once';
-import { checkBuilder, dataSourceOf, type WriteBuilder, writeBuilders, type WriteResult } from './write-builder';
+import { checkBuilder, type WriteBuilder, writeBuilders, type WriteResult } from './write-builder';
 
 /** Runs the write of one builder, or `null` when the write feeds no counter and is none of our business. */
 export type WriteHook = (builder: WriteBuilder, execute: () => Promise<WriteResult>) => Promise<WriteResult> | null;
@@ -38,14 +38,14 @@ export function hookWrites(dataSource: DataSource, hook: WriteHook): () => void 
   };
 }
 
-function hookOf(dataSource: Hooked | undefined): WriteHook | undefined {
-  return dataSource?.[HOOK];
+function hookOf(dataSource: Hooked): WriteHook | undefined {
+  return dataSource[HOOK];
 }
 
 function wrapExecute(prototype: WriteBuilder): void {
   wrapOnce(prototype, 'execute', WRAPPED, (original) => {
     return function (this: WriteBuilder): Promise<WriteResult> {
-      const hook = hookOf(dataSourceOf(this));
+      const hook = hookOf(this.dataSource);
       return hook?.(this, () => original.call(this)) ?? original.call(this);
     };
   });

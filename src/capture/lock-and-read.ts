@@ -10,7 +10,7 @@ import { type TablePlan, writesKey } from './plan';
 import { lockRows, type Returned, type RowChange } from './returning';
 import { keyOf, textOf } from './row-text';
 import { send, type Statement, type Strategy } from './statement';
-import { dataSourceOf, type WriteBuilder } from './write-builder';
+import type { WriteBuilder } from './write-builder';
 
 /** How often an upsert is tried again because a row that it updated appeared after the probe. */
 const ATTEMPTS = 10;
@@ -179,7 +179,7 @@ export async function lockByKey(
   names: readonly string[],
   keys: readonly Row[],
 ): Promise<readonly Row[]> {
-  const { driver } = dataSourceOf(plan.metadata);
+  const { driver } = plan.metadata.dataSource;
   const types = names.map((name) => {
     const column = plan.metadata.findColumnWithDatabaseName(name);
     return column === undefined ? 'text' : sqlTypeOf(column, driver);
@@ -191,7 +191,7 @@ export async function lockByKey(
 
 /** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters and what stands before SELECT. */
 function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[], string] {
-  const { driver } = dataSourceOf(builder);
+  const { driver } = builder.dataSource;
   const escape = (sql: string): [string, unknown[]] =>
     driver.escapeQueryWithParameters(builder.replacePropertyNamesForTheWholeQuery(sql), builder.getParameters());
   const from = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
@@ -202,7 +202,7 @@ function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[], s
 
 /** A condition that names the locked rows by their primary key. */
 function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row[]): string {
-  const { driver } = dataSourceOf(builder);
+  const { driver } = builder.dataSource;
   const columns = plan.metadata.primaryColumns;
   columns.forEach(({ databaseName }, i) =>
     builder.setParameter(

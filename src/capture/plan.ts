@@ -4,7 +4,7 @@ import type { Counter, Definitions, KeyColumn, TargetKind } from '../counter/def
 import { sqlTypeOf } from '../counter/sql-type';
 import { linksOf, type PathLink } from './links';
 import { isOpaque } from './row-text';
-import { dataSourceOf, type ExpressionMap, type WriteBuilder } from './write-builder';
+import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** What to capture of writes to one table through one metadata. */
 export interface TablePlan {
@@ -136,7 +136,7 @@ function isHeard(
   if (builder.expressionMap.callListeners !== true) return false;
   return (
     listeners.length > 0 ||
-    dataSourceOf(builder).subscribers.some(
+    builder.dataSource.subscribers.some(
       (subscriber) => events.some((event) => subscriber[event] !== undefined) && isListening(subscriber, metadata),
     )
   );

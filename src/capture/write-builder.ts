@@ -22,9 +22,7 @@ export interface ExpressionMap {
  */
 export interface WriteBuilder {
   readonly expressionMap: ExpressionMap;
-  readonly dataSource?: DataSource;
-  /** TypeORM 0.3's name of `dataSource`. */
-  readonly connection?: DataSource;
+  readonly dataSource: DataSource;
   queryRunner?: QueryRunner | undefined;
   execute(): Promise<WriteResult>;
   createReturningExpression(type: 'insert' | 'update' | 'delete'): string;
@@ -41,7 +39,7 @@ export interface WriteBuilder {
 /** InsertResult, UpdateResult or DeleteResult: passed on as it is. */
 export type WriteResult = object;
 
-const MEMBERS = [
+const METHODS = [
   'execute',
   'createReturningExpression',
   'createPropertyPath',
@@ -51,11 +49,6 @@ const MEMBERS = [
   'getParameters',
   'setParameter',
 ] as const;
-
-/** The DataSource of a builder, under whichever name this release of TypeORM keeps it. */
-export function dataSourceOf({ dataSource, connection }: Pick<WriteBuilder, 'dataSource' | 'connection'>): DataSource {
-  return (dataSource ?? connection) as DataSource;
-}
 
 /**
  * One builder of each kind that writes. SoftDeleteQueryBuilder is not exported by TypeORM, so all are taken from
@@ -68,9 +61,12 @@ export function writeBuilders(dataSource: DataSource): WriteBuilder[] {
 
 /** @throws ConfigurationError when this release of TypeORM has not what capturing relies on */
 export function checkBuilder(builder: WriteBuilder): void {
-  const missing = MEMBERS.filter((member) => typeof builder[member] !== 'function');
-  if (missing.length === 0 && typeof builder.expressionMap === 'object') return;
+  const missing = [
+    ...METHODS.filter((name) => typeof builder[name] !== 'function'),
+    ...(['dataSource', 'expressionMap'] as const).filter((name) => typeof builder[name] !== 'object'),
+  ];
+  if (missing.length === 0) return;
   throw new ConfigurationError([
-    `this release of TypeORM cannot be captured: ${builder.constructor.name} has no ${missing.join(', ') || 'expressionMap'}. Use a release that package.json's peerDependencies name`,
+    `this release of TypeORM cannot be captured: ${builder.constructor.name} has no ${missing.join(', ')}. Use a release that package.json's peerDependencies name`,
   ]);
 }
