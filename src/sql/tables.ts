@@ -48,8 +48,8 @@ const OUTBOX_INDICES = [
 ];
 
 /**
- * Deltas written in the caller's own transaction. Rows are only inserted by writers, never changed, so that writers
- * cannot meet on one.
+ * Deltas, inserted in the caller's transaction, by the statement that makes them or by one right before COMMIT. A writer
+ * deletes only rows of its own, uncommitted ones, and changes none, so that writers cannot meet on one.
  */
 const OutboxEntity = new EntitySchema<OutboxRow>({
   name: 'CounterCacheOutbox',
