@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import {
   alarm,
   ATTEMPTS,
@@ -10,6 +8,7 @@ import {
   type SchedulerSetup,
   settled,
 } from './scheduler/harness';
+import { turns } from '../support/turns';
 import { until } from '../support/until';
 
 /** What every `Scheduler` must do. `create` makes a group of schedulers that shares nothing with any other. */
@@ -99,18 +98,19 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
       });
 
       it('is not lost when it is scheduled at any moment of a run', async () => {
-        const [scheduler, one] = [setup.another(), alarm()];
+        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm()];
         let dirty = 0;
-        const handler = async (): Promise<void> => {
-          await delay(1);
+        const handler = async (rung: Parameters<typeof probe.handler>[0]): Promise<void> => {
+          await turns(2);
           dirty = 0;
-          await delay(1);
+          await probe.handler(rung);
+          await turns(2);
         };
         await scheduler.start(handler, { concurrency: 2 });
-        for (let i = 0; i < 200; i++) {
+        for (let i = 0; probe.rung.length < 50; i++) {
           dirty++;
           await scheduler.schedule([one]);
-          if (i % 3 === 0) await delay(i % 5);
+          await turns(i % 5);
         }
         await until(() => dirty === 0);
       });

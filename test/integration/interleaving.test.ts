@@ -1,11 +1,10 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { EventSubscriber, type InsertEvent, type QueryRunner } from 'typeorm';
 
 import { Counters } from 'typeorm-counter-cache';
 
 import { redisUrl } from '../support/redis';
 import { type Fixture, setup, TEST_OPTIONS } from '../support/setup';
+import { turns } from '../support/turns';
 import { until } from '../support/until';
 import { Author, Post } from './blog';
 
@@ -202,7 +201,7 @@ test('saves and inserts interleaved on one query runner end right, strays by a r
     await runner.query('SELECT 1');
     const write = (i: number): Promise<unknown> =>
       i % 2 === 0 ? runner.manager.insert(Post, { authorId: id }) : runner.manager.save(Post, { authorId: id });
-    await Promise.all(Array.from({ length: 12 }, (_, i) => delay(i % 5).then(() => write(i))));
+    await Promise.all(Array.from({ length: 12 }, (_, i) => turns(i % 5).then(() => write(i))));
   });
   await fixture.counters.settled();
   await until(async () => (await fixture.dataSource.manager.findOneByOrFail(Author, { id })).postsCount === 12);
