@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Everything that the package exports to JavaScript. */
@@ -44,6 +44,7 @@ function pack() {
   const [packed] = JSON.parse(run('npm', args));
   const files = packed.files.map((file) => file.path);
   step('contents', () => checkContents(files));
+  step('links', () => checkLinks(files));
   return join(folder, packed.filename);
 }
 
@@ -55,6 +56,20 @@ function checkContents(files) {
   const allowed = /^(dist\/.+\.(js|js\.map|d\.ts|lua)|package\.json|README\.md|CHANGELOG\.md|LICENSE|docs\/.+\.md)$/;
   const extra = files.filter((file) => !allowed.test(file));
   if (extra.length > 0) throw new Error(`does not belong into the package: ${extra.join(', ')}`);
+}
+
+/** Documents link to what is in the package only: elsewhere there is no repository beside them. */
+function checkLinks(files) {
+  const broken = files
+    .filter((file) => file.endsWith('.md'))
+    .flatMap((file) =>
+      [...readFileSync(join(root, file), 'utf8').matchAll(/\]\(([^)#\s]+)/g)]
+        .map(([, link]) => link)
+        .filter((link) => !/^[a-z]+:/.test(link))
+        .filter((link) => !files.some((other) => `${other}/`.startsWith(`${posix.join(posix.dirname(file), link)}/`)))
+        .map((link) => `${file} → ${link}`),
+    );
+  if (broken.length > 0) throw new Error(`links to nothing: ${broken.join(', ')}`);
 }
 
 function install(tarball) {
