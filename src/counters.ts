@@ -64,7 +64,7 @@ export class Counters {
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
     this.#installer = new Installer(dataSource, options, this.#events, (error) => this.#handOff.reportDegraded(error));
     this.#prepared = new PreparedStatements({
-      isKept: () => options.preparedStatements && this.#installation?.isDirect === true,
+      isOn: () => options.preparedStatements && this.#installation?.isDirect === true,
       onError: (error) => this.#events.emit('error', error),
     });
     this.#handOff = new HandOff({

@@ -69,11 +69,14 @@ export interface CountersOptions {
    */
   survivesRestarts?: boolean | undefined;
   /**
-   * Connections prepare the INSERTs of counted rows once, instead of having them planned every time: which is more than
-   * their counters cost. It is not done behind a pooler that lends sessions to transactions, such as PgBouncer's, and has to
-   * be turned off only where connections are told to forget what they prepared (`DISCARD ALL`).
+   * Connections prepare the INSERTs of counted rows, once: to plan them every time takes longer than their counters do. It is
+   * not done behind a pooler that lends sessions to transactions, such as PgBouncer's.
    *
-   * @defaultValue true
+   * Only for processes that outlive neither a change of a column's type (a prepared statement keeps the types of its
+   * parameters: values may be refused, or converted twice) nor the making of a table that hides a counted one in
+   * `search_path` (it goes on to write to the old one).
+   *
+   * @defaultValue false
    */
   preparedStatements?: boolean | undefined;
   /** The longest a write waits for Redis. @defaultValue 50 */
@@ -143,7 +146,7 @@ const DEFAULTS = {
   recalculationDelay: 6 * HOUR,
   durability: 'guarded',
   survivesRestarts: false,
-  preparedStatements: true,
+  preparedStatements: false,
   window: 1_000,
   sweepInterval: 30_000,
   batch: 1_000,

@@ -233,7 +233,7 @@ export class Capture {
   async #sendOnceClear(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
     const { runner } = statement;
     const { strategy, alone } = way;
-    const work = () => this.#inTransaction(statement, strategy, alone && !shared);
+    const work = () => this.#inTransaction(statement, strategy);
     for (;;) {
       const open = this.#transactions.current(runner);
       // Sent behind COMMIT, the parts of a statement would run outside any transaction, and keep no lock for each other.
@@ -242,7 +242,6 @@ export class Capture {
       if (alone && isPlain(known)) return this.#sendIn(known, statement, strategy);
       const answer = await (shared ? exclusively(runner, work) : work());
       if (answer !== null) return answer;
-      this.#prepare(statement, way);
     }
   }
 
@@ -262,14 +261,14 @@ export class Capture {
    * A statement outside a transaction gets one of its own. `null`, and nothing is done, when it has to be tried again: it is
    * not clear whether a transaction has begun, or is about to end.
    */
-  async #inTransaction(statement: Statement, strategy: Strategy, isAlone: boolean): Promise<QueryResult | null> {
+  async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult | null> {
     const { runner } = statement;
     const known = this.#transactions.current(runner);
     if (known?.isDoubtful === true) return null;
     const open = known ?? (await this.#transactions.adoptUnseen(runner));
     if (open !== undefined) return this.#sendIn(open, statement, strategy);
     await this.#tools.encloser.examine(statement.plan, runner);
-    return inOwnTransaction(this.#transactions, statement, strategy, isAlone);
+    return inOwnTransaction(this.#transactions, statement, strategy);
   }
 }
 

@@ -46,6 +46,9 @@ export interface Enclosable {
 /** Rows of the outbox that one statement writes at the most; beyond, they are written before COMMIT. */
 const MOST = 64;
 
+/** The server's time is told without its microseconds. */
+const MILLISECOND = 1;
+
 /** Parameters of one statement, by PostgreSQL's protocol. */
 const PARAMETERS = 65_535;
 
@@ -83,10 +86,10 @@ export class Enclosed {
     return contributions.length === deltas.length && deltas.every((delta, i) => isEqual(delta, contributions[i]));
   }
 
-  /** When the rows are due, by the server's clock. */
+  /** The first window in which the rows are due, by the server's clock. */
   alarmsAt({ time }: Returned): Alarm[] {
     return this.#rows.map(({ shard, wait }) => {
-      const at = Math.ceil((time + wait) / this.#window) * this.#window;
+      const at = Math.ceil((time + MILLISECOND + wait) / this.#window) * this.#window;
       return { kind: 'reconcile', shard, at, delay: at - time };
     });
   }
@@ -154,7 +157,7 @@ export class Encloser {
     const rows = outboxRows(outbox, installation.buffer.shards);
     if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
-    encloseRows(query, installation.tables, rows, this.#options.window);
+    encloseRows(query, installation.tables, rows);
     return new Enclosed(foreseen, rows, this.#options.window);
   }
 

@@ -1,17 +1,14 @@
-import type { Socket } from 'node:net';
-
 import type { DataSource } from 'typeorm';
 
 import { wrapOnce } from './wrap-once';
 
 /** How the driver is to send a statement, where TypeORM cannot tell it. */
 export interface Manner {
-  /** Every connection prepares it under this name, once. */
-  readonly name?: string;
-  /** Called when it is on its way, if the driver can send others before it is answered. */
-  readonly onSent?: () => void;
+  /** Every connection prepares the text under this name, once. */
+  readonly name: string;
+  readonly text: string;
   /** Told what it failed with. */
-  readonly onError?: (error: unknown) => void;
+  readonly onError: (error: unknown) => void;
 }
 
 /** Where the parameters of a statement keep how it is sent: a symbol that two copies of this package share. */
@@ -20,17 +17,18 @@ const WRAPPED = Symbol.for('typeorm-counter-cache.manner.wrapped');
 
 type Marked = unknown[] & { [MANNER]?: Manner | undefined };
 
-/** Has the statement that is sent with this very array of parameters sent in this manner, or as usual; returns the array. */
-export function sendAs(parameters: Marked, manner: Manner | undefined): unknown[] {
-  parameters[MANNER] = manner;
-  return parameters;
+/** Has the statement that is sent with this very array of parameters sent in this manner; `null` as usual. */
+export function sendAs(parameters: Marked, manner: Manner | null): void {
+  parameters[MANNER] = manner ?? undefined;
+}
+
+/** How the statement with these parameters is, or was, sent. */
+export function mannerOf(parameters: unknown): Manner | null {
+  return (parameters as Marked | null | undefined)?.[MANNER] ?? null;
 }
 
 /** `pg`'s client, as far as it is needed. */
 interface Client {
-  /** Statements are sent before those ahead of them are answered; absent where this release of `pg` cannot do that. */
-  pipeline?: boolean;
-  readonly connection: { readonly stream: Pick<Socket, 'cork' | 'uncork'> };
   query: Query;
 }
 
@@ -44,34 +42,12 @@ export function wrapClients({ driver }: DataSource): void {
   wrapOnce(prototype, 'query', WRAPPED, (original) => {
     return function (this: Client, ...args: unknown[]): unknown {
       const [text, values] = args;
-      const manner = (values as Marked | null | undefined)?.[MANNER];
-      // As TypeORM calls it: with a text and without a callback.
-      if (manner === undefined || typeof text !== 'string' || args.length > 2) return original.apply(this, args);
-      return send(this, manner, () => original.call(this, { text, name: manner.name }, values) as Promise<unknown>);
+      const manner = mannerOf(values);
+      // As TypeORM calls it, with a text and without a callback; and as it was named: others may add comments to texts.
+      if (manner === null || text !== manner.text || args.length > 2) return original.apply(this, args);
+      const answer = original.call(this, { text, name: manner.name }, values) as Promise<unknown>;
+      answer.catch(manner.onError);
+      return answer;
     };
   });
-}
-
-async function send(client: Client, { onSent, onError }: Manner, query: () => Promise<unknown>): Promise<unknown> {
-  const pipelines = onSent !== undefined && client.pipeline === false;
-  if (pipelines) {
-    client.pipeline = true;
-    writeTogether(client);
-  }
-  try {
-    const answer = query();
-    if (pipelines) onSent();
-    return await answer;
-  } catch (error) {
-    onError?.(error);
-    throw error;
-  } finally {
-    if (pipelines) client.pipeline = false;
-  }
-}
-
-/** What is sent within this turn of the event loop goes to the socket by one write. */
-function writeTogether({ connection: { stream } }: Client): void {
-  stream.cork();
-  setImmediate(() => stream.uncork());
 }

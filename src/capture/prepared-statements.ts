@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 
 import { ConfigurationError } from '../errors';
 import type { SqlQuery } from '../sql/query';
-import { sendAs } from './manner';
+import { mannerOf, sendAs } from './manner';
 
 /** What preparing needs of the library around it. */
 export interface PreparedStatementsOptions {
-  /** Whether connections keep what is prepared on them. */
-  readonly isKept: () => boolean;
+  /** Whether statements are to be prepared, on connections that keep them. */
+  readonly isOn: () => boolean;
   readonly onError: (error: unknown) => void;
 }
 
@@ -18,8 +18,23 @@ const LONGEST = 4_096;
 /** Texts that were seen once, and are remembered for the next time. */
 const REMEMBERED = 1_000;
 
-/** PostgreSQL: invalid_sql_statement_name, duplicate_prepared_statement. */
-const LOST: ReadonlySet<unknown> = new Set(['26000', '42P05']);
+/** Names that a text gets one after the other; then it is sent as text for good. */
+const ROUNDS = 3;
+
+/** Where PostgreSQL looks for a prepared statement, and keeps one. */
+const LOST: ReadonlySet<unknown> = new Set(['FetchPreparedStatement', 'StorePreparedStatement']);
+
+/** PostgreSQL: datatype_mismatch, undefined_object, internal_error. */
+const OUTDATED: ReadonlySet<unknown> = new Set(['42804', '42704', 'XX000']);
+
+/** PostgreSQL: data exception. */
+const UNFIT = '22';
+
+/** A text, the name that it has now, and how many it has had. */
+interface Prepared {
+  name: string | null;
+  round: number;
+}
 
 /**
  * Has connections prepare the statements that writes send again and again: to parse and to plan an INSERT takes the server
@@ -27,10 +42,9 @@ const LOST: ReadonlySet<unknown> = new Set(['26000', '42P05']);
  */
 export class PreparedStatements {
   readonly #options: PreparedStatementsOptions;
-  readonly #names = new Map<string, string>();
+  readonly #texts = new Map<string, Prepared>();
   readonly #seen = new Set<string>();
   #isLost = false;
-  #generation = 0;
 
   constructor(options: PreparedStatementsOptions) {
     this.#options = options;
@@ -39,57 +53,70 @@ export class PreparedStatements {
   /** Has the statement that is sent next, with this very text and array of parameters, prepared. */
   prepare([text, parameters]: Readonly<SqlQuery>): void {
     const name = this.#nameOf(text);
-    const generation = this.#generation;
-    sendAs(parameters, name === null ? undefined : { name, onError: (error) => this.#failed(error, generation) });
+    sendAs(parameters, name === null ? null : { name, text, onError: (error) => this.#failed(error, text, name) });
   }
 
   #nameOf(text: string): string | null {
-    if (this.#isLost || text.length > LONGEST || !this.#options.isKept()) return null;
-    return this.#names.get(text) ?? this.#newName(text);
-  }
-
-  /** At its second time: many texts are sent only once. */
-  #newName(text: string): string | null {
-    if (this.#names.size >= MOST) return null;
+    if (this.#isLost || text.length > LONGEST || !this.#options.isOn()) return null;
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known.name;
+    if (this.#texts.size >= MOST) return null;
+    // At its second time: many texts are sent only once.
     if (!this.#seen.delete(text)) {
       if (this.#seen.size >= REMEMBERED) this.#seen.clear();
       this.#seen.add(text);
       return null;
     }
-    const hash = createHash('sha256').update(`${this.#generation} ${text}`).digest('base64url').slice(0, 22);
-    const name = `counter_cache_${hash}`;
-    this.#names.set(text, name);
+    const name = newName(text, 0);
+    this.#texts.set(text, { name, round: 0 });
     return name;
   }
 
-  #failed(error: unknown, generation: number): void {
-    if (isReplanned(error)) {
-      // Under its name it would fail for ever; others of its time fail the same way.
-      if (generation !== this.#generation) return;
-      this.#generation += 1;
-      this.#names.clear();
-    } else if (isLost(error) && !this.#isLost) {
-      this.#isLost = true;
-      this.#options.onError(
-        new ConfigurationError([
-          'a prepared statement was gone from its connection (DEALLOCATE, DISCARD ALL or a connection pooler); from now on this process prepares none. Say `preparedStatements: false` in the options',
-        ]),
-      );
-    }
+  #failed(error: unknown, text: string, name: string): void {
+    if (isLost(error)) this.#lose();
+    const known = this.#texts.get(text);
+    // Others that were sent under the same name fail the same way.
+    if (!isOutdated(error) || known?.name !== name) return;
+    known.round += 1;
+    known.name = known.round < ROUNDS ? newName(text, known.round) : null;
+  }
+
+  #lose(): void {
+    if (this.#isLost) return;
+    this.#isLost = true;
+    const advice = 'From now on this process prepares none: leave the option `preparedStatements` away';
+    this.#options.onError(
+      new ConfigurationError([
+        `a prepared statement was gone from its connection (DEALLOCATE, DISCARD ALL, or a pooler). ${advice}`,
+      ]),
+    );
   }
 }
 
-/** Whether a statement failed only because it was prepared: it has done nothing, and the next try goes another way. */
-export function isStale(error: unknown): boolean {
-  return isReplanned(error) || isLost(error);
+function newName(text: string, round: number): string {
+  return `counter_cache_${createHash('sha256').update(`${round} ${text}`).digest('base64url').slice(0, 22)}`;
 }
 
-/** The type of a column that it returns was altered. */
-function isReplanned(error: unknown): boolean {
-  const { code, routine } = (error ?? {}) as { readonly code?: unknown; readonly routine?: unknown };
-  return code === '0A000' && routine === 'RevalidateCachedQuery';
+/**
+ * Whether a statement, sent with these parameters, may have failed only because it was prepared: it has done nothing, and as
+ * text it may go through.
+ */
+export function isStale(error: unknown, parameters: unknown): boolean {
+  return mannerOf(parameters) !== null && (isLost(error) || isOutdated(error));
+}
+
+interface DatabaseError {
+  readonly code?: unknown;
+  readonly routine?: unknown;
+}
+
+/** The types of columns, which were looked at when it was prepared, are others now; or a value does not fit its column. */
+function isOutdated(error: unknown): boolean {
+  const { code, routine } = (error ?? {}) as DatabaseError;
+  if (routine === 'RevalidateCachedQuery' || OUTDATED.has(code)) return true;
+  return typeof code === 'string' && code.startsWith(UNFIT);
 }
 
 function isLost(error: unknown): boolean {
-  return LOST.has(((error ?? {}) as { readonly code?: unknown }).code);
+  return LOST.has(((error ?? {}) as DatabaseError).routine);
 }

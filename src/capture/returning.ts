@@ -42,7 +42,7 @@ export interface Returned {
   readonly inserted: readonly boolean[];
   /** The database's id of the transaction; `null` when no row was changed. */
   readonly transactionId: string | null;
-  /** The server's time, ms, where it was asked for and a row was changed. */
+  /** The server's time, ms, where it was asked for and a row was changed; otherwise that of this process. */
   readonly time: number;
 }
 
@@ -134,7 +134,7 @@ export class Returning {
       changes: rows.map((row) => this.#changeOf(row)),
       inserted: this.#versions === 'marked-row' ? rows.map((row) => row[INSERTED] === true) : [],
       transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
-      time: Number(rows[0]?.[TIME]) * 1_000,
+      time: timeOf(rows[0]?.[TIME]),
     };
     // Without a RETURNING clause of the caller's there were no rows.
     result.rows = this.#others ? withoutOurs(rows) : [];
@@ -158,6 +158,12 @@ export class Returning {
     for (const [i, name] of this.#own.names.entries()) values[name] = row[`${prefix}${i}`];
     return values;
   }
+}
+
+/** Users may have the driver make something else of times than dates. */
+function timeOf(value: unknown): number {
+  const time = new Date(value as Date).getTime();
+  return Number.isNaN(time) ? Date.now() : time;
 }
 
 /** Rows anew: after `delete`, every later look at a row is slow. */

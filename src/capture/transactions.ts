@@ -86,12 +86,6 @@ export class Transactions implements EntitySubscriberInterface {
     else transaction.goOn();
   }
 
-  /** What was recorded in a transaction that never began is committed. */
-  abandon(runner: QueryRunner, transaction: OpenTransaction): void {
-    this.forget(runner, transaction);
-    this.#handOff.recalculate(transaction.targets());
-  }
-
   /** A transaction that could not begin. */
   forget(runner: QueryRunner, transaction: OpenTransaction): void {
     if (this.#open.get(runner) === transaction) this.#open.set(runner, undefined);

@@ -33,6 +33,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
   // One, unless somebody else asks the builder for its text meanwhile: nothing tells whose call is which.
   const answers: Answer[] = [];
   let leave = (): void => undefined;
+  let parameters: unknown[] = [];
   hearSending(builder, (query) => {
     const open = transaction();
     const enclosed = recording.enclose(query, open);
@@ -41,6 +42,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       leave = transactions.enter(open, builder.queryRunner ?? null);
     }
     prepared?.prepare(query);
+    [, parameters] = query;
     answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
   });
   try {
@@ -52,7 +54,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     if (recording.isUnfinished) await recording.finish();
     return result;
   } catch (error) {
-    const isUnfit = isStale(error) || recording.noticeUnfit(error);
+    const isUnfit = isStale(error, parameters) || recording.noticeUnfit(error);
     if (error !== NOT_SENT && !(isUnfit && isOutside)) throw error;
   } finally {
     stopHearing(builder);

@@ -57,8 +57,26 @@ export async function withTransaction<T>(
       await runner.query('COMMIT');
       return result;
     } catch (error) {
-      await runner.query('ROLLBACK').catch(() => undefined);
+      await rollBack(runner);
       throw error;
     }
   });
+}
+
+/**
+ * Rolls a transaction of ours back. A connection that does not answer to that (`query_timeout` of `pg`, say) may still be in
+ * it: it is closed, so that nobody gets it from the pool.
+ */
+export async function rollBack(runner: QueryRunner): Promise<void> {
+  try {
+    await runner.query('ROLLBACK');
+  } catch {
+    // Not awaited, nor of interest: it may be gone already.
+    void endConnection(runner).catch(() => undefined);
+  }
+}
+
+async function endConnection(runner: QueryRunner): Promise<void> {
+  const client = (await runner.connect()) as { end(): Promise<void> };
+  await client.end();
 }

@@ -1,10 +1,14 @@
 import type { DataSource } from 'typeorm';
-import { Counters, type Durability } from 'typeorm-counter-cache';
+import { PostgresQueryRunner as Runner } from 'typeorm/driver/postgres/PostgresQueryRunner';
+import { Counters, type CountersOptions, type Durability } from 'typeorm-counter-cache';
 
 import { startProxy } from '../support/proxy';
 import { redisUrl } from '../support/redis';
 import { type Fixture, newDataSource, setup, type SetupOptions } from '../support/setup';
 import { Author, Post, TRUTH } from './blog';
+
+type Query = (this: object, sql: string, ...rest: unknown[]) => Promise<unknown>;
+const PostgresQueryRunner = Runner as unknown as { readonly prototype: { query: Query } };
 
 /** One connection, so that what is prepared on it can be looked at. */
 const ONE = { poolSize: 1 };
@@ -15,8 +19,15 @@ afterEach(async () => {
   fixture = null;
 });
 
-async function start(options: Partial<SetupOptions> = {}): Promise<{ fixture: Fixture; authorId: number }> {
-  fixture = await setup({ entities: [Author, Post], dataSource: ONE, ...options });
+async function start(
+  counters: Partial<CountersOptions> = {},
+  dataSource: SetupOptions['dataSource'] = ONE,
+): Promise<{ fixture: Fixture; authorId: number }> {
+  fixture = await setup({
+    entities: [Author, Post],
+    dataSource: dataSource ?? {},
+    counters: { preparedStatements: true, ...counters },
+  });
   const { id } = await fixture.dataSource.manager.save(Author, { name: 'a' });
   // The installation is known from the first counted write on.
   await fixture.dataSource.manager.insert(Post, { authorId: id });
@@ -48,7 +59,7 @@ test.each<readonly [Durability, RegExp]>([
   ['relaxed', /^INSERT INTO "post"/],
   ['outbox', /^WITH "__cc_outbox" AS \(INSERT/],
 ])('%s: inserts of counted rows are prepared, once per connection', async (durability, text) => {
-  const { fixture: f, authorId } = await start({ counters: { durability, recalculationDelay: 600_000_000 } });
+  const { fixture: f, authorId } = await start({ durability });
   for (const [, write] of WAYS) for (let i = 0; i < 4; i++) await write(f.dataSource, authorId);
   const texts = await preparedOn(f.dataSource);
   expect(texts.length).toBeGreaterThan(0);
@@ -58,7 +69,7 @@ test.each<readonly [Durability, RegExp]>([
 });
 
 test('what is written to the outbox before COMMIT is prepared as well', async () => {
-  const { fixture: f, authorId } = await start({ counters: { durability: 'outbox' } });
+  const { fixture: f, authorId } = await start({ durability: 'outbox' });
   for (let i = 0; i < 4; i++) await f.dataSource.manager.update(Post, { authorId }, { likes: () => 'likes + 1' });
   expect(await preparedOn(f.dataSource)).toEqual([expect.stringMatching(/^\s*INSERT INTO "counter_cache_outbox"/)]);
   await expectRight(f, 1);
@@ -75,10 +86,13 @@ test('updates, deletes and writes that feed no counter are not: their plans depe
 });
 
 test('not when it is turned off', async () => {
-  const { fixture: f, authorId } = await start({ counters: { preparedStatements: false } });
+  const { fixture: f, authorId } = await start({ preparedStatements: false });
   for (let i = 0; i < 4; i++) await f.dataSource.manager.insert(Post, { authorId });
   expect(await preparedOn(f.dataSource)).toEqual([]);
 });
+
+/** A prepared parameter keeps its type, which cannot be assigned to the new one. */
+const NUMBERED = `ALTER TABLE post ALTER COLUMN title DROP DEFAULT, ALTER COLUMN title TYPE integer USING 1`;
 
 /** Poolers answer for themselves when a connection begins, with a process id and a key of their own. */
 function asPooler(answer: Buffer): Buffer {
@@ -95,7 +109,7 @@ test('not through a pooler, whose connections are not those of the database', as
   const proxy = await startProxy({ host: url.hostname, port: Number(url.port) }, asPooler);
   url.port = String(proxy.port);
   const pooled = newDataSource(url.href, [Author, Post], { ...ONE, synchronize: false });
-  const counters = await Counters.attach(pooled, { redis: redisUrl() });
+  const counters = await Counters.attach(pooled, { redis: redisUrl(), preparedStatements: true });
   try {
     await pooled.initialize();
     for (let i = 0; i < 4; i++) await pooled.manager.insert(Post, { authorId });
@@ -110,7 +124,7 @@ test('not through a pooler, whose connections are not those of the database', as
 
 describe.each<Durability>(['guarded', 'outbox'])('%s', (durability) => {
   async function prepare(): Promise<{ fixture: Fixture; authorId: number }> {
-    const started = await start({ counters: { durability } });
+    const started = await start({ durability });
     for (const [, write] of WAYS) for (let i = 0; i < 3; i++) await write(started.fixture.dataSource, started.authorId);
     expect(await preparedOn(started.fixture.dataSource)).not.toEqual([]);
     return started;
@@ -118,23 +132,62 @@ describe.each<Durability>(['guarded', 'outbox'])('%s', (durability) => {
 
   describe.each([
     ['a column that is returned has another type', `ALTER TABLE post ALTER COLUMN "authorId" TYPE bigint`, 0],
+    ['a column that is not returned has another type', NUMBERED, 0],
     ['the connection has forgotten all of them', 'DEALLOCATE ALL', 1],
   ] as const)('%s', (_what, sql, errors) => {
+    async function preparedWithTitles(): Promise<{ fixture: Fixture; authorId: number }> {
+      const started = await prepare();
+      const { manager } = started.fixture.dataSource;
+      for (let i = 0; i < 3; i++) await manager.insert(Post, { authorId: started.authorId, title: '1' });
+      for (let i = 0; i < 3; i++) await manager.save(Post, { authorId: started.authorId, title: '1' });
+      await started.fixture.dataSource.query(sql);
+      return started;
+    }
+
     test('an insert by itself goes through', async () => {
-      const { fixture: f, authorId } = await prepare();
-      await f.dataSource.query(sql);
-      for (let i = 0; i < 3; i++) await f.dataSource.manager.insert(Post, { authorId });
-      await expectRight(f, 10);
+      const { fixture: f, authorId } = await preparedWithTitles();
+      for (let i = 0; i < 3; i++) await f.dataSource.manager.insert(Post, { authorId, title: '7' });
+      await expectRight(f, 16);
       expect(f.errors).toHaveLength(errors);
     });
 
     test('a transaction fails once, as a whole', async () => {
-      const { fixture: f, authorId } = await prepare();
-      await f.dataSource.query(sql);
-      await expect(f.dataSource.manager.save(Post, { authorId })).rejects.toThrow(/cached plan|prepared statement/);
-      for (let i = 0; i < 3; i++) await f.dataSource.manager.save(Post, { authorId });
-      await expectRight(f, 10);
+      const { fixture: f, authorId } = await preparedWithTitles();
+      await expect(f.dataSource.manager.save(Post, { authorId, title: '7' })).rejects.toThrow(
+        /cached plan|prepared statement|expression is of type/,
+      );
+      for (let i = 0; i < 3; i++) await f.dataSource.manager.save(Post, { authorId, title: '7' });
+      await expectRight(f, 16);
       expect(f.errors).toHaveLength(errors);
     });
+  });
+
+  test('a trigger may fail in any way it likes', async () => {
+    const { fixture: f, authorId } = await prepare();
+    await f.dataSource.query(
+      `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'mine' USING ERRCODE = '26000'; END $$;
+       CREATE TRIGGER fail BEFORE INSERT ON post FOR EACH ROW EXECUTE FUNCTION fail()`,
+    );
+    for (const [, write] of WAYS) await expect(write(f.dataSource, authorId)).rejects.toThrow('mine');
+    await f.dataSource.query('DROP TRIGGER fail ON post');
+    for (const [, write] of WAYS) await write(f.dataSource, authorId);
+    await expectRight(f, 9);
+    expect(f.errors).toEqual([]);
+  });
+
+  test('others may add to the text on its way', async () => {
+    const { fixture: f, authorId } = await prepare();
+    const { query } = PostgresQueryRunner.prototype;
+    let n = 0;
+    PostgresQueryRunner.prototype.query = function (this: object, sql: string, ...rest: unknown[]) {
+      return query.call(this, `${sql} /* ${(n += 1)} */`, ...rest);
+    };
+    try {
+      for (let i = 0; i < 3; i++) for (const [, write] of WAYS) await write(f.dataSource, authorId);
+    } finally {
+      PostgresQueryRunner.prototype.query = query;
+    }
+    await expectRight(f, 13);
+    expect(f.errors).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ let statements: PreparedStatements;
 beforeEach(() => {
   errors = [];
   isKept = true;
-  statements = new PreparedStatements({ isKept: () => isKept, onError: (error) => errors.push(error) });
+  statements = new PreparedStatements({ isOn: () => isKept, onError: (error) => errors.push(error) });
 });
 
 test('a text is prepared from its second time on, under one name', () => {
@@ -47,7 +47,7 @@ test('100 texts, of 4,096 characters each, at the most', () => {
   });
   expect(names.filter((name) => name !== undefined)).toHaveLength(100);
   expect(prepared(statements, 'INSERT 99')).toBeDefined();
-  const other = new PreparedStatements({ isKept: () => true, onError: () => undefined });
+  const other = new PreparedStatements({ isOn: () => true, onError: () => undefined });
   const long = 'x'.repeat(4_097);
   for (let i = 0; i < 3; i++) expect(prepared(other, long)).toBeUndefined();
 });
@@ -61,34 +61,54 @@ test('texts that are never sent again are forgotten', () => {
 
 const REPLANNED = { code: '0A000', routine: 'RevalidateCachedQuery' };
 
-test('after a column was altered, statements get new names, once for all that failed', () => {
+test('a text whose types are out of date gets another name, twice, and is sent as text then', () => {
   prepared(statements, 'INSERT');
   const first = prepared(statements, 'INSERT');
   first?.onError(REPLANNED);
-  prepared(statements, 'INSERT');
   const second = prepared(statements, 'INSERT');
   expect(second?.name).not.toBe(first?.name);
+  // Another connection's failure, under the old name.
   first?.onError(REPLANNED);
   expect(prepared(statements, 'INSERT')?.name).toBe(second?.name);
+  second?.onError({ code: '22003' });
+  const third = prepared(statements, 'INSERT');
+  expect([first?.name, second?.name, undefined]).not.toContain(third?.name);
+  third?.onError({ code: 'XX000' });
+  for (let i = 0; i < 3; i++) expect(prepared(statements, 'INSERT')).toBeUndefined();
+  prepared(statements, 'INSERT 2');
+  expect(prepared(statements, 'INSERT 2')).toBeDefined();
   expect(errors).toEqual([]);
 });
 
-test.each(['26000', '42P05'])('after %s nothing is prepared any more, and that is told once', (code) => {
-  prepared(statements, 'INSERT');
-  const manner = prepared(statements, 'INSERT');
-  manner?.onError({ code });
-  manner?.onError({ code });
-  expect(prepared(statements, 'INSERT')).toBeUndefined();
-  expect(errors).toEqual([expect.objectContaining({ code: 'CONFIGURATION' })]);
-});
+test.each(['FetchPreparedStatement', 'StorePreparedStatement'])(
+  'after a failure in %s nothing is prepared any more, and that is told once',
+  (routine) => {
+    prepared(statements, 'INSERT');
+    const manner = prepared(statements, 'INSERT');
+    manner?.onError({ routine });
+    manner?.onError({ routine });
+    expect(prepared(statements, 'INSERT')).toBeUndefined();
+    expect(errors).toEqual([expect.objectContaining({ code: 'CONFIGURATION' })]);
+  },
+);
 
-test('other errors change nothing', () => {
+test('other errors change nothing, nor do those of statements that were not prepared', () => {
   prepared(statements, 'INSERT');
+  const parameters: unknown[] = [1];
+  expect(isStale(REPLANNED, parameters)).toBe(false);
+  statements.prepare(['INSERT', parameters]);
   const manner = prepared(statements, 'INSERT');
-  for (const error of [{ code: '23505' }, { code: '0A000', routine: 'other' }, null, undefined, 'text']) {
-    expect(isStale(error)).toBe(false);
+  for (const error of [
+    { code: '23505' },
+    { code: '26000' },
+    { code: '0A000', routine: 'other' },
+    null,
+    undefined,
+    'text',
+  ]) {
+    expect(isStale(error, parameters)).toBe(false);
     manner?.onError(error);
   }
   expect(prepared(statements, 'INSERT')?.name).toBe(manner?.name);
-  expect(isStale(REPLANNED)).toBe(true);
+  expect(isStale(REPLANNED, parameters)).toBe(true);
 });

@@ -1,8 +1,8 @@
 import type { SqlQuery } from '../query';
 import type { TablePaths } from '../tables';
-import { arrayLiteral, insertInto, NOW, type OutboxDelta } from './write-outbox';
+import { arrayLiteral, insertInto, type OutboxDelta } from './write-outbox';
 
-/** Name of the column of RETURNING that holds the server's time, seconds. */
+/** Name of the column of RETURNING that holds the server's time. */
 export const TIME = '__cc_t';
 
 const INSERT = 'INSERT INTO ';
@@ -14,15 +14,10 @@ export function canEnclose([sql]: Readonly<SqlQuery>): boolean {
 
 /**
  * Has an INSERT write rows to the outbox as well, in the same statement: they are there if and only if what it inserts is.
- * It returns the server's time too, from which the rows' waits are counted. Due times are rounded up to multiples of
- * `window`, ms.
+ * It returns the server's time too, from which the rows' waits are counted. Due times are not rounded up here, as all others
+ * are: that is a tenth of what planning this takes, and no row is due later for it.
  */
-export function encloseRows(
-  query: SqlQuery,
-  { outbox }: TablePaths,
-  rows: readonly OutboxDelta[],
-  window: number,
-): void {
+export function encloseRows(query: SqlQuery, { outbox }: TablePaths, rows: readonly OutboxDelta[]): void {
   const [sql, parameters] = query;
   const given = (value: unknown): string => `$${parameters.push(value)}`;
   const values = rows.map(({ shard, target, column, amount, touches, wait, recalculateIn }) =>
@@ -33,10 +28,10 @@ export function encloseRows(
       given(amount.toString()),
       given(arrayLiteral(touches)),
       'statement_timestamp()',
-      `to_timestamp(ceil((${NOW} + ${given(wait)}) / ${window}) * ${window} / 1000)`,
+      `statement_timestamp() + ${given(wait)} * interval '1 millisecond'`,
       given(recalculateIn),
       'false',
     ].join(', '),
   );
-  query[0] = `WITH "__cc_outbox" AS (${insertInto(outbox)} VALUES (${values.join('), (')})) ${sql}, extract(epoch FROM statement_timestamp()) AS "${TIME}"`;
+  query[0] = `WITH "__cc_outbox" AS (${insertInto(outbox)} VALUES (${values.join('), (')})) ${sql}, statement_timestamp() AS "${TIME}"`;
 }

@@ -76,7 +76,7 @@ function deleteSql({ outbox }: TablePaths): string {
 }
 
 /** The server's time at the statement, ms. */
-export const NOW = 'extract(epoch FROM statement_timestamp())::double precision * 1000';
+const NOW = 'extract(epoch FROM statement_timestamp())::double precision * 1000';
 
 /** Begins every INSERT into the outbox: what a writer gives. */
 export function insertInto(outbox: string): string {
