@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 
 import { Queue, type RedisOptions } from 'bullmq';
+import { Redis } from 'ioredis';
 
 import { ConfigurationError } from '../../src/errors';
 import { BullMqScheduler, type BullMqSchedulerOptions } from '../../src/jobs/bullmq/bullmq-scheduler';
 import { redisUrl } from '../support/redis';
+import { until } from '../support/until';
 import { describeScheduler } from './scheduler.contract';
 import { alarm, ATTEMPTS, Probe, settled } from './scheduler/harness';
 
@@ -52,6 +54,25 @@ describe('the jobs of BullMqScheduler', () => {
     expect(job?.opts).toMatchObject({ attempts: 7, removeOnComplete: true, removeOnFail: { count: 100 } });
     expect(job?.delay).toBeGreaterThan(59_000);
     expect(job?.delay).toBeLessThanOrEqual(60_000);
+    await cleanup();
+  });
+
+  it('are waited for to the millisecond, by a worker that has nothing else to do', async () => {
+    const { another, cleanup } = schedulersOn();
+    const scheduler = another();
+    const [client, rung] = [new Redis(redisUrl()), new Probe()];
+    const monitor = await client.monitor();
+    const timeouts: number[] = [];
+    monitor.on('monitor', (_time: string, [name, key, timeout]: string[]) => {
+      if (name?.toLowerCase() === 'bzpopmin' && key?.startsWith('cc-test:')) timeouts.push(Number(timeout));
+    });
+    await scheduler.start(rung.handler, { concurrency: 1 });
+    await until(() => timeouts.length > 0);
+    await scheduler.schedule([alarm({ delay: 300 })]);
+    await until(() => rung.rung.length > 0);
+    expect(timeouts.filter((timeout) => !Number.isInteger(timeout))).not.toEqual([]);
+    monitor.disconnect();
+    client.disconnect();
     await cleanup();
   });
 

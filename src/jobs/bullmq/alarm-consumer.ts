@@ -37,7 +37,7 @@ export class AlarmConsumer implements RunningScheduler {
     this.#forced = new Promise((resolve) => (this.#abandon = resolve));
     this.#worker = new Worker<AlarmData, void>(queueName, (job) => this.#run(handler, job), {
       connection: consumerConnection(connection),
-      skipVersionCheck: true,
+      // Not `skipVersionCheck`: BullMQ takes Redis for an old one then, which can wait for whole seconds only.
       concurrency,
       lockDuration: 30_000,
       stalledInterval: 15_000,
