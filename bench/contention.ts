@@ -40,6 +40,7 @@ export const contention: Benchmark = {
       const measured: MeasuredScenario[] = [];
       for (const scenario of SCENARIOS) {
         console.log(`Measuring: ${scenario.name} …`);
+        await dataSource.query('VACUUM');
         const variants = VARIANTS.map((variant) => sampler(variant, scenario, clients, worker));
         // What the servers' caches hold.
         for (const variant of variants) await variant.sample();

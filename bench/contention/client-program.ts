@@ -40,7 +40,8 @@ export type ClientSample = {
 async function main(): Promise<void> {
   const [, , databaseUrl = '', redisUrl = '', name = ''] = process.argv;
   const variant = variantOf(name);
-  if (variant.prepares === true) prepareInserts();
+  const preparedStatements = variant.prepares === true;
+  if (preparedStatements && variant.durability === null) prepareInserts();
   const entities = entitiesOf(name, variant.durability);
   const dataSource = new DataSource({
     type: 'postgres',
@@ -49,7 +50,9 @@ async function main(): Promise<void> {
     poolSize: CLIENTS,
   });
   const counters =
-    variant.durability === null ? null : await Counters.attach(dataSource, { redis: redisUrl, ...TIMES });
+    variant.durability === null
+      ? null
+      : await Counters.attach(dataSource, { redis: redisUrl, preparedStatements, ...TIMES });
   await dataSource.initialize();
   const naive = new NaiveCounter(redisUrl);
   const elsewhere = { naive: (author: number, posts: number) => naive.add(author, posts) };

@@ -26,7 +26,7 @@ export interface ContentionVariant {
   readonly durability: Durability | null;
   /** Statements beside the tables. */
   readonly ddl?: (tables: { readonly author: string; readonly post: string }) => readonly string[];
-  /** Prepares all INSERTs, as this library does those of counted rows. */
+  /** INSERTs are prepared: by the option of this library, or all of them. */
   readonly prepares?: boolean;
   /** Keeps no counter. */
   readonly isPlain?: boolean;
@@ -157,6 +157,11 @@ function ours(durability: Durability): ContentionVariant {
   return { name: durability, title: `this library, ${durability}`, durability, write: putOnly };
 }
 
+function oursPrepared(durability: Durability): ContentionVariant {
+  const { name, title, ...rest } = ours(durability);
+  return { name: `${name}_prepared`, title: `${title}, INSERTs prepared`, prepares: true, ...rest };
+}
+
 /** The first is what all are compared with. */
 export const VARIANTS: readonly ContentionVariant[] = [
   none,
@@ -169,6 +174,8 @@ export const VARIANTS: readonly ContentionVariant[] = [
   ours('guarded'),
   ours('relaxed'),
   ours('outbox'),
+  oursPrepared('guarded'),
+  oursPrepared('outbox'),
 ];
 
 /** The variant of this name. */
