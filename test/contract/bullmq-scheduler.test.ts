@@ -43,6 +43,8 @@ function schedulersOn(options: Partial<BullMqSchedulerOptions> = {}) {
 
 describeScheduler('BullMqScheduler', async () => schedulersOn());
 
+const original = Reflect.get(Redis.prototype, 'sendCommand') as (this: Redis, ...args: unknown[]) => unknown;
+
 describe('the jobs of BullMqScheduler', () => {
   it('are named after the kind, unique by kind, shard and time, and carry shard and time', async () => {
     const { another, queue, cleanup } = schedulersOn({ jobOptions: { attempts: 7 } });
@@ -60,20 +62,20 @@ describe('the jobs of BullMqScheduler', () => {
   it('are waited for to the millisecond, by a worker that has nothing else to do', async () => {
     const { another, cleanup } = schedulersOn();
     const scheduler = another();
-    const [client, rung] = [new Redis(redisUrl()), new Probe()];
-    const monitor = await client.monitor();
+    const rung = new Probe();
     const timeouts: number[] = [];
-    monitor.on('monitor', (_time: string, [name, key, timeout]: string[]) => {
-      if (name?.toLowerCase() === 'bzpopmin' && key?.startsWith('cc-test:')) timeouts.push(Number(timeout));
+    const sendCommand = jest.spyOn(Redis.prototype, 'sendCommand');
+    sendCommand.mockImplementation(function (this: Redis, command, stream) {
+      if (command.name === 'bzpopmin') timeouts.push(Number(command.args[1]));
+      return original.call(this, command, stream);
     });
     await scheduler.start(rung.handler, { concurrency: 1 });
     await until(() => timeouts.length > 0);
     await scheduler.schedule([alarm({ delay: 300 })]);
     await until(() => rung.rung.length > 0);
     expect(timeouts.filter((timeout) => !Number.isInteger(timeout))).not.toEqual([]);
-    monitor.disconnect();
-    client.disconnect();
     await cleanup();
+    sendCommand.mockRestore();
   });
 
   it('that are delayed are added once per process: the sweep looks after those that are lost', async () => {
