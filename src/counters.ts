@@ -1,12 +1,20 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-import type { DataSource, EntityManager, EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
+import {
+  type DataSource,
+  type EntityManager,
+  type EntityTarget,
+  type FindOptionsWhere,
+  InstanceChecker,
+  type ObjectLiteral,
+} from 'typeorm';
 
 import { attachTo } from './attachment';
 import type { Alarm } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
 import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
+import { checkArgument } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
@@ -90,6 +98,7 @@ export class Counters {
    * processes
    */
   static async attach(dataSource: DataSource, options: CountersOptions): Promise<Counters> {
+    checkArgument(InstanceChecker.isDataSource(dataSource), 'the first argument of attach', 'a DataSource', dataSource);
     const counters = new Counters(dataSource, resolveOptions(options));
     await counters.#installer.connect();
     try {
@@ -157,6 +166,8 @@ export class Counters {
     column: string,
   ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
     const context = await this.#context();
+    const isGiven = given !== null && given !== undefined && (typeof given !== 'object' || Array.isArray(given));
+    checkArgument(isGiven, 'the second argument of read', 'a key, or a list of keys', given);
     const counterColumn = columnOf(context, target, column);
     const ids: readonly TargetKey[] = typeof given === 'object' ? given : [given];
     const keys = ids.map((id) => idOf(counterColumn.kind, id));
@@ -166,6 +177,7 @@ export class Counters {
 
   /** Runs `fn`; writes inside are not counted until their targets are recalculated. Nests. */
   skip<Result>(fn: () => Result): Result {
+    checkArgument(typeof fn === 'function', 'the argument of skip', 'a function', fn);
     return this.#skipping.run(true, fn);
   }
 

@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
 
+import { checkArgument } from './check-arguments';
+
 /** One column of one target, before and after. Values are in units of the column; decimals keep the column's scale. */
 export interface ColumnChange {
   /** Name of the target's entity. */
@@ -41,6 +43,17 @@ export interface CountersEvents {
   error: [unknown];
 }
 
+/** A record, so that the compiler misses one that is not listed. */
+const NAMES = {
+  reconciled: true,
+  recalculated: true,
+  drift: true,
+  failed: true,
+  degraded: true,
+  recovered: true,
+  error: true,
+} satisfies Record<keyof CountersEvents, true>;
+
 /** Emits the library's events; an `error` without a listener goes to the logger instead of throwing. */
 export class Events {
   readonly #emitter = new EventEmitter();
@@ -51,7 +64,10 @@ export class Events {
     this.#report = report;
   }
 
+  /** @throws ConfigurationError for an event that does not exist: its listener would wait for ever */
   on<Name extends keyof CountersEvents>(name: Name, listener: (...args: CountersEvents[Name]) => void): void {
+    checkArgument(Object.hasOwn(NAMES, name), 'the event', `one of ${Object.keys(NAMES).join(', ')}`, name);
+    checkArgument(typeof listener === 'function', `the listener of '${name}'`, 'a function', listener);
     this.#emitter.on(name, listener as (...args: unknown[]) => void);
   }
 

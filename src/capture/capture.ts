@@ -26,7 +26,7 @@ import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
 import { versioned } from './row-version';
 import { sendOnce, type Statement, type Strategy } from './statement';
-import { trackWork } from './track';
+import { checkTrack, trackWork } from './track';
 import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
 import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
@@ -111,6 +111,7 @@ export class Capture {
     where: TrackWhere,
     work: (manager: EntityManager) => Promise<Result>,
   ): Promise<Result> {
+    checkTrack(manager, metadata, work);
     const plan = this.#plans.get(metadata);
     if (plan === undefined)
       throw new ConfigurationError([`expected an entity that a counter counts or is kept on, got: ${metadata.name}`]);

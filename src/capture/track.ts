@@ -1,5 +1,6 @@
-import type { QueryRunner } from 'typeorm';
+import type { EntityManager, EntityMetadata, QueryRunner } from 'typeorm';
 
+import { checkArgument } from '../check-arguments';
 import { CounterCacheError } from '../errors';
 import { undoSavepoint } from '../sql/savepoint';
 import { transactionIdOf } from '../sql/snapshot';
@@ -31,6 +32,15 @@ interface Start {
 const NO_TRANSACTION = '25P01';
 
 let savepoints = 0;
+
+/** @throws ConfigurationError when nothing that the manager writes is captured, or `work` is no function */
+export function checkTrack(manager: EntityManager | undefined, metadata: EntityMetadata, work: unknown): void {
+  checkArgument(typeof work === 'function', 'the last argument of track', 'a function', work);
+  // Not by comparing DataSources: one of them may be a proxy.
+  const isOwn = manager?.dataSource?.entityMetadatas.includes(metadata) === true;
+  const expected = 'an EntityManager of the DataSource of these counters';
+  checkArgument(isOwn, 'the first argument of track', expected, manager);
+}
 
 /**
  * Does some work in a savepoint, and records what became of the tracked rows: the difference between before and after,

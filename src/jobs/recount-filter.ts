@@ -1,12 +1,12 @@
 import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
-import { checkKeys } from '../check-keys';
+import { checkArgument, checkKeys } from '../check-arguments';
 import type { Counter, TargetKind } from '../counter/definition';
 import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
 import { didYouMean } from '../suggest';
 import type { JobContext } from './context';
-import type { TargetKey } from './targets';
+import { checkIds, type TargetKey } from './targets';
 
 /** Which targets and columns to recount; everything when empty. */
 export interface RecountFilter {
@@ -64,7 +64,7 @@ export interface Cursor {
  */
 export function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
   checkKeys(filter, KEYS, 'the filter of a recount');
-  checkStep(filter.batch);
+  checkValues(filter);
   const counters = namedCounters(definitions.counters, filter);
   const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);
   const targeted = counters.flatMap(({ targets }) => targets.map(({ kind }) => kind));
@@ -88,9 +88,15 @@ function namedCounters(counters: readonly Counter[], { counter }: RecountFilter)
   );
 }
 
-function checkStep(batch: number | undefined): void {
-  if (batch === undefined || (Number.isSafeInteger(batch) && batch > 0)) return;
-  throw new ConfigurationError([`expected batch to be a positive integer, got: ${describe(batch)}`]);
+function checkValues({ counter, batch, ids, signal, onProgress }: RecountFilter): void {
+  const areNames = [counter].flat().every((name) => name === undefined || typeof name === 'string');
+  checkArgument(areNames, 'counter', 'the name of a counter, or a list of names', counter);
+  checkIds(ids);
+  const isStep = batch === undefined || (Number.isSafeInteger(batch) && batch > 0);
+  checkArgument(isStep, 'batch', 'a positive integer', batch);
+  checkArgument(signal === undefined || signal instanceof AbortSignal, 'signal', 'an AbortSignal', signal);
+  const isCallable = onProgress === undefined || typeof onProgress === 'function';
+  checkArgument(isCallable, 'onProgress', 'a function', onProgress);
 }
 
 function checkRows({ ids, where, from, to }: RecountFilter, kinds: readonly TargetKind[]): void {

@@ -1,8 +1,9 @@
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 
-import { checkKeys } from '../check-keys';
+import { checkArgument, checkKeys } from '../check-arguments';
 import type { CounterColumn, TargetKind } from '../counter/definition';
-import { keyText, targetId } from '../counter/target';
+import { isKeyText, keyText, targetId } from '../counter/target';
+import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
 import type { JobContext } from './context';
 
@@ -27,12 +28,18 @@ export interface TargetSelection {
 export function selectTargets(context: JobContext, filter: TargetFilter): TargetSelection {
   checkKeys(filter, ['target', 'ids'], 'the filter of targets');
   const { target, ids } = filter;
+  checkIds(ids);
   if (target === undefined) {
     if (ids === undefined) return { kinds: null, targets: null };
     throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
   }
   const kinds = kindsOf(context, target);
   return { kinds, targets: ids === undefined ? null : kinds.flatMap((kind) => ids.map((id) => idOf(kind, id))) };
+}
+
+/** @throws ConfigurationError when they are no list */
+export function checkIds(ids: unknown): void {
+  checkArgument(ids === undefined || Array.isArray(ids), 'ids', 'a list of keys', ids);
 }
 
 /** The kinds of one target entity. */
@@ -54,13 +61,18 @@ export function columnOf(context: JobContext, target: EntityTarget<ObjectLiteral
   throw new ConfigurationError([`${name}.${property} is no counter column. Known: ${known}`]);
 }
 
-/** The target id of a key given by the user. */
+/**
+ * The target id of a key given by the user.
+ *
+ * @throws ConfigurationError when it has other parts than the key, or one that the key's type cannot hold
+ */
 export function idOf(kind: TargetKind, id: TargetKey): string {
   const parts = [id].flat().map((part, i) => keyText(part, kind.keys[i]?.sqlType));
   const target = targetId(kind.id, parts);
-  if (target !== null && parts.length === kind.keys.length) return target;
-  const keys = kind.keys.map(({ name }) => name).join(', ');
+  const isFit = kind.keys.every(({ sqlType }, i) => isKeyText(parts[i] ?? '', sqlType));
+  if (target !== null && parts.length === kind.keys.length && isFit) return target;
+  const keys = kind.keys.map(({ name, sqlType }) => `${name} (${sqlType})`).join(', ');
   throw new ConfigurationError([
-    `expected an id of ${kind.metadata.name} to name ${keys}, got: ${JSON.stringify(parts)}. Give one value per key column`,
+    `expected an id of ${kind.metadata.name} to name ${keys}, got: ${describe(id)}. Give one value per key column`,
   ]);
 }

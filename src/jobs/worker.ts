@@ -1,6 +1,4 @@
-import { checkKeys } from '../check-keys';
-import { describe } from '../describe';
-import { ConfigurationError } from '../errors';
+import { checkArgument, checkKeys } from '../check-arguments';
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
 import { drain, drainDue } from './drain';
@@ -88,8 +86,7 @@ export class CounterWorker {
 function checkConcurrency(options: WorkerOptions): number {
   checkKeys(options, ['concurrency'], 'startWorker');
   const { concurrency = 4 } = options;
-  if (Number.isSafeInteger(concurrency) && concurrency > 0) return concurrency;
-  throw new ConfigurationError([
-    `startWorker: expected concurrency to be a positive integer, got: ${describe(concurrency)}`,
-  ]);
+  const isFit = Number.isSafeInteger(concurrency) && concurrency > 0;
+  checkArgument(isFit, 'concurrency', 'a positive integer', concurrency);
+  return concurrency;
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { BullMqScheduler } from '../../src/jobs/bullmq/bullmq-scheduler';
@@ -94,6 +95,21 @@ describe('while Redis is down', () => {
     expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
       10_000,
     );
+  });
+
+  it('an outage is told once, however many attempts to connect fail', async () => {
+    const [scheduler, probe] = [open(), new Probe()];
+    await scheduler.start(probe.handler, { concurrency: 1 });
+    await server.kill();
+    let attempts = 0;
+    const refusing = createServer((socket) => socket.resetAndDestroy());
+    refusing.on('connection', () => (attempts += 1)).listen(server.port, '127.0.0.1');
+    await until(() => attempts > 12);
+    expect(errors).toMatchObject([
+      { ...UNAVAILABLE, message: expect.stringContaining('no connection to Redis') as unknown },
+    ]);
+    refusing.close();
+    await once(refusing, 'close');
   });
 
   it.each([true, false])('workers and schedulers that never were connected close (force: %s)', async (force) => {

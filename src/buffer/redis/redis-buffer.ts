@@ -18,6 +18,7 @@ import type {
   Unapplied,
   WatchOutcome,
 } from '../buffer';
+import { BufferUnavailableError } from '../../errors';
 import {
   decodeAlarms,
   decodeAmounts,
@@ -67,7 +68,7 @@ export class RedisBuffer implements DeltaBuffer {
 
   async incarnation(): Promise<string | null> {
     if (this.#options.survivesRestarts) return null;
-    const info = await this.#options.worker.info('server', 'replication').catch(refusedInfo);
+    const info = await this.#options.worker.info('server', 'replication').catch(refusedInfo).catch(throwUnavailable);
     const [run, replication] = ['run_id', 'master_replid'].map(
       (name) => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1],
     );
@@ -76,7 +77,7 @@ export class RedisBuffer implements DeltaBuffer {
 
   async epoch(shard: number): Promise<number | null> {
     const { prefix, installation, worker } = this.#options;
-    const epoch = await worker.hget(shardKey(prefix, installation, shard, 'meta'), 'epoch');
+    const epoch = await worker.hget(shardKey(prefix, installation, shard, 'meta'), 'epoch').catch(throwUnavailable);
     return epoch === null ? null : Number(epoch);
   }
 
@@ -270,7 +271,7 @@ export class RedisBuffer implements DeltaBuffer {
   }
 
   #work(shard: number, script: ScriptName, ...args: (string | number)[]): Promise<unknown> {
-    return runScript(this.#options.worker, script, this.#keysOf(script, shard), args);
+    return runScript(this.#options.worker, script, this.#keysOf(script, shard), args).catch(throwUnavailable);
   }
 
   #keysOf(script: ScriptName, shard: number): readonly string[] {
@@ -286,6 +287,13 @@ function decodeBatches(shard: number, flat: readonly string[]): Batch[] {
   return Array.from({ length: flat.length / 2 }, (_, i) =>
     decodeBatch(flat[2 * i] ?? '', shard, flat[2 * i + 1] ?? ''),
   );
+}
+
+/** What ioredis rejects with says neither whom it asked nor what that means. */
+function throwUnavailable(cause: unknown): never {
+  const what = cause instanceof ReplyError ? 'Redis refused a call' : 'Redis does not answer';
+  const advice = 'What is pending there waits; try again when it answers.';
+  throw new BufferUnavailableError(`${what}: ${(cause as Error).message}. ${advice}`, {}, { cause });
 }
 
 /** Managed services may forbid INFO; a connection that is down is another matter. */

@@ -10,7 +10,10 @@ export interface AlarmConsumerOptions {
   readonly queueName: string;
   readonly queuePrefix?: string;
   readonly concurrency: number;
+  /** Told the errors of connections. */
   readonly onError: (error: unknown) => void;
+  /** Told why a handler failed. */
+  readonly onFailed: (error: unknown) => void;
   /** Whether Redis answers now. */
   readonly reachable: () => Promise<boolean>;
 }
@@ -31,7 +34,7 @@ export class AlarmConsumer implements RunningScheduler {
 
   constructor(
     handler: AlarmHandler,
-    { connection, queueName, queuePrefix, concurrency, onError, reachable }: AlarmConsumerOptions,
+    { connection, queueName, queuePrefix, concurrency, onError, onFailed, reachable }: AlarmConsumerOptions,
   ) {
     this.#reachable = reachable;
     this.#forced = new Promise((resolve) => (this.#abandon = resolve));
@@ -46,7 +49,7 @@ export class AlarmConsumer implements RunningScheduler {
       ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
     });
     this.#worker.on('error', onError);
-    this.#worker.on('failed', (_job, error) => onError(error));
+    this.#worker.on('failed', (_job, error) => onFailed(error));
     this.#worker.waitUntilReady().then(
       () => (this.#connected = true),
       () => undefined,

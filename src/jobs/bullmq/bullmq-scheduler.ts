@@ -6,6 +6,7 @@ import type { AlarmHandler, RunningScheduler, Scheduler } from '../scheduler';
 import { AlarmConsumer } from './alarm-consumer';
 import { AlarmMemory } from './alarm-memory';
 import { alarmId, type AlarmJobOptions, AlarmProducer } from './alarm-producer';
+import { ConnectionErrors } from './connection-errors';
 import { assertUsable } from './connections';
 
 /** Options of a {@link BullMqScheduler}. */
@@ -18,7 +19,7 @@ export interface BullMqSchedulerOptions {
   readonly queuePrefix?: string;
   /** @defaultValue 5 attempts with exponential backoff; completed jobs are removed, the last 100 failed ones kept */
   readonly jobOptions?: AlarmJobOptions;
-  /** Told every error of a connection, a job or a handler; must not throw. */
+  /** Told every error of a job or a handler, and every outage of the connections, once; must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -32,6 +33,7 @@ export interface BullMqSchedulerOptions {
  */
 export class BullMqScheduler implements Scheduler {
   readonly #options: BullMqSchedulerOptions;
+  readonly #errors: ConnectionErrors;
   readonly #producer: AlarmProducer;
   readonly #memory = new AlarmMemory();
   readonly #consumers = new Set<AlarmConsumer>();
@@ -40,7 +42,8 @@ export class BullMqScheduler implements Scheduler {
   constructor(options: BullMqSchedulerOptions) {
     assertUsable(options.connection, options.queueName);
     this.#options = options;
-    this.#producer = new AlarmProducer(options);
+    this.#errors = new ConnectionErrors(options.onError);
+    this.#producer = new AlarmProducer({ ...options, onError: (error) => this.#errors.tell(error) });
   }
 
   async schedule(alarms: readonly Alarm[]): Promise<void> {
@@ -59,7 +62,8 @@ export class BullMqScheduler implements Scheduler {
       queueName,
       ...(queuePrefix === undefined ? {} : { queuePrefix }),
       concurrency,
-      onError,
+      onError: (error) => this.#errors.tell(error),
+      onFailed: onError,
       reachable: () => this.#producer.reachable(),
     });
     this.#consumers.add(consumer);

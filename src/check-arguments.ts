@@ -1,0 +1,30 @@
+import { describe } from './describe';
+import { ConfigurationError } from './errors';
+import { didYouMean } from './suggest';
+
+/**
+ * Refuses what is no object, and keys that an options object does not have: a misspelt one would silently mean "all".
+ *
+ * @throws ConfigurationError with a suggestion for each
+ */
+export function checkKeys(given: unknown, known: readonly string[], what: string): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new ConfigurationError([`${what}: expected an object, got: ${describe(given)}. Known: ${known.join(', ')}`]);
+  }
+  const unknown = Object.keys(given).filter((key) => !known.includes(key));
+  if (unknown.length === 0) return;
+  throw new ConfigurationError(
+    unknown.map((key) => `${what}: unknown option '${key}'${didYouMean(key, known)}. Known: ${known.join(', ')}`),
+  );
+}
+
+/**
+ * Refuses an argument that is not what the types ask for; callers without types would meet a TypeError far inside.
+ *
+ * @param isFit whether it is what was expected
+ * @throws ConfigurationError
+ */
+export function checkArgument(isFit: boolean, name: string, expected: string, given: unknown): void {
+  if (isFit) return;
+  throw new ConfigurationError([`expected ${name} to be ${expected}, got: ${describe(given)}`]);
+}

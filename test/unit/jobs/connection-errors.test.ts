@@ -1,0 +1,31 @@
+import { BufferUnavailableError } from '../../../src/errors';
+import { ConnectionErrors } from '../../../src/jobs/bullmq/connection-errors';
+
+function refused(): Error {
+  return Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6379'), { code: 'ECONNREFUSED' });
+}
+
+test('of one outage the first connection error is told, with the cause and what it means', () => {
+  let now = 0;
+  const told: unknown[] = [];
+  const errors = new ConnectionErrors(
+    (error) => told.push(error),
+    () => now,
+  );
+  const first = refused();
+  errors.tell(first);
+  for (; now < 120_000; now += 12_000) errors.tell(now % 24_000 === 0 ? refused() : new Error('Connection is closed.'));
+  expect(told).toEqual([expect.any(BufferUnavailableError)]);
+  expect(told[0]).toMatchObject({ cause: first, context: { code: 'ECONNREFUSED' } });
+  now += 30_000;
+  errors.tell(refused());
+  expect(told).toHaveLength(2);
+});
+
+test('other errors are told as they are, each time', () => {
+  const told: unknown[] = [];
+  const errors = new ConnectionErrors((error) => told.push(error));
+  const others = [new Error('Missing lock for job 1'), new Error('Missing lock for job 1'), 'text', null];
+  for (const error of others) errors.tell(error);
+  expect(told).toEqual(others);
+});
