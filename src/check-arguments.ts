@@ -1,3 +1,5 @@
+import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from 'typeorm';
+
 import { describe } from './describe';
 import { ConfigurationError } from './errors';
 import { didYouMean } from './suggest';
@@ -22,9 +24,21 @@ export function checkKeys(given: unknown, known: readonly string[], what: string
  * Refuses an argument that is not what the types ask for; callers without types would meet a TypeError far inside.
  *
  * @param isFit whether it is what was expected
+ * @param where the method, or what of its arguments
  * @throws ConfigurationError
  */
-export function checkArgument(isFit: boolean, name: string, expected: string, given: unknown): void {
+export function checkArgument(isFit: boolean, where: string, expected: string, given: unknown): void {
   if (isFit) return;
-  throw new ConfigurationError([`expected ${name} to be ${expected}, got: ${describe(given)}`]);
+  throw new ConfigurationError([`${where}: expected ${expected}, got: ${describe(given)}`]);
+}
+
+/**
+ * The metadata of an entity that a caller names.
+ *
+ * @throws ConfigurationError when the DataSource has no such entity
+ */
+export function metadataOf(dataSource: DataSource, entity: EntityTarget<ObjectLiteral>): EntityMetadata {
+  if (dataSource.hasMetadata(entity)) return dataSource.getMetadata(entity);
+  const known = dataSource.entityMetadatas.map(({ name }) => name).join(', ');
+  throw new ConfigurationError([`expected an entity of the DataSource, got: ${describe(entity)}. Known: ${known}`]);
 }

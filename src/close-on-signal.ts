@@ -17,7 +17,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
  * });
  */
 export function closeOnSignal(close: () => Promise<unknown>): () => void {
-  checkArgument(typeof close === 'function', 'close', 'a function', close);
+  checkArgument(typeof close === 'function', 'closeOnSignal', 'close to be a function', close);
   let isClosing = false;
   const end = (signal: (typeof SIGNALS)[number]): void => {
     if (isClosing) process.exit(128 + constants.signals[signal]);

@@ -12,9 +12,10 @@ import {
 import { attachTo } from './attachment';
 import type { Alarm } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
+import { wrapClients } from './capture/manner';
 import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
-import { checkArgument } from './check-arguments';
+import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
@@ -98,7 +99,12 @@ export class Counters {
    * processes
    */
   static async attach(dataSource: DataSource, options: CountersOptions): Promise<Counters> {
-    checkArgument(InstanceChecker.isDataSource(dataSource), 'the first argument of attach', 'a DataSource', dataSource);
+    checkArgument(
+      InstanceChecker.isDataSource(dataSource),
+      'attach',
+      'its first argument to be a DataSource',
+      dataSource,
+    );
     const counters = new Counters(dataSource, resolveOptions(options));
     await counters.#installer.connect();
     try {
@@ -132,19 +138,29 @@ export class Counters {
     return starting;
   }
 
-  /** Reconciles now, due or not, in this process. Does not wait for batches that others have claimed. */
+  /**
+   * Reconciles now, due or not, in this process. Does not wait for batches that others have claimed.
+   *
+   * @throws ConfigurationError for a wrong filter; BufferUnavailableError when Redis does not answer: what the outbox holds
+   * is applied all the same
+   */
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     this.#assertOpen();
     await this.#handOff.settled();
     return flush(await this.#context(), filter);
   }
 
-  /** Recounts targets from their sources; resolves when the corrections are applied. Exact under live writes (I6). */
+  /**
+   * Recounts targets from their sources; resolves when the corrections are applied. Exact under live writes (I6).
+   *
+   * @throws ConfigurationError for a wrong filter; BufferUnavailableError when Redis does not answer. What was recounted
+   * until then stays
+   */
   async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
     return recountRun(await this.#context(), filter, false);
   }
 
-  /** The same comparison as `recalculate`, changing nothing. */
+  /** The same comparison as `recalculate`, changing nothing; throws alike. */
   async verify(filter: RecountFilter = {}): Promise<RecountReport> {
     return recountRun(await this.#context(), filter, true);
   }
@@ -153,6 +169,9 @@ export class Counters {
    * A counter as if everything confirmed were applied; for several ids a map with the same keys. An id is the key by
    * which sources refer to the target. Values are as TypeORM hydrates the column: a number for integers, text for
    * bigint and numeric; `null` where the row does not exist.
+   *
+   * @throws ConfigurationError when the column is no counter, or an id does not fit its key; BufferUnavailableError when
+   * Redis does not answer
    */
   read(target: EntityTarget<ObjectLiteral>, id: string | number | bigint, column: string): Promise<CounterValue>;
   read<Id extends TargetKey>(
@@ -167,7 +186,7 @@ export class Counters {
   ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
     const context = await this.#context();
     const isGiven = given !== null && given !== undefined && (typeof given !== 'object' || Array.isArray(given));
-    checkArgument(isGiven, 'the second argument of read', 'a key, or a list of keys', given);
+    checkArgument(isGiven, 'read', 'its second argument to be a key, or a list of keys', given);
     const counterColumn = columnOf(context, target, column);
     const ids: readonly TargetKey[] = typeof given === 'object' ? given : [given];
     const keys = ids.map((id) => idOf(counterColumn.kind, id));
@@ -175,9 +194,13 @@ export class Counters {
     return typeof given === 'object' ? new Map(ids.map((id, i) => [id, values[i] ?? null])) : (values[0] ?? null);
   }
 
-  /** Runs `fn`; writes inside are not counted until their targets are recalculated. Nests. */
+  /**
+   * Runs `fn`, and returns what it returns; writes inside are not counted until their targets are recalculated. Nests.
+   *
+   * @throws ConfigurationError when it is no function; what it throws
+   */
   skip<Result>(fn: () => Result): Result {
-    checkArgument(typeof fn === 'function', 'the argument of skip', 'a function', fn);
+    checkArgument(typeof fn === 'function', 'skip', 'its argument to be a function', fn);
     return this.#skipping.run(true, fn);
   }
 
@@ -208,7 +231,7 @@ export class Counters {
     this.#assertOpen();
     const capture = this.#capture;
     if (capture === null) throw notInitialized();
-    return capture.track(manager, this.#dataSource.getMetadata(source), where, work);
+    return capture.track(manager, metadataOf(this.#dataSource, source), where, work);
   }
 
   /** Resolves when everything captured so far has reached the buffer, or waits in the outbox. */
@@ -216,12 +239,20 @@ export class Counters {
     return this.#handOff.settled();
   }
 
-  /** Figures over the whole buffer and the outbox. */
+  /**
+   * Figures over the whole buffer and the outbox.
+   *
+   * @throws BufferUnavailableError when Redis does not answer
+   */
   async status(): Promise<CountersStatus> {
     return readStatus(await this.#context());
   }
 
-  /** Makes failed targets due again; returns how many. */
+  /**
+   * Makes failed targets due again; returns how many.
+   *
+   * @throws ConfigurationError for a wrong filter; BufferUnavailableError when Redis does not answer
+   */
   async retryFailed(filter: TargetFilter = {}): Promise<number> {
     return retryFailed(await this.#context(), filter);
   }
@@ -238,17 +269,28 @@ export class Counters {
     yield* readLog(await this.#context(), filter);
   }
 
+  /**
+   * Adds a listener. What it throws goes to the logger.
+   *
+   * @throws ConfigurationError for an event that does not exist
+   */
   on<Name extends keyof CountersEvents>(event: Name, listener: (...args: CountersEvents[Name]) => void): this {
     this.#events.on(event, listener);
     return this;
   }
 
+  /** Removes a listener. */
   off<Name extends keyof CountersEvents>(event: Name, listener: (...args: CountersEvents[Name]) => void): this {
     this.#events.off(event, listener);
     return this;
   }
 
-  /** Closes the workers, hands off what this process holds, and closes only what the library opened. Idempotent. */
+  /**
+   * Closes the workers (15 s at most), waits for open transactions that captured something (5 s), hands off what this process
+   * holds (5 s), and closes only what the library opened. What cannot be handed off is told by an `error` that lists it.
+   * Idempotent; never rejects for a Redis that does not answer. Every other method but this one throws CounterCacheError
+   * `CLOSED` afterwards.
+   */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
@@ -277,6 +319,7 @@ export class Counters {
     this.#capture?.stop();
     const definitions = resolveDefinitions(this.#dataSource);
     this.#definitions = definitions;
+    if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     this.#opening = null;
     this.#installation = null;
     this.#capture = startCapture(this.#dataSource, definitions, this.#handOff, {

@@ -72,7 +72,7 @@ export class TablesMissingError extends CounterCacheError {
   }
 }
 
-/** The buffer (Redis) could not be reached in the configured time. */
+/** The buffer (Redis) does not answer, refused a call, or could not be handed something. */
 export class BufferUnavailableError extends CounterCacheError {
   constructor(message: string, context: Readonly<Record<string, unknown>> = {}, options?: ErrorOptions) {
     super('BUFFER_UNAVAILABLE', message, context, options);

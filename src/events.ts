@@ -66,8 +66,8 @@ export class Events {
 
   /** @throws ConfigurationError for an event that does not exist: its listener would wait for ever */
   on<Name extends keyof CountersEvents>(name: Name, listener: (...args: CountersEvents[Name]) => void): void {
-    checkArgument(Object.hasOwn(NAMES, name), 'the event', `one of ${Object.keys(NAMES).join(', ')}`, name);
-    checkArgument(typeof listener === 'function', `the listener of '${name}'`, 'a function', listener);
+    checkArgument(Object.hasOwn(NAMES, name), 'on', `the event to be one of ${Object.keys(NAMES).join(', ')}`, name);
+    checkArgument(typeof listener === 'function', 'on', `the listener of '${name}' to be a function`, listener);
     this.#emitter.on(name, listener as (...args: unknown[]) => void);
   }
 

@@ -22,7 +22,7 @@ export interface Installation {
   readonly tables: TablePaths;
   readonly buffer: DeltaBuffer;
   readonly scheduler: Scheduler;
-  /** Connections are sessions of the database, and keep what is prepared on them. */
+  /** Connections are sessions of the database, and keep what is prepared on them; looked at only if anything is to be prepared. */
   readonly isDirect: boolean;
 }
 
@@ -78,14 +78,18 @@ export class Installer {
       const found = await withConnection(side, async (runner) => ({
         tables,
         id: await loadInstallation(runner, tables, shards),
-        isDirect: await isDirect(runner),
+        isDirect: this.#options.preparedStatements && (await isDirect(runner)),
       }));
       const installation = await this.#installation(found);
       try {
         const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
         const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
         const swept = await within(sweep, limit, null);
-        if (swept === null) throw new BufferUnavailableError(`the buffer did not answer within ${limit} ms`, { limit });
+        if (swept === null)
+          throw new BufferUnavailableError(
+            `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`,
+            { limit },
+          );
         if (swept.isRebuilding) onLost(swept);
       } catch (error) {
         // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.

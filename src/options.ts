@@ -55,7 +55,7 @@ export interface CountersOptions {
    * @defaultValue 'guarded'
    */
   durability?: Durability | undefined;
-  /** Due times are rounded up to multiples of it. A `buffer` of your own has its own. @defaultValue 1_000 */
+  /** What is due is applied at the next multiple of it. A `buffer` of your own has its own. @defaultValue 1_000 */
   window?: number | undefined;
   /** How often a worker looks for what no job announced, and a process says by which definitions it counts. @defaultValue 30_000 */
   sweepInterval?: number | undefined;
@@ -69,7 +69,8 @@ export interface CountersOptions {
    */
   survivesRestarts?: boolean | undefined;
   /**
-   * Connections prepare the INSERTs of counted rows, once: to plan them every time takes longer than their counters do. It is
+   * Connections prepare the INSERTs of counted rows, and those into the outbox, once: to plan them every time takes longer than
+   * their counters do. It is
    * not done behind a pooler that lends sessions to transactions, such as PgBouncer's.
    *
    * Only for processes that outlive neither a change of a column's type (a prepared statement keeps the types of its

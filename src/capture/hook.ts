@@ -1,6 +1,5 @@
 import type { DataSource } from 'typeorm';
 
-import { wrapClients } from './manner';
 import { wrapReturning } from './returning';
 import { wrapSending } from './sending';
 import { wrapOnce } from './wrap-once';
@@ -30,7 +29,6 @@ export function hookWrites(dataSource: DataSource, hook: WriteHook): () => void 
     wrapReturning(prototype);
     wrapSending(prototype);
   }
-  wrapClients(dataSource);
   const hooked = dataSource as Hooked;
   hooked[HOOK] = hook;
   return () => {

@@ -1,5 +1,6 @@
 import type { DataSource } from 'typeorm';
 
+import { ConfigurationError } from '../errors';
 import { wrapOnce } from './wrap-once';
 
 /** How the driver is to send a statement, where TypeORM cannot tell it. */
@@ -34,11 +35,18 @@ interface Client {
 
 type Query = (this: Client, ...args: unknown[]) => unknown;
 
-/** Lets the clients of a DataSource's pool send statements in a {@link Manner}, once per process. */
+/**
+ * Lets the clients of a DataSource's pool send statements in a {@link Manner}, once per process.
+ *
+ * @throws ConfigurationError when the driver's clients are not `pg`'s
+ */
 export function wrapClients({ driver }: DataSource): void {
-  const { master } = driver as { readonly master?: { readonly Client?: { readonly prototype: Client } } };
+  const { master } = driver as { readonly master?: { readonly Client?: { readonly prototype?: Client } } };
   const prototype = master?.Client?.prototype;
-  if (prototype === undefined) return;
+  if (prototype === undefined) {
+    const advice = 'Leave the option `preparedStatements` away';
+    throw new ConfigurationError([`INSERTs cannot be prepared: the driver is not \`pg\`. ${advice}`]);
+  }
   wrapOnce(prototype, 'query', WRAPPED, (original) => {
     return function (this: Client, ...args: unknown[]): unknown {
       const [text, values] = args;

@@ -8,17 +8,18 @@ import { mannerOf, sendAs } from './manner';
 export interface PreparedStatementsOptions {
   /** Whether statements are to be prepared, on connections that keep them. */
   readonly isOn: () => boolean;
+  /** Told once, when a prepared statement was gone: nothing is prepared any more. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Texts that are prepared per connection at the most, and their greatest length: the server keeps a plan of each. */
+/** Texts that are prepared, and their greatest length, in characters: every connection keeps a plan per name of each. */
 const MOST = 100;
 const LONGEST = 4_096;
 
 /** Texts that were seen once, and are remembered for the next time. */
 const REMEMBERED = 1_000;
 
-/** Names that a text gets one after the other; then it is sent as text for good. */
+/** Names that a text gets one after the other; then it is sent as text for good, by these counters. */
 const ROUNDS = 3;
 
 /** Where PostgreSQL looks for a prepared statement, and keeps one. */
@@ -27,7 +28,7 @@ const LOST: ReadonlySet<unknown> = new Set(['FetchPreparedStatement', 'StorePrep
 /** PostgreSQL: datatype_mismatch, undefined_object, internal_error. */
 const OUTDATED: ReadonlySet<unknown> = new Set(['42804', '42704', 'XX000']);
 
-/** PostgreSQL: data exception. */
+/** PostgreSQL: data exception. A value that never fitted cannot be told apart, and costs its text a name as well. */
 const UNFIT = '22';
 
 /** A text, the name that it has now, and how many it has had. */
@@ -44,7 +45,7 @@ export class PreparedStatements {
   readonly #options: PreparedStatementsOptions;
   readonly #texts = new Map<string, Prepared>();
   readonly #seen = new Set<string>();
-  #isLost = false;
+  #isOff = false;
 
   constructor(options: PreparedStatementsOptions) {
     this.#options = options;
@@ -57,7 +58,7 @@ export class PreparedStatements {
   }
 
   #nameOf(text: string): string | null {
-    if (this.#isLost || text.length > LONGEST || !this.#options.isOn()) return null;
+    if (this.#isOff || text.length > LONGEST || !this.#options.isOn()) return null;
     const known = this.#texts.get(text);
     if (known !== undefined) return known.name;
     if (this.#texts.size >= MOST) return null;
@@ -73,7 +74,7 @@ export class PreparedStatements {
   }
 
   #failed(error: unknown, text: string, name: string): void {
-    if (isLost(error)) this.#lose();
+    if (isLost(error)) this.#turnOff();
     const known = this.#texts.get(text);
     // Others that were sent under the same name fail the same way.
     if (!isOutdated(error) || known?.name !== name) return;
@@ -81,10 +82,10 @@ export class PreparedStatements {
     known.name = known.round < ROUNDS ? newName(text, known.round) : null;
   }
 
-  #lose(): void {
-    if (this.#isLost) return;
-    this.#isLost = true;
-    const advice = 'From now on this process prepares none: leave the option `preparedStatements` away';
+  #turnOff(): void {
+    if (this.#isOff) return;
+    this.#isOff = true;
+    const advice = 'From now on these counters prepare none: leave the option `preparedStatements` away';
     this.#options.onError(
       new ConfigurationError([
         `a prepared statement was gone from its connection (DEALLOCATE, DISCARD ALL, or a pooler). ${advice}`,

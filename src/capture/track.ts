@@ -33,13 +33,17 @@ const NO_TRANSACTION = '25P01';
 
 let savepoints = 0;
 
-/** @throws ConfigurationError when nothing that the manager writes is captured, or `work` is no function */
+/**
+ * Refuses arguments of `track` with which it could count nothing.
+ *
+ * @throws ConfigurationError when nothing that the manager writes is captured, or `work` is no function
+ */
 export function checkTrack(manager: EntityManager | undefined, metadata: EntityMetadata, work: unknown): void {
-  checkArgument(typeof work === 'function', 'the last argument of track', 'a function', work);
+  checkArgument(typeof work === 'function', 'track', 'its last argument to be a function', work);
   // Not by comparing DataSources: one of them may be a proxy.
   const isOwn = manager?.dataSource?.entityMetadatas.includes(metadata) === true;
-  const expected = 'an EntityManager of the DataSource of these counters';
-  checkArgument(isOwn, 'the first argument of track', expected, manager);
+  const expected = 'its first argument to be an EntityManager of the DataSource of these counters';
+  checkArgument(isOwn, 'track', expected, manager);
 }
 
 /**

@@ -1,12 +1,12 @@
 import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
-import { checkArgument, checkKeys } from '../check-arguments';
+import { checkArgument, checkKeys, metadataOf } from '../check-arguments';
 import type { Counter, TargetKind } from '../counter/definition';
 import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
 import { didYouMean } from '../suggest';
 import type { JobContext } from './context';
-import { checkIds, type TargetKey } from './targets';
+import { checkIds, idOf, type TargetKey } from './targets';
 
 /** Which targets and columns to recount; everything when empty. */
 export interface RecountFilter {
@@ -51,6 +51,8 @@ const KEYS = [
   'onProgress',
 ] satisfies (keyof RecountFilter)[];
 
+const FILTER = 'the filter of a recount';
+
 /** Where a run stands: the last key of one kind. */
 export interface Cursor {
   readonly kind: string;
@@ -63,10 +65,10 @@ export interface Cursor {
  * @throws ConfigurationError when it names nothing, or needs one target table and has several
  */
 export function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
-  checkKeys(filter, KEYS, 'the filter of a recount');
+  checkKeys(filter, KEYS, FILTER);
   checkValues(filter);
   const counters = namedCounters(definitions.counters, filter);
-  const metadata = filter.target === undefined ? null : dataSource.getMetadata(filter.target);
+  const metadata = filter.target === undefined ? null : metadataOf(dataSource, filter.target);
   const targeted = counters.flatMap(({ targets }) => targets.map(({ kind }) => kind));
   const kinds = [...new Set(targeted)].filter((kind) => metadata === null || kind.tablePath === metadata.tablePath);
   if (kinds.length === 0 && metadata !== null) {
@@ -74,6 +76,7 @@ export function selectKinds({ definitions, dataSource }: JobContext, filter: Rec
     throw new ConfigurationError([`no counter of this filter targets ${metadata.name}. Name one of: ${known}`]);
   }
   checkRows(filter, kinds);
+  checkRange(filter, kinds);
   return kinds.toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
@@ -88,15 +91,17 @@ function namedCounters(counters: readonly Counter[], { counter }: RecountFilter)
   );
 }
 
-function checkValues({ counter, batch, ids, signal, onProgress }: RecountFilter): void {
+function checkValues({ counter, batch, ids, where, signal, onProgress }: RecountFilter): void {
   const areNames = [counter].flat().every((name) => name === undefined || typeof name === 'string');
-  checkArgument(areNames, 'counter', 'the name of a counter, or a list of names', counter);
-  checkIds(ids);
+  checkArgument(areNames, FILTER, 'counter to be the name of a counter, or a list of names', counter);
+  checkIds(ids, FILTER);
   const isStep = batch === undefined || (Number.isSafeInteger(batch) && batch > 0);
-  checkArgument(isStep, 'batch', 'a positive integer', batch);
-  checkArgument(signal === undefined || signal instanceof AbortSignal, 'signal', 'an AbortSignal', signal);
+  checkArgument(isStep, FILTER, 'batch to be a positive integer', batch);
+  const areConditions = where === undefined || (typeof where === 'object' && (where as unknown) !== null);
+  checkArgument(areConditions, FILTER, 'where to be conditions on the target rows', where);
+  checkArgument(signal === undefined || signal instanceof AbortSignal, FILTER, 'signal to be an AbortSignal', signal);
   const isCallable = onProgress === undefined || typeof onProgress === 'function';
-  checkArgument(isCallable, 'onProgress', 'a function', onProgress);
+  checkArgument(isCallable, FILTER, 'onProgress to be a function', onProgress);
 }
 
 function checkRows({ ids, where, from, to }: RecountFilter, kinds: readonly TargetKind[]): void {
@@ -104,10 +109,17 @@ function checkRows({ ids, where, from, to }: RecountFilter, kinds: readonly Targ
     const advice = 'name it with `target`, or with a `counter` that has one';
     throw new ConfigurationError([`\`ids\`, \`where\`, \`from\` and \`to\` need one target table: ${advice}`]);
   }
-  if ((from !== undefined || to !== undefined) && kinds.some(({ keys }) => keys.length > 1)) {
-    throw new ConfigurationError([
-      '`from` and `to` need a key of one column: use `where` or `ids` for a key of several',
-    ]);
+}
+
+function checkRange({ from, to }: RecountFilter, kinds: readonly TargetKind[]): void {
+  const ends = [from, to].filter((end) => end !== undefined);
+  if (ends.length === 0) return;
+  for (const kind of kinds) {
+    if (kind.keys.length > 1) {
+      const advice = 'use `where` or `ids` for a key of several';
+      throw new ConfigurationError([`\`from\` and \`to\` need a key of one column: ${advice}`]);
+    }
+    for (const end of ends) idOf(kind, end);
   }
 }
 
@@ -116,7 +128,11 @@ export function encodeCursor(cursor: Cursor): string {
   return Buffer.from(JSON.stringify(cursor)).toString('base64url');
 }
 
-/** @throws ConfigurationError when it is no cursor, or one of another filter's run */
+/**
+ * The cursor of an earlier report.
+ *
+ * @throws ConfigurationError when it is no cursor, or one of another filter's run
+ */
 export function decodeCursor(text: string, kinds: readonly TargetKind[]): Cursor {
   const cursor = parseCursor(text);
   if (cursor === null) {

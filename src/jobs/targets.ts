@@ -1,6 +1,6 @@
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 
-import { checkArgument, checkKeys } from '../check-arguments';
+import { checkArgument, checkKeys, metadataOf } from '../check-arguments';
 import type { CounterColumn, TargetKind } from '../counter/definition';
 import { isKeyText, keyText, targetId } from '../counter/target';
 import { describe } from '../describe';
@@ -24,11 +24,17 @@ export interface TargetSelection {
   readonly targets: readonly string[] | null;
 }
 
-/** @throws ConfigurationError when the entity has no counter columns, or ids do not fit its key */
+const FILTER = 'the filter of targets';
+
+/**
+ * The targets that a filter names.
+ *
+ * @throws ConfigurationError when the entity has no counter columns, or ids do not fit its key
+ */
 export function selectTargets(context: JobContext, filter: TargetFilter): TargetSelection {
-  checkKeys(filter, ['target', 'ids'], 'the filter of targets');
+  checkKeys(filter, ['target', 'ids'], FILTER);
   const { target, ids } = filter;
-  checkIds(ids);
+  checkIds(ids, FILTER);
   if (target === undefined) {
     if (ids === undefined) return { kinds: null, targets: null };
     throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
@@ -37,21 +43,29 @@ export function selectTargets(context: JobContext, filter: TargetFilter): Target
   return { kinds, targets: ids === undefined ? null : kinds.flatMap((kind) => ids.map((id) => idOf(kind, id))) };
 }
 
-/** @throws ConfigurationError when they are no list */
-export function checkIds(ids: unknown): void {
-  checkArgument(ids === undefined || Array.isArray(ids), 'ids', 'a list of keys', ids);
+/**
+ * Refuses ids that are no list.
+ *
+ * @throws ConfigurationError
+ */
+export function checkIds(ids: unknown, where: string): void {
+  checkArgument(ids === undefined || Array.isArray(ids), where, 'ids to be a list of keys', ids);
 }
 
 /** The kinds of one target entity. */
 function kindsOf({ dataSource, definitions }: JobContext, target: EntityTarget<ObjectLiteral>): TargetKind[] {
-  const metadata = dataSource.getMetadata(target);
+  const metadata = metadataOf(dataSource, target);
   // Classes of one table share its rows: the kind's own metadata are those of the root.
   const kinds = [...definitions.kinds.values()].filter((kind) => kind.tablePath === metadata.tablePath);
   if (kinds.length > 0) return kinds;
   throw new ConfigurationError([`${metadata.name} has no counter columns: name an entity that a counter targets`]);
 }
 
-/** A counter column by its property. */
+/**
+ * A counter column by its property.
+ *
+ * @throws ConfigurationError when there is none of that name
+ */
 export function columnOf(context: JobContext, target: EntityTarget<ObjectLiteral>, property: string): CounterColumn {
   const columns = kindsOf(context, target).flatMap((kind) => [...kind.columns.values()]);
   const column = columns.find((candidate) => candidate.property === property);

@@ -33,7 +33,11 @@ export class CounterWorker {
     this.#context = { ...context, isStopping: () => this.#closing !== null };
   }
 
-  /** Starts consuming alarms, and the first sweep. */
+  /**
+   * Starts consuming alarms, and the first sweep.
+   *
+   * @throws ConfigurationError for wrong options
+   */
   static async start(context: JobContext, scheduler: Scheduler, options: WorkerOptions): Promise<CounterWorker> {
     const concurrency = checkConcurrency(options);
     const worker = new CounterWorker(context);
@@ -87,6 +91,6 @@ function checkConcurrency(options: WorkerOptions): number {
   checkKeys(options, ['concurrency'], 'startWorker');
   const { concurrency = 4 } = options;
   const isFit = Number.isSafeInteger(concurrency) && concurrency > 0;
-  checkArgument(isFit, 'concurrency', 'a positive integer', concurrency);
+  checkArgument(isFit, 'startWorker', 'concurrency to be a positive integer', concurrency);
   return concurrency;
 }

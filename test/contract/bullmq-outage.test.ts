@@ -104,12 +104,10 @@ describe('while Redis is down', () => {
     let attempts = 0;
     const refusing = createServer((socket) => socket.resetAndDestroy());
     refusing.on('connection', () => (attempts += 1)).listen(server.port, '127.0.0.1');
-    await until(() => attempts > 12);
+    await until(() => attempts > 12).finally(() => refusing.close());
     expect(errors).toMatchObject([
       { ...UNAVAILABLE, message: expect.stringContaining('no connection to Redis') as unknown },
     ]);
-    refusing.close();
-    await once(refusing, 'close');
   });
 
   it.each([true, false])('workers and schedulers that never were connected close (force: %s)', async (force) => {

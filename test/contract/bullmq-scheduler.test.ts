@@ -69,13 +69,16 @@ describe('the jobs of BullMqScheduler', () => {
       if (command.name === 'bzpopmin') timeouts.push(Number(command.args[1]));
       return original.call(this, command, stream);
     });
-    await scheduler.start(rung.handler, { concurrency: 1 });
-    await until(() => timeouts.length > 0);
-    await scheduler.schedule([alarm({ delay: 300 })]);
-    await until(() => rung.rung.length > 0);
+    try {
+      await scheduler.start(rung.handler, { concurrency: 1 });
+      await until(() => timeouts.length > 0);
+      await scheduler.schedule([alarm({ delay: 300 })]);
+      await until(() => rung.rung.length > 0);
+    } finally {
+      await cleanup();
+      sendCommand.mockRestore();
+    }
     expect(timeouts.filter((timeout) => !Number.isInteger(timeout))).not.toEqual([]);
-    await cleanup();
-    sendCommand.mockRestore();
   });
 
   it('that are delayed are added once per process: the sweep looks after those that are lost', async () => {

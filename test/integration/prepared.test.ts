@@ -82,7 +82,7 @@ test('updates, deletes and writes that feed no counter are not: their plans depe
     await f.dataSource.manager.delete(Post, { id: -1 });
     await f.dataSource.manager.insert(Author, { name: 'b' });
   }
-  expect((await preparedOn(f.dataSource)).filter((text) => !text.startsWith('INSERT INTO "author"'))).toEqual([]);
+  expect(await preparedOn(f.dataSource)).toEqual([]);
 });
 
 test('not when it is turned off', async () => {

@@ -11,6 +11,11 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.close());
 
+/** No entity. */
+class Nobody {
+  readonly id = 1;
+}
+
 /** As callers without types may call. */
 function untyped(value: unknown): never {
   return value as never;
@@ -22,6 +27,7 @@ const CALLS: readonly (readonly [string, (counters: Counters) => unknown, string
   ['flush with null', (c) => c.flush(untyped(null)), 'expected an object, got: null. Known: target, ids'],
   ['flush with one id', (c) => c.flush(untyped({ target: Author, ids: 1 })), 'ids to be a list of keys, got: 1'],
   ['flush of no integer', (c) => c.flush({ target: Author, ids: ['abc'] }), 'to name id (integer), got: "abc"'],
+  ['flush of no entity', (c) => c.flush({ target: Nobody }), 'got: function Nobody. Known: '],
   ['retryFailed with text', (c) => c.retryFailed(untyped('x')), 'expected an object, got: "x"'],
   ['read of nothing', (c) => c.read(Author, untyped(null), 'postsCount'), 'a key, or a list of keys, got: null'],
   ['read of a fraction', (c) => c.read(Author, 1.5, 'postsCount'), 'to name id (integer), got: 1.5'],

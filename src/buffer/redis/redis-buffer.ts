@@ -68,7 +68,7 @@ export class RedisBuffer implements DeltaBuffer {
 
   async incarnation(): Promise<string | null> {
     if (this.#options.survivesRestarts) return null;
-    const info = await this.#options.worker.info('server', 'replication').catch(refusedInfo).catch(throwUnavailable);
+    const info = await this.#options.worker.info('server', 'replication').catch(refusedInfo);
     const [run, replication] = ['run_id', 'master_replid'].map(
       (name) => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1],
     );
@@ -77,7 +77,9 @@ export class RedisBuffer implements DeltaBuffer {
 
   async epoch(shard: number): Promise<number | null> {
     const { prefix, installation, worker } = this.#options;
-    const epoch = await worker.hget(shardKey(prefix, installation, shard, 'meta'), 'epoch').catch(throwUnavailable);
+    const epoch = await worker
+      .hget(shardKey(prefix, installation, shard, 'meta'), 'epoch')
+      .catch(unavailable({ shard, call: 'epoch' }));
     return epoch === null ? null : Number(epoch);
   }
 
@@ -271,7 +273,9 @@ export class RedisBuffer implements DeltaBuffer {
   }
 
   #work(shard: number, script: ScriptName, ...args: (string | number)[]): Promise<unknown> {
-    return runScript(this.#options.worker, script, this.#keysOf(script, shard), args).catch(throwUnavailable);
+    return runScript(this.#options.worker, script, this.#keysOf(script, shard), args).catch(
+      unavailable({ shard, call: script }),
+    );
   }
 
   #keysOf(script: ScriptName, shard: number): readonly string[] {
@@ -289,15 +293,21 @@ function decodeBatches(shard: number, flat: readonly string[]): Batch[] {
   );
 }
 
-/** What ioredis rejects with says neither whom it asked nor what that means. */
-function throwUnavailable(cause: unknown): never {
-  const what = cause instanceof ReplyError ? 'Redis refused a call' : 'Redis does not answer';
-  const advice = 'What is pending there waits; try again when it answers.';
-  throw new BufferUnavailableError(`${what}: ${(cause as Error).message}. ${advice}`, {}, { cause });
+/** What ioredis rejects with says neither what was asked nor what that means. */
+function unavailable(context: { readonly shard?: number; readonly call: string }): (cause: unknown) => never {
+  return (cause) => {
+    if (cause instanceof TypeError) throw cause;
+    const { message } = cause as Error;
+    const what =
+      cause instanceof ReplyError
+        ? `Redis refused '${context.call}': ${message}. Look at its memory, its role and its settings`
+        : `Redis does not answer: ${message}. What is pending there waits; try again when it answers`;
+    throw new BufferUnavailableError(what, context, { cause });
+  };
 }
 
 /** Managed services may forbid INFO; a connection that is down is another matter. */
 function refusedInfo(error: unknown): string {
   if (error instanceof ReplyError) return '';
-  throw error;
+  return unavailable({ call: 'info' })(error);
 }

@@ -102,6 +102,8 @@ export class AlarmProducer {
   async #assertConnected(): Promise<void> {
     if (!this.#ready) await within(this.#attempted, COMMAND_TIMEOUT, undefined);
     if (!this.#ready)
-      throw new BufferUnavailableError(`cannot add jobs to queue '${this.#queue.name}': Redis cannot be reached`);
+      throw new BufferUnavailableError(
+        `cannot add jobs to queue '${this.#queue.name}': Redis cannot be reached. The sweep finds what it was for`,
+      );
   }
 }

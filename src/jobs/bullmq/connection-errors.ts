@@ -15,6 +15,7 @@ export class ConnectionErrors {
     this.#now = now;
   }
 
+  /** Takes an error of a connection; system errors, and commands that could not be sent, are told once per outage. */
   tell(error: unknown): void {
     if (!isConnectionError(error)) {
       this.#report(error);
@@ -26,13 +27,16 @@ export class ConnectionErrors {
   }
 }
 
+/** `ECONNREFUSED`, `EAI_AGAIN`; not Node's own, `ERR_…`. */
+const SYSTEM = /^E(?!RR_)[A-Z]+(_[A-Z]+)*$/;
+
 /** What ioredis says of commands that have no connection. */
 const UNSENT = /^(Connection is closed\.|Stream isn't writeable)/;
 
 /** System errors, and commands that could not be sent. */
 function isConnectionError(error: unknown): error is NodeJS.ErrnoException {
-  const { code, message } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
-  return (code !== undefined && /^E[A-Z]+$/.test(code)) || (message !== undefined && UNSENT.test(message));
+  const { code = '', message = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  return SYSTEM.test(code) || UNSENT.test(message);
 }
 
 function lost(cause: NodeJS.ErrnoException): BufferUnavailableError {

@@ -14,8 +14,8 @@ export function canEnclose([sql]: Readonly<SqlQuery>): boolean {
 
 /**
  * Has an INSERT write rows to the outbox as well, in the same statement: they are there if and only if what it inserts is.
- * It returns the server's time too, from which the rows' waits are counted. Due times are not rounded up here, as all others
- * are: that is a tenth of what planning this takes, and no row is due later for it.
+ * It returns the server's time too, from which the rows' waits are counted. Their due times are not rounded up to a window:
+ * their alarm is (docs/adr/0018-prepared-inserts.md).
  */
 export function encloseRows(query: SqlQuery, { outbox }: TablePaths, rows: readonly OutboxDelta[]): void {
   const [sql, parameters] = query;

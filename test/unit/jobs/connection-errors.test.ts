@@ -17,7 +17,9 @@ test('of one outage the first connection error is told, with the cause and what 
   for (; now < 120_000; now += 12_000) errors.tell(now % 24_000 === 0 ? refused() : new Error('Connection is closed.'));
   expect(told).toEqual([expect.any(BufferUnavailableError)]);
   expect(told[0]).toMatchObject({ cause: first, context: { code: 'ECONNREFUSED' } });
-  now += 30_000;
+  errors.tell(Object.assign(new Error('getaddrinfo EAI_AGAIN redis'), { code: 'EAI_AGAIN' }));
+  expect(told).toHaveLength(1);
+  now += 30_001;
   errors.tell(refused());
   expect(told).toHaveLength(2);
 });
@@ -25,7 +27,13 @@ test('of one outage the first connection error is told, with the cause and what 
 test('other errors are told as they are, each time', () => {
   const told: unknown[] = [];
   const errors = new ConnectionErrors((error) => told.push(error));
-  const others = [new Error('Missing lock for job 1'), new Error('Missing lock for job 1'), 'text', null];
+  const others = [
+    Object.assign(new Error('bad certificate'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }),
+    new Error('Missing lock for job 1'),
+    new Error('Missing lock for job 1'),
+    'text',
+    null,
+  ];
   for (const error of others) errors.tell(error);
   expect(told).toEqual(others);
 });
