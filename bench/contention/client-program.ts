@@ -2,6 +2,7 @@
 import 'reflect-metadata';
 
 import { createHistogram } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
 import { Counters } from 'typeorm-counter-cache';
 
@@ -23,6 +24,9 @@ export interface ClientRequest {
   readonly scenario: Scenario;
   readonly seconds: number;
 }
+
+/** Milliseconds at the start of a sample that are not measured: the process has slept, and all clients begin at once. */
+const LEAD_IN = 150;
 
 /** What the clients did. */
 export type ClientSample = {
@@ -87,18 +91,23 @@ async function measure(write: Write, { parents, skew, rows }: Scenario, seconds:
   const pick = newPicker(parents, skew);
   const histogram = createHistogram();
   let deadlocks = 0;
-  const start = performance.now();
+  const start = performance.now() + LEAD_IN;
   const end = start + seconds * 1_000;
-  const cpu = processorTime();
+  let cpu = processorTime();
   const client = async (): Promise<void> => {
     while (performance.now() < end) {
       const posts: NewPosts = Array.from({ length: rows }, () => ({ authorId: pick(), title: 'a title' }));
       const began = performance.now();
-      while (!(await isWritten(write, posts))) deadlocks += 1;
-      histogram.record(Math.max(1, Math.round((performance.now() - began) * 1_000)));
+      let victims = 0;
+      while (!(await isWritten(write, posts))) victims += 1;
+      const ended = performance.now();
+      if (ended < start) continue;
+      deadlocks += victims;
+      histogram.record(Math.max(1, Math.round((ended - began) * 1_000)));
     }
   };
-  await Promise.all(Array.from({ length: CLIENTS }, client));
+  const leadIn = delay(LEAD_IN).then(() => (cpu = processorTime()));
+  await Promise.all([leadIn, ...Array.from({ length: CLIENTS }, client)]);
   const cpuTime = cpu();
   return {
     perSecond: (histogram.count / (performance.now() - start)) * 1_000,

@@ -5,6 +5,7 @@ import { type OutboxDelta, type Replacement, writeOutbox } from '../sql/outbox/w
 import { undoSavepoint } from '../sql/savepoint';
 import type { TablePaths } from '../sql/tables';
 import { exclusively } from './exclusive';
+import { isStale } from './prepared-statements';
 
 /** PostgreSQL: in_failed_sql_transaction. COMMIT will be answered with ROLLBACK. */
 const ABORTED = '25P02';
@@ -52,24 +53,28 @@ export class OutboxWriter {
   /** The same, in a savepoint: what goes wrong leaves the transaction as it was. Resolves to whether the rows are written. */
   async tryWrite(rows: readonly OutboxDelta[]): Promise<boolean> {
     // Nothing of others in between, which a rollback would take along.
-    return exclusively(this.#runner, () => this.#writeInSavepoint(rows));
+    return exclusively(this.#runner, async () => {
+      const failure = await this.#writeInSavepoint(rows);
+      return failure === null || (isStale(failure.error) && (await this.#writeInSavepoint(rows)) === null);
+    });
   }
 
-  async #writeInSavepoint(rows: readonly OutboxDelta[]): Promise<boolean> {
+  /** Resolves to what went wrong, if anything. */
+  async #writeInSavepoint(rows: readonly OutboxDelta[]): Promise<{ readonly error: unknown } | null> {
     const [ids, alarms] = [this.#ids, this.#alarms];
     try {
       await this.#runner.query(`SAVEPOINT ${SAVEPOINT}`);
-    } catch {
-      return false;
+    } catch (error) {
+      return { error };
     }
     try {
       await this.#replace(rows);
       await this.#runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
-      return true;
-    } catch {
+      return null;
+    } catch (error) {
       [this.#ids, this.#alarms] = [ids, alarms];
       await undoSavepoint(this.#runner, SAVEPOINT);
-      return false;
+      return { error };
     }
   }
 

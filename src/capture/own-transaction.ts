@@ -16,7 +16,8 @@ export async function inOwnTransaction(
   try {
     return await attempt(transactions, statement, strategy);
   } catch (error) {
-    if (!isStale(error, statement.parameters)) throw error;
+    // The statement's, or that of the outbox before COMMIT: nothing was done.
+    if (!isStale(error)) throw error;
     sendAs(statement.parameters, null);
     return attempt(transactions, statement, strategy);
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import { ConfigurationError } from '../errors';
 import type { SqlQuery } from '../sql/query';
-import { mannerOf, sendAs } from './manner';
+import { sendAs } from './manner';
 
 /** What preparing needs of the library around it. */
 export interface PreparedStatementsOptions {
@@ -75,6 +75,7 @@ export class PreparedStatements {
 
   #failed(error: unknown, text: string, name: string): void {
     if (isLost(error)) this.#turnOff();
+    if (isLost(error) || isOutdated(error)) stale.add(error as object);
     const known = this.#texts.get(text);
     // Others that were sent under the same name fail the same way.
     if (!isOutdated(error) || known?.name !== name) return;
@@ -98,12 +99,16 @@ function newName(text: string, round: number): string {
   return `counter_cache_${createHash('sha256').update(`${round} ${text}`).digest('base64url').slice(0, 22)}`;
 }
 
+/** What prepared statements failed with, as the driver threw it. */
+const stale = new WeakSet<object>();
+
 /**
- * Whether a statement, sent with these parameters, may have failed only because it was prepared: it has done nothing, and as
- * text it may go through.
+ * Whether a statement may have failed only because it was prepared: it has done nothing, and sent once more, under another name
+ * or as text, it may go through.
  */
-export function isStale(error: unknown, parameters: unknown): boolean {
-  return mannerOf(parameters) !== null && (isLost(error) || isOutdated(error));
+export function isStale(error: unknown): boolean {
+  const { driverError = error } = (error ?? {}) as { readonly driverError?: unknown };
+  return typeof driverError === 'object' && driverError !== null && stale.has(driverError);
 }
 
 interface DatabaseError {

@@ -12,6 +12,7 @@ import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
 import { Slot } from './slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
+import { doubt, isRefusal, unanswered } from './unanswered';
 import { Unsettled } from './unsettled';
 
 /** What following transactions needs of the library around it. */
@@ -140,6 +141,9 @@ export class Transactions implements EntitySubscriberInterface {
     const leave = this.enter(transaction, runner);
     try {
       return await work();
+    } catch (error) {
+      doubt(transaction, error);
+      throw error;
     } finally {
       leave();
     }
@@ -175,9 +179,11 @@ export class Transactions implements EntitySubscriberInterface {
     if (command.kind === 'truncate') {
       if (event.success) this.#options.onTruncate(event.query);
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
-    else if (event.success) this.#follow(event.queryRunner, command);
+    else if (event.success || isFollowedUnanswered(event, command)) this.#follow(event.queryRunner, command);
     else if (command.kind === 'begin') this.#open.set(event.queryRunner, undefined);
     else if (command.kind === 'rollback') this.#open.get(event.queryRunner)?.goOn();
+    else if (command.kind === 'rollback-to' && !isRefusal(event.error))
+      this.#open.get(event.queryRunner)?.refuse(unanswered(event.error));
   }
 
   /** Resolves when everything that has sent a counted statement is over, or announced after `limit` ms. */
@@ -237,12 +243,28 @@ export class Transactions implements EntitySubscriberInterface {
     do {
       if (transaction.hasStatements) await transaction.idle();
       if (transaction.refusal !== null) throw transaction.refusal;
-      if (transaction.isDated)
-        for (const target of await this.#options.recheck(transaction.takeDated())) transaction.heal(target);
+      if (transaction.isDated) await this.#recheck(transaction);
       prepared = transaction.version;
-      await this.#handOff.prepare(transaction, runner);
+      try {
+        await this.#handOff.prepare(transaction, runner);
+      } catch (error) {
+        // A COMMIT that is sent again would write to the outbox a second time.
+        doubt(transaction, error);
+        throw error;
+      }
     } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
     transaction.startEnding();
+  }
+
+  async #recheck(transaction: OpenTransaction): Promise<void> {
+    const ends = transaction.takeDated();
+    try {
+      for (const target of await this.#options.recheck(ends)) transaction.heal(target);
+    } catch (error) {
+      // For a COMMIT that is sent again.
+      transaction.recheck(ends);
+      throw error;
+    }
   }
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {
@@ -298,6 +320,10 @@ export class Transactions implements EntitySubscriberInterface {
 function commitOutcome(event: AfterQuery): Outcome {
   if (event.success)
     return (event.rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
-  const { severity, code } = (event.error ?? {}) as { severity?: string; code?: string };
-  return severity === 'ERROR' && /^[0-9A-Z]{5}$/.test(code ?? '') ? 'rolled back' : 'unknown';
+  return isRefusal(event.error) ? 'rolled back' : 'unknown';
+}
+
+/** A savepoint that may be there is as good as one that is: to go back to one that is not is refused by the server. */
+function isFollowedUnanswered({ error }: AfterQuery, { kind }: TransactionCommand): boolean {
+  return kind === 'savepoint' && !isRefusal(error);
 }

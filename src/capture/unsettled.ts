@@ -10,10 +10,15 @@ interface Link {
   after: Link | null;
 }
 
+/** So many are looked through for those whose connection is gone. */
+const MANY = 256;
+
 /** Transactions that have sent a counted statement and are not over: a list whose links know nothing of those that were taken out. */
 export class Unsettled {
   readonly #links = new Slot<OpenTransaction, Link>();
   #last: Link | null = null;
+  #size = 0;
+  #limit = MANY;
 
   add(transaction: OpenTransaction, runner: QueryRunner): void {
     if (this.#links.get(transaction) !== undefined) return;
@@ -21,6 +26,8 @@ export class Unsettled {
     if (this.#last !== null) this.#last.after = link;
     this.#last = link;
     this.#links.set(transaction, link);
+    this.#size += 1;
+    if (this.#size > this.#limit) this.#prune();
   }
 
   delete(transaction: OpenTransaction): void {
@@ -32,6 +39,7 @@ export class Unsettled {
     link.before = null;
     link.after = null;
     this.#links.set(transaction, undefined);
+    this.#size -= 1;
   }
 
   /** From the last that began to the first. */
@@ -39,5 +47,11 @@ export class Unsettled {
     const links: Link[] = [];
     for (let link = this.#last; link !== null; link = link.before) links.push(link);
     return links;
+  }
+
+  /** Of a transaction whose connection broke, nothing more is heard: TypeORM has released its query runner. */
+  #prune(): void {
+    for (const { transaction, runner } of this.list()) if (runner.isReleased) this.delete(transaction);
+    this.#limit = Math.max(MANY, 2 * this.#size);
   }
 }

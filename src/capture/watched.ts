@@ -5,6 +5,7 @@ import type { Returning } from './returning';
 import { hearSending, stopHearing } from './sending';
 import { Answer, unseen } from './statement';
 import type { Transactions } from './transactions';
+import { doubt } from './unanswered';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
 /** A builder whose one statement is sent as it is. */
@@ -33,16 +34,17 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
   // One, unless somebody else asks the builder for its text meanwhile: nothing tells whose call is which.
   const answers: Answer[] = [];
   let leave = (): void => undefined;
-  let parameters: unknown[] = [];
+  const sent = { counts: null as OpenTransaction | null };
   hearSending(builder, (query) => {
     const open = transaction();
     const enclosed = recording.enclose(query, open);
     if (answers.length === 0) {
       if (open === null && (!isOutside || enclosed === null)) throw NOT_SENT;
       leave = transactions.enter(open, builder.queryRunner ?? null);
+      // What is enclosed in it is done if it is.
+      if (enclosed === null) sent.counts = open;
     }
     prepared?.prepare(query);
-    [, parameters] = query;
     answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
   });
   try {
@@ -54,8 +56,11 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     if (recording.isUnfinished) await recording.finish();
     return result;
   } catch (error) {
-    const isUnfit = isStale(error, parameters) || recording.noticeUnfit(error);
-    if (error !== NOT_SENT && !(isUnfit && isOutside)) throw error;
+    const isUnfit = isStale(error) || recording.noticeUnfit(error);
+    if (error !== NOT_SENT && !(isUnfit && isOutside)) {
+      if (sent.counts !== null) doubt(sent.counts, error);
+      throw error;
+    }
   } finally {
     stopHearing(builder);
     returning.removeFrom(builder);

@@ -99,9 +99,14 @@ function checkValues({ counter, batch, ids, where, signal, onProgress }: Recount
   checkArgument(isStep, FILTER, 'batch to be a positive integer', batch);
   const areConditions = where === undefined || (typeof where === 'object' && (where as unknown) !== null);
   checkArgument(areConditions, FILTER, 'where to be conditions on the target rows', where);
-  checkArgument(signal === undefined || signal instanceof AbortSignal, FILTER, 'signal to be an AbortSignal', signal);
-  const isCallable = onProgress === undefined || typeof onProgress === 'function';
+  checkArgument(isSignal(signal ?? undefined), FILTER, 'signal to be an AbortSignal', signal);
+  const isCallable = (onProgress ?? undefined) === undefined || typeof onProgress === 'function';
   checkArgument(isCallable, FILTER, 'onProgress to be a function', onProgress);
+}
+
+/** Of any realm, or a polyfill's. */
+function isSignal(signal: unknown): boolean {
+  return signal === undefined || typeof (signal as Partial<AbortSignal>).aborted === 'boolean';
 }
 
 function checkRows({ ids, where, from, to }: RecountFilter, kinds: readonly TargetKind[]): void {

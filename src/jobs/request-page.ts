@@ -24,9 +24,11 @@ export async function requestPage(
   const rows = await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
   const barrier = await allocateBarrier(runner);
   const groups = byShard(rows, ({ target }) => target, buffer.shards);
-  for (const shard of shards) {
+  const requestIn = async (shard: number): Promise<void> => {
     const targets = (groups.get(shard) ?? []).map(({ target }) => target);
     if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
-  }
+  };
+  // At once: the transaction that notes the page waits, and must not be idle for long.
+  await Promise.all(Array.from(shards, requestIn));
   return rows.length < PAGE ? null : (rows.at(-1)?.key ?? null);
 }

@@ -40,7 +40,14 @@ export function selectTargets(context: JobContext, filter: TargetFilter): Target
     throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
   }
   const kinds = kindsOf(context, target);
-  return { kinds, targets: ids === undefined ? null : kinds.flatMap((kind) => ids.map((id) => idOf(kind, id))) };
+  return { kinds, targets: ids === undefined ? null : ids.flatMap((id) => idsOf(kinds, id)) };
+}
+
+/** By whichever of its keys an id may name the target; the kinds of an entity that is reached by several differ in them. */
+function idsOf(kinds: readonly TargetKind[], id: TargetKey): string[] {
+  const fitting = kinds.flatMap((kind) => fit(kind, id) ?? []);
+  // Refused with a message that says which key was expected.
+  return fitting.length > 0 ? fitting : kinds.map((kind) => idOf(kind, id));
 }
 
 /**
@@ -81,12 +88,20 @@ export function columnOf(context: JobContext, target: EntityTarget<ObjectLiteral
  * @throws ConfigurationError when it has other parts than the key, or one that the key's type cannot hold
  */
 export function idOf(kind: TargetKind, id: TargetKey): string {
-  const parts = [id].flat().map((part, i) => keyText(part, kind.keys[i]?.sqlType));
-  const target = targetId(kind.id, parts);
-  const isFit = kind.keys.every(({ sqlType }, i) => isKeyText(parts[i] ?? '', sqlType));
-  if (target !== null && parts.length === kind.keys.length && isFit) return target;
+  const target = fit(kind, id);
+  if (target !== null) return target;
   const keys = kind.keys.map(({ name, sqlType }) => `${name} (${sqlType})`).join(', ');
   throw new ConfigurationError([
     `expected an id of ${kind.metadata.name} to name ${keys}, got: ${describe(id)}. Give one value per key column`,
   ]);
+}
+
+/** The target id of a key; `null` when it has other parts than the key, or one that the key's type cannot hold. */
+function fit({ id: kind, keys }: TargetKind, given: TargetKey): string | null {
+  const parts = [given].flat();
+  const texts = parts.map((part, i) => keyText(part, keys[i]?.sqlType));
+  // Of a number beyond them, the last digits are not what the caller meant.
+  const areExact = parts.every((part) => !Number.isInteger(part) || Number.isSafeInteger(part));
+  const areKeys = keys.every(({ sqlType }, i) => isKeyText(texts[i] ?? '', sqlType));
+  return parts.length === keys.length && areExact && areKeys ? targetId(kind, texts) : null;
 }

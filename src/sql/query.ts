@@ -51,8 +51,9 @@ export async function withTransaction<T>(
   work: (runner: QueryRunner, manager: EntityManager) => Promise<T>,
 ): Promise<T> {
   return withConnection(dataSource, async (runner) => {
-    await runner.query(BEGIN[isolation]);
     try {
+      // One that is answered too late has begun all the same.
+      await runner.query(BEGIN[isolation]);
       const result = await work(runner, runner.manager);
       await runner.query('COMMIT');
       return result;

@@ -4,7 +4,9 @@ import { Counters, type CountersOptions, type Durability } from 'typeorm-counter
 
 import { startProxy } from '../support/proxy';
 import { redisUrl } from '../support/redis';
+import { startRedis } from '../support/services';
 import { type Fixture, newDataSource, setup, type SetupOptions } from '../support/setup';
+import { until } from '../support/until';
 import { Author, Post, TRUTH } from './blog';
 
 type Query = (this: object, sql: string, ...rest: unknown[]) => Promise<unknown>;
@@ -83,6 +85,48 @@ test('updates, deletes and writes that feed no counter are not: their plans depe
     await f.dataSource.manager.insert(Author, { name: 'b' });
   }
   expect(await preparedOn(f.dataSource)).toEqual([]);
+});
+
+test('an update whose INSERT into the outbox is gone from its connection is sent once more', async () => {
+  const { fixture: f, authorId } = await start({ durability: 'outbox' });
+  const update = () => f.dataSource.manager.update(Post, { authorId }, { likes: () => 'likes + 1' });
+  for (let i = 0; i < 4; i++) await update();
+  expect(await preparedOn(f.dataSource)).toHaveLength(1);
+  await f.dataSource.query('DEALLOCATE ALL');
+  await update();
+  expect(await f.dataSource.manager.findOneByOrFail(Post, {})).toMatchObject({ likes: 5 });
+  await expectRight(f, 1);
+  expect(f.errors).toHaveLength(1);
+});
+
+test('what falls back to the outbox is written there, though its INSERT is gone from the connection', async () => {
+  const server = await startRedis();
+  try {
+    const { fixture: f, authorId } = await start({ redis: server.url, redisTimeout: 100 });
+    await server.kill();
+    const update = () => f.dataSource.manager.update(Post, { authorId }, { likes: () => 'likes + 1' });
+    for (let i = 0; i < 4; i++) await update();
+    expect(await preparedOn(f.dataSource)).toHaveLength(1);
+    await f.dataSource.query('DEALLOCATE ALL');
+    await update();
+    const [outbox] = await f.dataSource.query<{ sum: string }[]>(
+      `SELECT sum(amount)::text AS sum FROM counter_cache_outbox WHERE "column" = 'likesSum'`,
+    );
+    expect(outbox).toEqual({ sum: '5' });
+    await server.restart({ keepData: false });
+    await until(() =>
+      f.counters.status().then(
+        () => true,
+        () => false,
+      ),
+    );
+    await f.counters.startWorker();
+    await until(async () => (await f.dataSource.manager.findOneByOrFail(Author, { id: authorId })).likesSum === 5);
+    await fixture?.close();
+    fixture = null;
+  } finally {
+    await server.stop();
+  }
 });
 
 test('not when it is turned off', async () => {

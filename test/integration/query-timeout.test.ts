@@ -1,6 +1,9 @@
 import { Client } from 'pg';
+import { Counters } from 'typeorm-counter-cache';
 
-import { type Fixture, setup } from '../support/setup';
+import { startProxy } from '../support/proxy';
+import { redisUrl } from '../support/redis';
+import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post, TRUTH } from './blog';
 
@@ -61,5 +64,28 @@ test('an insert that times out, with its ROLLBACK, leaves no open transaction in
 test('nor does a reconcile', async () => {
   await holding('author', () => expect(fixture.counters.flush()).rejects.toThrow('Query read timeout'));
   await expectWritable();
+  await expectRight();
+});
+
+test('nor does a reconcile whose BEGIN is answered too late', async () => {
+  const url = new URL(fixture.databaseUrl);
+  const proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
+  url.port = String(proxy.port);
+  const limits = { synchronize: false, poolSize: 1, extra: { query_timeout: 300 } };
+  const behind = newDataSource(url.href, [Author, Post], limits);
+  const counters = await Counters.attach(behind, { redis: redisUrl(), ...TEST_OPTIONS });
+  try {
+    await behind.initialize();
+    const { release } = proxy.withhold((request) => request.includes('BEGIN ISOLATION LEVEL READ COMMITTED'));
+    await expect(counters.flush()).rejects.toThrow('Query read timeout');
+    release();
+    await behind.query(`INSERT INTO author (name, version) VALUES ('b', 1)`);
+    const { rows } = await other.query(`SELECT name FROM author ORDER BY id`);
+    expect(rows).toEqual([{ name: 'a' }, { name: 'b' }]);
+  } finally {
+    await counters.close();
+    await behind.destroy();
+    await proxy.close();
+  }
   await expectRight();
 });

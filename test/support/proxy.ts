@@ -12,6 +12,8 @@ export interface Proxy {
   readonly port: number;
   /** Interrupts the next request that matches; resolves when it has. */
   interrupt(interruption: Interruption): Promise<void>;
+  /** Keeps the answers to the next request that matches, and all that follow on its connection, until `release`. */
+  withhold(when: Interruption['when']): { readonly release: () => void };
   /** Connects to another server from now on, and cuts every connection there is. */
   redirect(port: number): void;
   close(): Promise<void>;
@@ -25,10 +27,12 @@ export async function startProxy(
   const links = new Set<Socket>();
   let { port } = target;
   let pending: (Interruption & { readonly done: () => void }) | null = null;
+  let withheld: { readonly when: Interruption['when']; readonly released: Promise<void> } | null = null;
   const server = createServer((client) => {
     const upstream = connect(port, target.host);
     const cut = (): void => void [client, upstream].map((socket) => socket.destroy());
     let isDeaf = false;
+    let released = Promise.resolve();
     for (const socket of [client, upstream]) {
       links.add(socket);
       socket.on('error', cut).on('close', () => {
@@ -44,17 +48,26 @@ export async function startProxy(
         pending.done();
         pending = null;
       }
+      if (withheld?.when(request) === true) {
+        ({ released } = withheld);
+        withheld = null;
+      }
       if (!upstream.destroyed) upstream.write(request);
     });
     upstream.on('data', (answer: Buffer) => {
       if (isDeaf) cut();
-      else client.write(rewrite(answer));
+      else void released.then(() => client.write(rewrite(answer)));
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,
     interrupt: (interruption) => new Promise((done) => (pending = { ...interruption, done })),
+    withhold(when) {
+      let release = (): void => undefined;
+      withheld = { when, released: new Promise((resolve) => (release = resolve)) };
+      return { release };
+    },
     redirect(other) {
       port = other;
       for (const socket of links) socket.destroy();

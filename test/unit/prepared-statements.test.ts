@@ -94,9 +94,6 @@ test.each(['FetchPreparedStatement', 'StorePreparedStatement'])(
 
 test('other errors change nothing, nor do those of statements that were not prepared', () => {
   prepared(statements, 'INSERT');
-  const parameters: unknown[] = [1];
-  expect(isStale(REPLANNED, parameters)).toBe(false);
-  statements.prepare(['INSERT', parameters]);
   const manner = prepared(statements, 'INSERT');
   for (const error of [
     { code: '23505' },
@@ -106,9 +103,14 @@ test('other errors change nothing, nor do those of statements that were not prep
     undefined,
     'text',
   ]) {
-    expect(isStale(error, parameters)).toBe(false);
     manner?.onError(error);
+    expect(isStale(error)).toBe(false);
   }
   expect(prepared(statements, 'INSERT')?.name).toBe(manner?.name);
-  expect(isStale(REPLANNED, parameters)).toBe(true);
+  const replanned = { ...REPLANNED };
+  expect(isStale(replanned)).toBe(false);
+  manner?.onError(replanned);
+  expect(isStale(replanned)).toBe(true);
+  // As TypeORM throws it.
+  expect(isStale({ driverError: replanned })).toBe(true);
 });

@@ -1,0 +1,38 @@
+import { CounterCacheError } from '../errors';
+import type { OpenTransaction } from './open-transaction';
+
+interface DatabaseError {
+  readonly severity?: unknown;
+  readonly code?: unknown;
+}
+
+/** Whether the server said that a statement failed, and went on: what it was to do is undone. */
+export function isRefusal(error: unknown): boolean {
+  const { severity, code } = (error ?? {}) as DatabaseError;
+  return severity === 'ERROR' && typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code);
+}
+
+/**
+ * Whether a statement that TypeORM sent got no answer (`query_timeout` of `pg`, say): the server may have done it, or may yet,
+ * and its transaction is not aborted. What was not sent has no error of the driver's.
+ */
+function isUnanswered(error: unknown): boolean {
+  const { driverError } = (error ?? {}) as { readonly driverError?: unknown };
+  return driverError !== undefined && !isRefusal(driverError);
+}
+
+/** Why a transaction must not be committed in which a statement was not answered. */
+export function unanswered(cause: unknown): CounterCacheError {
+  const advice = 'Roll the transaction back, or to a savepoint before that statement, and try again';
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    `a counted statement of this transaction got no answer (${String(cause)}): whether it was done, and what it counts, is not known. ${advice}`,
+    {},
+    { cause },
+  );
+}
+
+/** Keeps a transaction from being committed, if what a counted statement of it failed with does not say what it did. */
+export function doubt(transaction: OpenTransaction, error: unknown): void {
+  if (isUnanswered(error)) transaction.refuse(unanswered(error));
+}
