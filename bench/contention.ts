@@ -18,7 +18,7 @@ const SAMPLE = 0.4;
 const ROUNDS = 5;
 
 /** Seconds for which each client writes before all: V8 compiles more of a process the longer it runs. */
-const WARM_UP = 4;
+const WARM_UP = 8;
 
 /** What keeping a counter costs those who write. */
 export const contention: Benchmark = {

@@ -90,6 +90,7 @@ async function isWritten(write: Write, posts: NewPosts): Promise<boolean> {
 async function measure(write: Write, { parents, skew, rows }: Scenario, seconds: number): Promise<ClientSample> {
   const pick = newPicker(parents, skew);
   const histogram = createHistogram();
+  let count = 0;
   let deadlocks = 0;
   const start = performance.now() + LEAD_IN;
   const end = start + seconds * 1_000;
@@ -102,19 +103,20 @@ async function measure(write: Write, { parents, skew, rows }: Scenario, seconds:
       while (!(await isWritten(write, posts))) victims += 1;
       const ended = performance.now();
       if (ended < start) continue;
+      count += 1;
       deadlocks += victims;
-      histogram.record(Math.max(1, Math.round((ended - began) * 1_000)));
+      if (began >= start) histogram.record(Math.max(1, Math.round((ended - began) * 1_000)));
     }
   };
   const leadIn = delay(LEAD_IN).then(() => (cpu = processorTime()));
   await Promise.all([leadIn, ...Array.from({ length: CLIENTS }, client)]);
   const cpuTime = cpu();
   return {
-    perSecond: (histogram.count / (performance.now() - start)) * 1_000,
+    perSecond: (count / (performance.now() - start)) * 1_000,
     p50: histogram.percentile(50) / 1_000,
     p99: histogram.percentile(99) / 1_000,
-    deadlocks: (deadlocks / histogram.count) * 1_000,
-    cpu: cpuTime / histogram.count,
+    deadlocks: (deadlocks / count) * 1_000,
+    cpu: cpuTime / count,
   };
 }
 
