@@ -7,7 +7,11 @@ import { isStale } from './prepared-statements';
 import type { Statement, Strategy } from './statement';
 import type { Transactions } from './transactions';
 
-/** Sends a statement that is in no transaction in one of its own, so that it is announced before its COMMIT. */
+/**
+ * Sends a statement that is in no transaction in one of its own, so that it is announced before its COMMIT.
+ *
+ * @throws CounterCacheError `WRITE_FAILED` when the database answered COMMIT with ROLLBACK; what the database throws
+ */
 export async function inOwnTransaction(
   transactions: Transactions,
   statement: Statement,

@@ -5,6 +5,7 @@ import type { AlarmData } from './alarm-producer';
 import { consumerConnection } from './connections';
 import { within } from '../../time-limit';
 
+/** How to take jobs, and whom to tell of what goes wrong. */
 export interface AlarmConsumerOptions {
   readonly connection: RedisOptions;
   readonly queueName: string;
@@ -56,7 +57,10 @@ export class AlarmConsumer implements RunningScheduler {
     );
   }
 
-  /** Must not be awaited by a handler, which would wait for itself. */
+  /**
+   * Takes no more alarms, and waits for those that are handled; with `force` it does not wait for them. Must not be awaited by
+   * a handler, which would wait for itself.
+   */
   close(force = false): Promise<void> {
     if (force) return (this.#abandoning ??= this.#closeNow());
     return (this.#closing ??= Promise.race([this.#closeWhenIdle(), this.#forced]));

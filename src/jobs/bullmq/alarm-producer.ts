@@ -11,14 +11,17 @@ export type AlarmJobOptions = Omit<JobsOptions, 'jobId' | 'deduplication' | 'del
 /** What a job carries. */
 export interface AlarmData {
   readonly shard: number;
+  /** When the alarm is due: milliseconds since the epoch, by the buffer's clock. */
   readonly at: number;
 }
 
+/** How to add jobs, and whom to tell of what happens in the background. */
 export interface AlarmProducerOptions {
   readonly connection: RedisOptions;
   readonly queueName: string;
   readonly queuePrefix?: string;
   readonly jobOptions?: AlarmJobOptions;
+  /** Told the errors of the connection. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -58,7 +61,11 @@ export class AlarmProducer {
     this.#attempted = Promise.race([ready, failed]).catch(() => undefined);
   }
 
-  /** Adds one job that is due at `due` (monotonic, ms); nothing when its like is waiting, one more run when it is active. */
+  /**
+   * Adds one job that is due at `due` (monotonic, ms); nothing when its like is waiting, one more run when it is active.
+   *
+   * @throws BufferUnavailableError when Redis does not answer within 5 s, or refuses
+   */
   async add(alarm: Alarm, due: number): Promise<void> {
     await this.#assertConnected();
     const { kind, shard, at } = alarm;
@@ -89,6 +96,7 @@ export class AlarmProducer {
     return within(answer, CLOSING_TIMEOUT, false);
   }
 
+  /** Closes the connection; cuts it when Redis does not answer within a second. */
   async close(): Promise<void> {
     const closed = this.#queue.close().then(
       () => true,

@@ -46,6 +46,11 @@ export class BullMqScheduler implements Scheduler {
     this.#producer = new AlarmProducer({ ...options, onError: (error) => this.#errors.tell(error) });
   }
 
+  /**
+   * Adds a job per alarm, but for those that this process has added before. All are tried.
+   *
+   * @throws BufferUnavailableError when Redis did not take one of them; CounterCacheError `CLOSED`
+   */
   async schedule(alarms: readonly Alarm[]): Promise<void> {
     this.#assertOpen();
     const outcomes = await Promise.allSettled(alarms.map((alarm) => this.#schedule(alarm)));
@@ -53,7 +58,11 @@ export class BullMqScheduler implements Scheduler {
     if (failed !== undefined) throw failed.reason;
   }
 
-  /** Starts a BullMQ worker. Does not wait for Redis: while it is down, the worker waits for it. */
+  /**
+   * Starts a BullMQ worker. Does not wait for Redis: while it is down, the worker waits for it.
+   *
+   * @throws CounterCacheError `CLOSED`
+   */
   async start(handler: AlarmHandler, { concurrency }: { readonly concurrency: number }): Promise<RunningScheduler> {
     this.#assertOpen();
     const { connection, queueName, queuePrefix, onError } = this.#options;
