@@ -288,8 +288,8 @@ export class Counters {
   /**
    * Closes the workers (15 s at most), waits for open transactions that captured something (5 s), hands off what this process
    * holds (5 s), and closes only what the library opened. What cannot be handed off is told by an `error` that lists it.
-   * Idempotent; never rejects for a Redis that does not answer. Every other method but this one throws CounterCacheError
-   * `CLOSED` afterwards.
+   * Idempotent; never rejects for a Redis that does not answer. Methods that need the database or Redis throw
+   * CounterCacheError `CLOSED` afterwards.
    */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());

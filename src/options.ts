@@ -70,8 +70,7 @@ export interface CountersOptions {
   survivesRestarts?: boolean | undefined;
   /**
    * Connections prepare the INSERTs of counted rows, and those into the outbox, once: to plan them every time takes longer than
-   * their counters do. It is
-   * not done behind a pooler that lends sessions to transactions, such as PgBouncer's.
+   * their counters do. It is not done behind a pooler that lends sessions to transactions, such as PgBouncer's.
    *
    * Only for processes that outlive neither a change of a column's type (a prepared statement keeps the types of its
    * parameters: values may be refused, or converted twice) nor the making of a table that hides a counted one in

@@ -34,15 +34,14 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
   // One, unless somebody else asks the builder for its text meanwhile: nothing tells whose call is which.
   const answers: Answer[] = [];
   let leave = (): void => undefined;
-  const sent = { counts: null as OpenTransaction | null };
+  const sent = { transaction: null as OpenTransaction | null };
   hearSending(builder, (query) => {
     const open = transaction();
     const enclosed = recording.enclose(query, open);
     if (answers.length === 0) {
       if (open === null && (!isOutside || enclosed === null)) throw NOT_SENT;
       leave = transactions.enter(open, builder.queryRunner ?? null);
-      // What is enclosed in it is done if it is.
-      if (enclosed === null) sent.counts = open;
+      sent.transaction = open;
     }
     prepared?.prepare(query);
     answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
@@ -58,7 +57,8 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
   } catch (error) {
     const isUnfit = isStale(error) || recording.noticeUnfit(error);
     if (error !== NOT_SENT && !(isUnfit && isOutside)) {
-      if (sent.counts !== null) doubt(sent.counts, error);
+      // What is enclosed in it may have to be corrected by its answer.
+      if (sent.transaction !== null) doubt(sent.transaction, error);
       throw error;
     }
   } finally {

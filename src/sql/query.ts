@@ -32,7 +32,8 @@ export type Isolation = 'READ COMMITTED' | 'REPEATABLE READ';
 /**
  * How long the database waits for the next statement of a `withTransaction` that writes, ms. Whoever falls asleep in one (a
  * machine that is paused, say) must not keep its locks from all others: the database ends the session, the transaction is
- * rolled back, and its work done again. One that only reads, and may run functions of users between its statements, keeps nobody from anything.
+ * rolled back, and its work done again. One that only reads, and may run functions of users between its statements, keeps
+ * nobody from anything.
  */
 const IDLE_LIMIT = 10_000;
 
