@@ -2,7 +2,7 @@ import { type CountersOptions, type Durability, InProcessScheduler, MemoryBuffer
 
 import { Author, Post } from '../integration/blog';
 import { waitingRows, wrongAuthors } from '../integration/outbox/outbox';
-import { type Proxy, startProxy } from '../support/proxy';
+import { type Proxy, startDatabaseProxy } from '../support/proxy';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 
@@ -10,10 +10,9 @@ let proxy: Proxy;
 let fixture: Fixture;
 
 beforeAll(async () => {
-  const url = new URL(process.env['DATABASE_URL'] ?? '');
-  proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
-  url.host = `127.0.0.1:${proxy.port}`;
-  process.env['DATABASE_URL'] = url.href;
+  const started = await startDatabaseProxy(process.env['DATABASE_URL'] ?? '');
+  ({ proxy } = started);
+  process.env['DATABASE_URL'] = started.url;
 });
 afterAll(() => proxy.close());
 afterEach(() => fixture.close());

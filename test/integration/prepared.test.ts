@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import { PostgresQueryRunner as Runner } from 'typeorm/driver/postgres/PostgresQueryRunner';
 import { Counters, type CountersOptions, type Durability } from 'typeorm-counter-cache';
 
-import { startProxy } from '../support/proxy';
+import { startDatabaseProxy } from '../support/proxy';
 import { redisUrl } from '../support/redis';
 import { startRedis } from '../support/services';
 import { type Fixture, newDataSource, setup, type SetupOptions } from '../support/setup';
@@ -149,10 +149,8 @@ function asPooler(answer: Buffer): Buffer {
 
 test('not through a pooler, whose connections are not those of the database', async () => {
   const { fixture: f, authorId } = await start();
-  const url = new URL(f.databaseUrl);
-  const proxy = await startProxy({ host: url.hostname, port: Number(url.port) }, asPooler);
-  url.port = String(proxy.port);
-  const pooled = newDataSource(url.href, [Author, Post], { ...ONE, synchronize: false });
+  const { proxy, url } = await startDatabaseProxy(f.databaseUrl, asPooler);
+  const pooled = newDataSource(url, [Author, Post], { ...ONE, synchronize: false });
   const counters = await Counters.attach(pooled, { redis: redisUrl(), preparedStatements: true });
   try {
     await pooled.initialize();

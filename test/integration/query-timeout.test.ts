@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import { Counters } from 'typeorm-counter-cache';
 
-import { startProxy } from '../support/proxy';
+import { startDatabaseProxy } from '../support/proxy';
 import { redisUrl } from '../support/redis';
 import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../support/setup';
 import { until } from '../support/until';
@@ -68,11 +68,9 @@ test('nor does a reconcile', async () => {
 });
 
 test('nor does a reconcile whose BEGIN is answered too late', async () => {
-  const url = new URL(fixture.databaseUrl);
-  const proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
-  url.port = String(proxy.port);
+  const { proxy, url } = await startDatabaseProxy(fixture.databaseUrl);
   const limits = { synchronize: false, poolSize: 1, extra: { query_timeout: 300 } };
-  const behind = newDataSource(url.href, [Author, Post], limits);
+  const behind = newDataSource(url, [Author, Post], limits);
   const counters = await Counters.attach(behind, { redis: redisUrl(), ...TEST_OPTIONS });
   try {
     await behind.initialize();

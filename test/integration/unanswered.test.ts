@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 import { Counters, type Durability } from 'typeorm-counter-cache';
 
-import { type Proxy, startProxy } from '../support/proxy';
+import { type Proxy, startDatabaseProxy } from '../support/proxy';
 import { redisUrl } from '../support/redis';
 import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../support/setup';
 import { Author, Post, TRUTH } from './blog';
@@ -17,11 +17,10 @@ describe.each<Durability>(['guarded', 'outbox', 'relaxed'])('%s: what pg gives u
   beforeEach(async () => {
     fixture = await setup({ entities: [Author, Post], counters: { durability } });
     ({ id: authorId } = await fixture.dataSource.manager.save(Author, { name: 'a' }));
-    const url = new URL(fixture.databaseUrl);
-    proxy = await startProxy({ host: url.hostname, port: Number(url.port) });
-    url.port = String(proxy.port);
+    const started = await startDatabaseProxy(fixture.databaseUrl);
+    ({ proxy } = started);
     const limits = { synchronize: false, poolSize: 2, extra: { query_timeout: 300 } };
-    dataSource = newDataSource(url.href, [Author, Post], limits);
+    dataSource = newDataSource(started.url, [Author, Post], limits);
     counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, durability });
     await dataSource.initialize();
     await dataSource.manager.insert(Post, { authorId });

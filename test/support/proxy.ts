@@ -79,3 +79,14 @@ export async function startProxy(
     },
   };
 }
+
+/** Starts a proxy in front of a database; `url` is that of the database behind it. */
+export async function startDatabaseProxy(
+  databaseUrl: string,
+  rewrite?: (answer: Buffer) => Buffer,
+): Promise<{ readonly proxy: Proxy; readonly url: string }> {
+  const url = new URL(databaseUrl);
+  const proxy = await startProxy({ host: url.hostname, port: Number(url.port) }, rewrite);
+  url.host = `127.0.0.1:${proxy.port}`;
+  return { proxy, url: url.href };
+}
