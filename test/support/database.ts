@@ -12,15 +12,18 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** Creates an empty database on the server of this run. Our keys in Redis carry an id stored in it, so it isolates both. */
-export async function createDatabase(): Promise<TestDatabase> {
+/**
+ * Creates an empty database on a server, by default that of this run. Our keys in Redis carry an id stored in it, so it
+ * isolates both.
+ */
+export async function createDatabase(server = serverUrl()): Promise<TestDatabase> {
   const name = `cc_test_${randomBytes(6).toString('hex')}`;
-  await execute(serverUrl(), `CREATE DATABASE ${name}`);
-  const url = new URL(serverUrl());
+  await execute(server, `CREATE DATABASE ${name}`);
+  const url = new URL(server);
   url.pathname = `/${name}`;
   return {
     url: url.href,
-    connections: () => execute(serverUrl(), CONNECTIONS, [name]),
+    connections: () => execute(server, CONNECTIONS, [name]),
     async installation() {
       const [found] = await execute(url.href, `SELECT to_regclass('counter_cache_state') IS NOT NULL AS exists`);
       if (found?.['exists'] !== true) return null;
@@ -28,7 +31,7 @@ export async function createDatabase(): Promise<TestDatabase> {
       return row === undefined ? null : String(row['value']);
     },
     async drop() {
-      await execute(serverUrl(), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await execute(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
     },
   };
 }
@@ -37,7 +40,8 @@ export async function createDatabase(): Promise<TestDatabase> {
 const CONNECTIONS = `SELECT pid, application_name, state, query FROM pg_stat_activity
   WHERE datname = $1 AND backend_type = 'client backend'`;
 
-async function execute(url: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
+/** Runs one statement on a connection of its own. */
+export async function execute(url: string, sql: string, values: unknown[] = []): Promise<Record<string, unknown>[]> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
@@ -47,7 +51,8 @@ async function execute(url: string, sql: string, values: unknown[] = []): Promis
   }
 }
 
-function serverUrl(): string {
+/** URL of a superuser on the PostgreSQL of this run. */
+export function serverUrl(): string {
   const url = process.env['DATABASE_URL'];
   if (url === undefined)
     throw new Error('DATABASE_URL is not set: tests run through "npm test", which starts the servers');

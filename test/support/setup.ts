@@ -14,6 +14,10 @@ export interface SetupOptions {
   readonly dataSource?: Partial<DataSourceOptions>;
   /** Starts a worker as well. */
   readonly worker?: boolean;
+  /** URL of a superuser on another server than that of this run. */
+  readonly server?: string | undefined;
+  /** Runs before the counters are attached: makes roles, schemas, triggers that `synchronize` does not. */
+  readonly prepare?: (databaseUrl: string) => Promise<void>;
 }
 
 /** All that an integration test needs. */
@@ -49,12 +53,15 @@ export async function setup({
   counters: options = {},
   dataSource: overrides = {},
   worker = false,
+  server,
+  prepare,
 }: SetupOptions): Promise<Fixture> {
-  const database = await createDatabase();
+  const database = await createDatabase(server);
   const dataSource = newDataSource(database.url, entities, overrides);
   const errors: unknown[] = [];
   let counters: Counters | null = null;
   try {
+    await prepare?.(database.url);
     counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, ...options });
     counters.on('error', (error) => errors.push(error));
     await dataSource.initialize();

