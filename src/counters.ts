@@ -18,10 +18,11 @@ import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
-import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
+import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
+import { CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
-import { describeTarget, type JobContext } from './jobs/context';
+import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
 import { Presence } from './jobs/presence';
 import { rebuild, reportLost } from './jobs/rebuild';
@@ -35,6 +36,8 @@ import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
+import { reportTruncated, reportUnknownType, reportUnrequested } from './reports';
+import { catalogueOf } from './sql/catalogue-of';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
 
@@ -59,6 +62,7 @@ export class Counters {
   readonly #workers = new Set<Promise<CounterWorker>>();
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
+  #catalogue: KnownCatalogue | null = null;
   #capture: RunningCapture | null = null;
   #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
@@ -111,7 +115,10 @@ export class Counters {
       counters.#detach = await attachTo(dataSource, {
         onMetadata: () => counters.#useMetadata(),
         // Opened now where possible, so that the first counted write does not wait for it.
-        onInitialized: () => counters.#open().then(() => undefined, tolerateMissingTables),
+        onInitialized: async () => {
+          await counters.#catalogue?.load();
+          await counters.#open().then(() => undefined, tolerateMissingTables);
+        },
       });
     } catch (error) {
       await counters.close();
@@ -299,7 +306,7 @@ export class Counters {
     await Promise.all([...this.#workers].map(closeStarted));
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
-    if (lost.length > 0) this.#reportLost(lost);
+    if (lost.length > 0) reportUnrequested(this.#events, this.#definitions, lost);
     this.#detach();
     this.#capture?.stop();
     await this.#presence?.stop();
@@ -322,7 +329,9 @@ export class Counters {
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     this.#opening = null;
     this.#installation = null;
-    this.#capture = startCapture(this.#dataSource, definitions, this.#handOff, {
+    const catalogue = catalogueOf(this.#dataSource);
+    this.#catalogue = catalogue;
+    this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
       durability: this.#options.durability,
       wait: this.#options.wait,
       window: this.#options.window,
@@ -330,8 +339,8 @@ export class Counters {
       prepared: this.#prepared,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
-      onTruncated: (entity) => this.#reportTruncated(entity),
-      onUnknownType: (counter, type) => this.#reportUnknownType(counter, type),
+      onTruncated: (entity) => reportTruncated(this.#events, entity),
+      onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
     });
   }
@@ -403,25 +412,6 @@ export class Counters {
     } catch (error) {
       this.#events.emit('error', error);
     }
-  }
-
-  #reportLost(lost: readonly string[]): void {
-    const definitions = this.#definitions;
-    const targets = definitions === null ? [] : lost.map((target) => describeTarget(definitions, target));
-    const reason = `closed while ${lost.length} targets wait for a recalculation. Run counters.recalculate() for them`;
-    this.#events.emit('error', new BufferUnavailableError(reason, { targets }));
-  }
-
-  #reportTruncated(entity: string): void {
-    const advice = 'Run counters.recalculate() afterwards, or delete() the rows instead';
-    const message = `${entity} was emptied by TRUNCATE (clear()), which no counter can see. ${advice}`;
-    this.#events.reportOnce('truncate', new CounterCacheError('UNSEEN_WRITE', message, { entity }));
-  }
-
-  #reportUnknownType(counter: Counter, type: string): void {
-    const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
-    const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
-    this.#events.reportOnce(`type ${counter.name} ${type}`, new ConfigurationError([message]));
   }
 
   #assertOpen(): void {

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
+import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { ConfigurationError } from '../errors';
 import { cascadingDelete } from './cascade';
 import { type CascadeNode, isRoot, planCascades } from './cascade-plan';
@@ -38,6 +39,12 @@ export interface CaptureOptions extends RecorderOptions, EncloserOptions {
   readonly prepared: PreparedStatements;
 }
 
+/** What is counted, and in what tables: plans are made from both. */
+export interface CaptureBasis {
+  readonly definitions: Definitions;
+  readonly catalogue: Catalogue;
+}
+
 /** How one write is captured. */
 interface Way {
   readonly plan: TablePlan;
@@ -50,7 +57,7 @@ interface Way {
 /** PostgreSQL 18 returns old rows itself; before, updates lock and read them first. */
 const RETURNS_OLD = 18;
 
-/** Turns the writes of one DataSource into deltas of the transactions they run in. */
+/** Turns the writes of one DataSource into deltas of the transactions they run in, as long as its tables stay as they are. */
 export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
@@ -65,13 +72,18 @@ export class Capture {
   /** Whether any counter has a path: deletions that spread may reach it. */
   readonly #followsPaths: boolean;
 
-  constructor(dataSource: DataSource, definitions: Definitions, transactions: Transactions, options: CaptureOptions) {
+  constructor(
+    dataSource: DataSource,
+    { definitions, catalogue }: CaptureBasis,
+    transactions: Transactions,
+    options: CaptureOptions,
+  ) {
     this.#dataSource = dataSource;
     this.#transactions = transactions;
     this.#plans = planTables(dataSource, definitions);
     this.#unkeyed = new Map([...this.#plans.values()].map((plan) => [plan, unkeyed(plan)]));
     const recorder = new Recorder(options);
-    const encloser = new Encloser(dataSource, this.#unkeyed.values(), recorder, options);
+    const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
     this.#prepared = options.prepared;
     this.#cascades = planCascades(dataSource, definitions);
@@ -185,7 +197,6 @@ export class Capture {
       return isPlain(open) ? open : null;
     };
     const { encloser } = this.#tools;
-    if (encloser.isUnknown(way.plan)) return null;
     // Without a query runner of the caller's there is no transaction.
     if (runner === undefined ? !encloser.mayBeOutside(way.plan, builder) : current() === null) return null;
     return executeWatched({
@@ -251,11 +262,7 @@ export class Capture {
   }
 
   #sendIn(open: OpenTransaction, statement: Statement, strategy: Strategy): Promise<QueryResult> {
-    const { plan, runner } = statement;
-    return this.#transactions.during(open, runner, async () => {
-      await this.#tools.encloser.examine(plan, runner);
-      return strategy(statement);
-    });
+    return this.#transactions.during(open, statement.runner, () => strategy(statement));
   }
 
   /**
@@ -268,7 +275,6 @@ export class Capture {
     if (known?.isDoubtful === true) return null;
     const open = known ?? (await this.#transactions.adoptUnseen(runner));
     if (open !== undefined) return this.#sendIn(open, statement, strategy);
-    await this.#tools.encloser.examine(statement.plan, runner);
     return inOwnTransaction(this.#transactions, statement, strategy);
   }
 }

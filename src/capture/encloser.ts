@@ -1,10 +1,9 @@
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { DataSource } from 'typeorm';
 
 import type { Alarm } from '../buffer/buffer';
 import type { Contribution, Row } from '../counter/definition';
+import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { AmountError } from '../errors';
-import { escapePath } from '../sql/escape';
-import { insertsInto } from '../sql/inserts-into';
 import { canEnclose, encloseRows } from '../sql/outbox/enclose';
 import type { OutboxDelta } from '../sql/outbox/write-outbox';
 import type { SqlQuery } from '../sql/query';
@@ -103,29 +102,22 @@ export class Encloser {
   readonly #options: EncloserOptions;
   readonly #recorder: Recorder;
   readonly #foresights: ReadonlyMap<TablePlan, Foresight>;
-  /** What is known of tables. */
-  readonly #trust = new Map<TablePlan, Trust>();
+  readonly #trust: Map<TablePlan, Trust>;
 
-  constructor(dataSource: DataSource, plans: Iterable<TablePlan>, recorder: Recorder, options: EncloserOptions) {
+  constructor(
+    dataSource: DataSource,
+    catalogue: Catalogue,
+    plans: Iterable<TablePlan>,
+    recorder: Recorder,
+    options: EncloserOptions,
+  ) {
     this.#options = options;
     this.#recorder = recorder;
+    const enclosable = [...plans].filter((plan) => isEnclosable(plan, options));
     this.#foresights = new Map(
-      [...plans]
-        .filter((plan) => isEnclosable(plan, options))
-        .map((plan) => [plan, new Foresight(dataSource, plan.metadata, plan.counters)]),
+      enclosable.map((plan) => [plan, new Foresight(dataSource, plan.metadata, plan.counters)]),
     );
-  }
-
-  /** Whether the database has to be asked about a table first: {@link examine}. */
-  isUnknown(plan: TablePlan): boolean {
-    return this.#foresights.has(plan) && !this.#trust.has(plan);
-  }
-
-  /** Asks the database, once, what it does to rows that are inserted. */
-  async examine(plan: TablePlan, runner: QueryRunner): Promise<void> {
-    if (!this.isUnknown(plan)) return;
-    const { isOrdinary, isAltered } = await insertsInto(runner, escapePath(plan.metadata.tablePath));
-    this.#trust.set(plan, isOrdinary ? (isAltered ? 'in transactions' : 'always') : 'never');
+    this.#trust = new Map(enclosable.map((plan) => [plan, trustOf(catalogue, plan)]));
   }
 
   /** Does not do it again for this table. */
@@ -172,6 +164,13 @@ export class Encloser {
       throw error;
     }
   }
+}
+
+/** What the database does to rows that are inserted into a table; one that it does not know may be a view by now. */
+function trustOf(catalogue: Catalogue, { metadata }: TablePlan): Trust {
+  const table = catalogue.tableAt(metadata.tablePath);
+  if (table?.kind !== 'table' || table.hasRules) return 'never';
+  return table.rowTriggers.insert ? 'in transactions' : 'always';
 }
 
 /** Everything that its rows count goes to the outbox, and nothing has to be looked up for it. */

@@ -1,10 +1,10 @@
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 
-import type { Definitions } from '../counter/definition';
 import { protectCounterColumns } from '../counter/protect';
 import { withConnection } from '../sql/query';
 import { withSideConnection } from '../sql/side-connection';
-import { Capture, type CaptureOptions } from './capture';
+import type { Capture, CaptureOptions } from './capture';
+import { CurrentCapture, type CurrentCaptureBasis } from './current-capture';
 import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
@@ -27,10 +27,10 @@ export interface RunningCapture {
   stop(): void;
 }
 
-/** Protects the counter columns, follows transactions, and captures writes. */
+/** Protects the counter columns, follows transactions, and captures writes, by what is known of the database's tables. */
 export function startCapture(
   dataSource: DataSource,
-  definitions: Definitions,
+  basis: CurrentCaptureBasis,
   handOff: HandOff,
   options: StartCaptureOptions,
 ): RunningCapture {
@@ -42,20 +42,21 @@ export function startCapture(
     onTruncate: (sql) => {
       if (options.isSkipped()) return;
       for (const name of truncatedTables(sql)) {
-        const metadata = capture.countedTable(name);
+        const metadata = capture.latest?.countedTable(name);
         if (metadata !== undefined) options.onTruncated(metadata.name);
       }
     },
+    onSchemaChange: () => basis.catalogue.invalidate(),
   });
-  const capture = new Capture(dataSource, definitions, transactions, options);
+  const capture = new CurrentCapture(dataSource, basis, transactions, options);
   const stops = [
-    protectCounterColumns(definitions),
+    protectCounterColumns(basis.definitions),
     subscribe(dataSource, transactions),
-    hookWrites(dataSource, (builder, execute) => (options.isSkipped() ? null : capture.hook(builder, execute))),
+    hookWrites(dataSource, (...write) => (options.isSkipped() ? null : capture.hook(...write))),
   ];
   return {
     transactions,
-    track: (...args) => capture.track(...args),
+    track: async (...args) => (await capture.load()).track(...args),
     stop: () => {
       for (const stop of stops.splice(0)) stop();
     },

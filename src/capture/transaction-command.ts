@@ -1,6 +1,8 @@
 /** A statement that begins, divides or ends a transaction, or does what no row tells of. */
 export type TransactionCommand =
   | { readonly kind: 'truncate' }
+  /** Tables, constraints, triggers, policies or privileges may be others afterwards. */
+  | { readonly kind: 'schema-change' }
   | { readonly kind: 'begin' }
   /** `chain`: a new transaction begins at once. */
   | { readonly kind: 'commit' | 'rollback'; readonly chain: boolean }
@@ -16,7 +18,7 @@ const USUAL: ReadonlyMap<string, TransactionCommand> = new Map<string, Transacti
 const LONGEST = Math.max(...[...USUAL.keys()].map(({ length }) => length));
 
 /** How every command of interest begins; all other statements are passed over at once. */
-const BEGINNINGS = new Set(['beg', 'sta', 'sav', 'rel', 'rol', 'com', 'end', 'abo', 'tru']);
+const BEGINNINGS = new Set('beg sta sav rel rol com end abo tru cre alt dro gra rev'.split(' '));
 const FIRST_LETTERS = new Set([...BEGINNINGS].map((beginning) => beginning.charCodeAt(0)));
 const A = 'A'.charCodeAt(0);
 const LOWER_CASE = 0x20;
@@ -63,6 +65,13 @@ function read(words: Words): TransactionCommand | null {
       return named('release', words);
     case 'truncate':
       return { kind: 'truncate' };
+    case 'create':
+      return words.take('temp') || words.take('temporary') ? null : { kind: 'schema-change' };
+    case 'alter':
+    case 'drop':
+    case 'grant':
+    case 'revoke':
+      return { kind: 'schema-change' };
     default:
       return null;
   }

@@ -23,6 +23,8 @@ export interface TransactionsOptions {
   readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
   /** A TRUNCATE has succeeded. */
   readonly onTruncate: (sql: string) => void;
+  /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
+  readonly onSchemaChange: () => void;
 }
 
 type BeforeQuery = Parameters<NonNullable<EntitySubscriberInterface['beforeQuery']>>[0];
@@ -37,6 +39,8 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
+  /** Whether the transaction that a query runner is in has changed the schema. */
+  readonly #changesSchema = new Slot<QueryRunner, boolean>();
   /** Those that have sent a counted statement and are not over. */
   readonly #unsettled = new Unsettled();
   /** Counted statements under way that commit by themselves. */
@@ -176,6 +180,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (event.success) notifyObserver(event.parameters, event.rawResults);
     const command = transactionCommand(event.query);
     if (command === null) return;
+    this.#followSchema(event, command);
     if (command.kind === 'truncate') {
       if (event.success) this.#options.onTruncate(event.query);
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
@@ -267,6 +272,17 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
+  /** Others see a change of the schema only after its COMMIT. */
+  #followSchema({ queryRunner: runner, success }: AfterQuery, { kind }: TransactionCommand): void {
+    if (kind === 'schema-change') {
+      if (success) this.#options.onSchemaChange();
+      this.#changesSchema.set(runner, success);
+    } else if (kind === 'commit' && this.#changesSchema.get(runner) === true) {
+      this.#changesSchema.set(runner, undefined);
+      this.#options.onSchemaChange();
+    }
+  }
+
   #follow(runner: QueryRunner, command: TransactionCommand): void {
     const transaction = this.#open.get(runner);
     switch (command.kind) {
@@ -287,6 +303,7 @@ export class Transactions implements EntitySubscriberInterface {
         break;
       case 'commit':
       case 'truncate':
+      case 'schema-change':
     }
   }
 

@@ -14,9 +14,10 @@ export function describeVersions(name: string, tests: (server: () => string) => 
     beforeAll(async () => {
       if (version !== 18) started = await startPostgres({ version });
     });
+    tests(() => started?.url ?? serverUrl());
+    // Behind those of the tests, which run in the order in which they are declared.
     afterAll(async () => {
       await started?.stop();
     });
-    tests(() => started?.url ?? serverUrl());
   });
 }

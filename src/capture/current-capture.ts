@@ -1,0 +1,58 @@
+import type { DataSource } from 'typeorm';
+
+import type { Definitions } from '../counter/definition';
+import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
+import type { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
+import { Capture, type CaptureOptions } from './capture';
+import type { WriteHook } from './hook';
+import type { Transactions } from './transactions';
+
+/** What is counted, and in what tables. */
+export interface CurrentCaptureBasis {
+  readonly definitions: Definitions;
+  readonly catalogue: KnownCatalogue;
+}
+
+/** The capture that fits the tables as they are known now; statements under way keep the one that they began with. */
+export class CurrentCapture {
+  readonly #dataSource: DataSource;
+  readonly #basis: CurrentCaptureBasis;
+  readonly #transactions: Transactions;
+  readonly #options: CaptureOptions;
+  #catalogue: Catalogue | null = null;
+  #capture: Capture | null = null;
+
+  constructor(dataSource: DataSource, basis: CurrentCaptureBasis, transactions: Transactions, options: CaptureOptions) {
+    this.#dataSource = dataSource;
+    this.#basis = basis;
+    this.#transactions = transactions;
+    this.#options = options;
+  }
+
+  /** The last one that was made; `null` while nothing was captured. */
+  get latest(): Capture | null {
+    return this.#capture;
+  }
+
+  /** See `Capture.hook`. */
+  readonly hook: WriteHook = (builder, execute) => {
+    const { definitions, catalogue } = this.#basis;
+    if (definitions.counters.length === 0) return null;
+    if (catalogue.current !== null) return this.#by(catalogue.current).hook(builder, execute);
+    // While migrations run, and after them.
+    return this.load().then((capture) => capture.hook(builder, execute) ?? execute());
+  };
+
+  /** The capture, once the tables are known. */
+  async load(): Promise<Capture> {
+    return this.#by(await this.#basis.catalogue.load());
+  }
+
+  #by(catalogue: Catalogue): Capture {
+    if (this.#capture !== null && this.#catalogue === catalogue) return this.#capture;
+    const { definitions } = this.#basis;
+    this.#catalogue = catalogue;
+    this.#capture = new Capture(this.#dataSource, { definitions, catalogue }, this.#transactions, this.#options);
+    return this.#capture;
+  }
+}

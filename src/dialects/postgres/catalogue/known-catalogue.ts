@@ -1,0 +1,59 @@
+import type { Catalogue } from './catalogue';
+
+/**
+ * The catalogue that a process goes by: read once, and again after what may have changed it. Readings that are asked for
+ * at the same time are one.
+ */
+export class KnownCatalogue {
+  readonly #read: () => Promise<Catalogue>;
+  readonly #onChange: (catalogue: Catalogue) => void;
+  #current: Catalogue | null = null;
+  #loading: Promise<Catalogue> | null = null;
+  /** The last one that was read, also when it is not known any more whether it still holds. */
+  #last: Catalogue | null = null;
+  /** Rises when something may have changed: a reading that began before does not count. */
+  #generation = 0;
+
+  /** `onChange` is told every catalogue that differs from the one before, the first included; what it throws rejects the reading. */
+  constructor(read: () => Promise<Catalogue>, onChange: (catalogue: Catalogue) => void) {
+    this.#read = read;
+    this.#onChange = onChange;
+  }
+
+  /** `null` until it is read, and after {@link invalidate}. */
+  get current(): Catalogue | null {
+    return this.#current;
+  }
+
+  /** The catalogue, read if it is not known. Rejects with what the database throws; the next call tries again. */
+  load(): Promise<Catalogue> {
+    if (this.#current !== null) return Promise.resolve(this.#current);
+    return (this.#loading ??= this.#readCurrent().finally(() => (this.#loading = null)));
+  }
+
+  /** Reads it again; the same object where nothing has changed. Until then the one that is known holds. */
+  async refresh(): Promise<Catalogue> {
+    this.#generation += 1;
+    await this.#loading?.catch(() => undefined);
+    return (this.#loading ??= this.#readCurrent().finally(() => (this.#loading = null)));
+  }
+
+  /** Forgets it: tables may be others by now. */
+  invalidate(): void {
+    this.#generation += 1;
+    this.#current = null;
+  }
+
+  async #readCurrent(): Promise<Catalogue> {
+    for (;;) {
+      const generation = this.#generation;
+      const read = await this.#read();
+      if (generation !== this.#generation) continue;
+      const last = this.#last;
+      if (last?.fingerprint === read.fingerprint) return (this.#current = last);
+      this.#onChange(read);
+      this.#last = read;
+      return (this.#current = read);
+    }
+  }
+}

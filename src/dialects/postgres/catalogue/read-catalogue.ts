@@ -1,0 +1,158 @@
+import { createHash } from 'node:crypto';
+
+import {
+  Catalogue,
+  type CatalogueColumn,
+  type CatalogueTable,
+  type ForeignKey,
+  type ForeignKeyAction,
+} from './catalogue';
+
+/** Runs one statement and returns its rows. */
+export type RunQuery = (
+  sql: string,
+  parameters: readonly unknown[],
+) => Promise<readonly Readonly<Record<string, unknown>>[]>;
+
+/** Bits of `pg_trigger.tgtype`. */
+const ROW = 1;
+const BEFORE = 2;
+const EVENTS = { insert: 4, delete: 8, update: 16 } as const;
+
+const ACTIONS: Readonly<Record<string, ForeignKeyAction>> = {
+  a: 'NO ACTION',
+  r: 'RESTRICT',
+  c: 'CASCADE',
+  n: 'SET NULL',
+  d: 'SET DEFAULT',
+};
+
+const KINDS: Readonly<Record<string, CatalogueTable['kind']>> = { r: 'table', p: 'partitioned table', v: 'view' };
+
+/** Names of the columns that an array of attribute numbers of a table means, in its order. */
+function columnNames(table: string, numbers: string): string {
+  return `ARRAY(SELECT a.attname FROM unnest(${numbers}) WITH ORDINALITY AS n(number, at)
+    JOIN pg_attribute a ON a.attrelid = ${table} AND a.attnum = n.number ORDER BY n.at)::text[]`;
+}
+
+/** Whether a trigger runs for each row, before an event. Those of the database itself come after it. */
+function rowTrigger(event: keyof typeof EVENTS): string {
+  return `EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgenabled IN ('O', 'A')
+    AND t.tgtype & ${ROW | BEFORE | EVENTS[event]} = ${ROW | BEFORE | EVENTS[event]})`;
+}
+
+/** The named tables, those that foreign keys connect, and the ancestors and descendants of all of them. */
+const TABLES = `
+WITH RECURSIVE named AS MATERIALIZED (
+  SELECT n.path, c.oid FROM unnest($1::text[], $2::text[], $3::text[]) AS n(path, schema, name)
+  JOIN pg_class c ON c.relname = n.name::name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  JOIN pg_namespace s ON s.oid = c.relnamespace
+  WHERE CASE WHEN n.schema IS NULL THEN pg_table_is_visible(c.oid) ELSE s.nspname = n.schema::name END
+), up(oid, ancestor, depth) AS (
+  SELECT i.inhrelid, i.inhparent, 1 FROM pg_inherits i
+  UNION ALL SELECT up.oid, i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.ancestor
+), keys AS MATERIALIZED (
+  SELECT f.* FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0
+), involved AS MATERIALIZED (
+  SELECT oid FROM named
+  UNION SELECT conrelid FROM keys UNION SELECT confrelid FROM keys
+), tables AS MATERIALIZED (
+  SELECT oid FROM involved
+  UNION SELECT up.ancestor FROM up JOIN involved ON involved.oid = up.oid
+  UNION SELECT up.oid FROM up JOIN involved ON involved.oid = up.ancestor
+)`;
+
+const COLUMNS = `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
+    'name', a.attname, 'type', format_type(a.atttypid, NULL), 'isNullable', NOT a.attnotnull, 'isGenerated', a.attgenerated <> '',
+    'canSelect', has_column_privilege(c.oid, a.attnum, 'SELECT'), 'canUpdate', has_column_privilege(c.oid, a.attnum, 'UPDATE')
+  ) ORDER BY a.attnum), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`;
+
+const UNIQUE_KEYS = `(SELECT COALESCE(jsonb_agg(to_jsonb(${columnNames('x.indrelid', 'x.indkey[0:x.indnkeyatts - 1]')}) ORDER BY x.indexrelid), '[]')
+  FROM pg_index x WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)`;
+
+/** `SET NULL (columns)` came with version 15; before, all columns of the key are set. */
+function foreignKeysSql(serverVersion: number): string {
+  const deleteSets = serverVersion >= 150_000 ? 'COALESCE(f.confdelsetcols, f.conkey)' : 'f.conkey';
+  return `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
+    'name', f.conname, 'table', f.conrelid::text, 'columns', ${columnNames('f.conrelid', 'f.conkey')},
+    'referenced', f.confrelid::text, 'referencedColumns', ${columnNames('f.confrelid', 'f.confkey')},
+    'onDelete', f.confdeltype, 'onUpdate', f.confupdtype, 'deleteSets', ${columnNames('f.conrelid', deleteSets)}, 'isValidated', f.convalidated
+  ) ORDER BY f.oid), '[]') FROM keys f WHERE f.conrelid = c.oid)`;
+}
+
+const PRIVILEGES = `jsonb_build_object(
+  'select', has_any_column_privilege(c.oid, 'SELECT'), 'insert', has_any_column_privilege(c.oid, 'INSERT'),
+  'update', has_any_column_privilege(c.oid, 'UPDATE'), 'delete', has_table_privilege(c.oid, 'DELETE'))`;
+
+/**
+ * One statement, one snapshot. Tables are looked up by name: `to_regclass` fails on a schema that may not be used. Oids
+ * are text: JSON numbers of drivers may be anything.
+ */
+function catalogueSql(serverVersion: number): string {
+  const events = ['insert', 'update', 'delete'] as const;
+  const triggers = events.map((event) => `'${event}', ${rowTrigger(event)}`).join(', ');
+  return `${TABLES}
+SELECT current_user::text AS role,
+  (SELECT jsonb_object_agg(n.path, n.oid::text) FROM named n) AS paths,
+  (SELECT jsonb_agg(jsonb_build_object(
+    'oid', c.oid::text, 'schema', s.nspname, 'name', c.relname, 'sql', format('%I.%I', s.nspname, c.relname), 'kind', c.relkind,
+    'ancestors', ARRAY(SELECT up.ancestor::text FROM up WHERE up.oid = c.oid ORDER BY up.depth, up.ancestor),
+    'descendants', ARRAY(SELECT up.oid::text FROM up WHERE up.ancestor = c.oid ORDER BY up.depth, up.oid),
+    'columns', ${COLUMNS}, 'uniqueKeys', ${UNIQUE_KEYS}, 'foreignKeys', ${foreignKeysSql(serverVersion)},
+    'rowTriggers', jsonb_build_object(${triggers}), 'hasRules', c.relhasrules,
+    'hasRowSecurity', row_security_active(c.oid), 'privileges', ${PRIVILEGES}
+  ) ORDER BY c.oid) FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace s ON s.oid = c.relnamespace) AS tables`;
+}
+
+type ReadKey = Omit<ForeignKey, 'onDelete' | 'onUpdate'> & { readonly onDelete: string; readonly onUpdate: string };
+
+/** A table as the statement returns it. */
+type ReadTable = Omit<CatalogueTable, 'kind' | 'columns' | 'foreignKeys'> & {
+  readonly kind: string;
+  readonly columns: readonly CatalogueColumn[];
+  readonly foreignKeys: readonly ReadKey[];
+};
+
+/**
+ * Reads what the database says of the tables at these paths (`schema.table`, or `table`, unescaped), and of all that are
+ * connected with others by foreign keys. Names without a schema are looked up in the search path of the connection.
+ *
+ * @throws what the database throws
+ */
+export async function readCatalogue(run: RunQuery, paths: readonly string[]): Promise<Catalogue> {
+  const [version] = await run(`SELECT current_setting('server_version_num') AS version`, []);
+  const serverVersion = Number(version?.['version']);
+  const names = paths.map((path) => path.split('.'));
+  const [row] = await run(catalogueSql(serverVersion), [
+    paths,
+    names.map((parts) => parts.at(-2) ?? null),
+    names.map((parts) => parts.at(-1)),
+  ]);
+  const { role, paths: found, tables } = { ...row };
+  return new Catalogue({
+    role: String(role),
+    serverVersion,
+    fingerprint: createHash('sha256')
+      .update(JSON.stringify([role, serverVersion, found, tables]))
+      .digest('base64url'),
+    tables: ((tables ?? []) as readonly ReadTable[]).map(tableOf),
+    paths: new Map(Object.entries((found ?? {}) as Record<string, string>)),
+  });
+}
+
+function tableOf({ kind, columns, foreignKeys, ...table }: ReadTable): CatalogueTable {
+  return {
+    ...table,
+    kind: KINDS[kind] ?? 'other',
+    columns: new Map(columns.map((column) => [column.name, column])),
+    foreignKeys: foreignKeys.map((key) => ({
+      ...key,
+      onDelete: actionOf(key.onDelete),
+      onUpdate: actionOf(key.onUpdate),
+    })),
+  };
+}
+
+function actionOf(letter: string): ForeignKeyAction {
+  return ACTIONS[letter] ?? 'NO ACTION';
+}
