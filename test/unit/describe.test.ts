@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
 
 import { describe as render, mask, quote } from '../../src/describe';
@@ -17,14 +18,14 @@ const HOSTILE: object = Object.create({
 }) as object;
 
 function named(name: string): object {
-  const made = class {};
+  const made = class extends EventEmitter {};
   Object.defineProperty(made, 'name', { value: name });
   return new made();
 }
 
 /** A class with a static property of that name. */
 function numbered(): object {
-  const made = class {};
+  const made = class extends EventEmitter {};
   Object.defineProperty(made, 'name', { value: 5 });
   return made;
 }
