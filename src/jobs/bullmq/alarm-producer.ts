@@ -23,7 +23,12 @@ export interface AlarmProducerOptions {
   readonly jobOptions?: AlarmJobOptions;
   /** Told the errors of the connection. */
   readonly onError: (error: unknown) => void;
+  /** Whether the user of the connection may run INFO. */
+  readonly mayInfo: boolean;
 }
+
+/** Milliseconds between two signs of life that an idle connection is asked for: one that a firewall forgot is replaced. */
+const KEEP_ALIVE = 15_000;
 
 const JOB_OPTIONS = {
   removeOnComplete: true,
@@ -46,12 +51,13 @@ export class AlarmProducer {
   readonly #jobOptions: AlarmJobOptions;
   /** Ends with the first attempt to connect, however it went. */
   readonly #attempted: Promise<void>;
+  readonly #keepAlive: NodeJS.Timeout;
   #ready = false;
 
-  constructor({ connection, queueName, queuePrefix, jobOptions, onError }: AlarmProducerOptions) {
+  constructor({ connection, queueName, queuePrefix, jobOptions, onError, mayInfo }: AlarmProducerOptions) {
     this.#jobOptions = { ...JOB_OPTIONS, ...jobOptions };
     this.#queue = new Queue<AlarmData, void>(queueName, {
-      connection: producerConnection(connection),
+      connection: producerConnection(connection, mayInfo),
       skipVersionCheck: true,
       ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
     });
@@ -59,6 +65,7 @@ export class AlarmProducer {
     const ready = this.#queue.waitUntilReady().then(() => void (this.#ready = true));
     const failed = new Promise<void>((resolve) => this.#queue.once('error', () => resolve()));
     this.#attempted = Promise.race([ready, failed]).catch(() => undefined);
+    this.#keepAlive = setInterval(() => void this.reachable(), KEEP_ALIVE).unref();
   }
 
   /**
@@ -98,6 +105,7 @@ export class AlarmProducer {
 
   /** Closes the connection; cuts it when Redis does not answer within a second. */
   async close(): Promise<void> {
+    clearInterval(this.#keepAlive);
     const closed = this.#queue.close().then(
       () => true,
       () => false,

@@ -5,6 +5,12 @@ import { ConfigurationError } from '../../errors';
 /** Longest time a command of the producer may take, ms. */
 export const COMMAND_TIMEOUT = 5_000;
 
+/** A connection of the producer on which something was asked, and nothing came for so long, is replaced, ms. */
+const PRODUCER_SILENCE = 4_000;
+
+/** The same for a worker's, which waits for a job in vain for 10 s at the most, ms. */
+const CONSUMER_SILENCE = 14_000;
+
 /** Refuses a connection that would silently corrupt BullMQ's keys, and a queue name that BullMQ refuses. */
 export function assertUsable(connection: RedisOptions, queueName: string): void {
   const problems: string[] = [];
@@ -16,10 +22,12 @@ export function assertUsable(connection: RedisOptions, queueName: string): void 
 }
 
 /** For adding jobs: rejects at once when Redis is down, and never sends a command twice. */
-export function producerConnection(connection: RedisOptions): RedisOptions {
+export function producerConnection(connection: RedisOptions, mayInfo = true): RedisOptions {
   return {
     ...connection,
     ...RECONNECTING,
+    ...readyCheck(mayInfo),
+    socketTimeout: PRODUCER_SILENCE,
     commandTimeout: COMMAND_TIMEOUT,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -28,15 +36,22 @@ export function producerConnection(connection: RedisOptions): RedisOptions {
 }
 
 /** For a BullMQ worker, which blocks on its connection and must outlive every outage. */
-export function consumerConnection(connection: RedisOptions): RedisOptions {
+export function consumerConnection(connection: RedisOptions, mayInfo = true): RedisOptions {
   // A time limit on commands would stop a worker silently, for ever.
   const { commandTimeout: _, ...rest } = connection;
   return {
     ...rest,
     ...RECONNECTING,
+    ...readyCheck(mayInfo),
+    socketTimeout: CONSUMER_SILENCE,
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
   };
+}
+
+/** The check is an INFO, and ioredis writes to the console when it is refused. */
+function readyCheck(mayInfo: boolean): RedisOptions {
+  return mayInfo ? {} : { enableReadyCheck: false };
 }
 
 /** Ours alone: a strategy that gives up would end a worker for good. */
