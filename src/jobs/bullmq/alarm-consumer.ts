@@ -4,6 +4,7 @@ import type { AlarmHandler, RunningScheduler } from '../scheduler';
 import type { AlarmData } from './alarm-producer';
 import { isRefusal } from './connection-errors';
 import { consumerConnection } from './connections';
+import { guardConnections } from './guard';
 import { within } from '../../time-limit';
 
 /** How to take jobs, and whom to tell of what goes wrong. */
@@ -36,6 +37,7 @@ export class AlarmConsumer implements RunningScheduler {
   readonly #forced: Promise<void>;
   #worker: Worker<AlarmData, void>;
   #abandon: () => void = () => undefined;
+  #unguard: () => void = () => undefined;
   #connected = false;
   #pause: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
@@ -55,6 +57,7 @@ export class AlarmConsumer implements RunningScheduler {
   close(force = false): Promise<void> {
     if (this.#pause !== null) clearTimeout(this.#pause);
     this.#pause = null;
+    this.#unguard();
     if (force) return (this.#abandoning ??= this.#closeNow());
     return (this.#closing ??= Promise.race([this.#closeWhenIdle(), this.#forced]));
   }
@@ -80,6 +83,8 @@ export class AlarmConsumer implements RunningScheduler {
       () => (this.#connected = true),
       () => this.#replace(worker),
     );
+    this.#unguard();
+    this.#unguard = guardConnections(worker);
     return worker;
   }
 

@@ -3,6 +3,7 @@ import { type JobsOptions, Queue, type RedisOptions } from 'bullmq';
 import type { Alarm } from '../../buffer/buffer';
 import { BufferUnavailableError } from '../../errors';
 import { COMMAND_TIMEOUT, producerConnection } from './connections';
+import { guardConnections } from './guard';
 import { within } from '../../time-limit';
 
 /** What users may say about our jobs; uniqueness and timing are ours. */
@@ -27,9 +28,6 @@ export interface AlarmProducerOptions {
   readonly mayInfo: boolean;
 }
 
-/** Milliseconds between two signs of life that an idle connection is asked for: one that a firewall forgot is replaced. */
-const KEEP_ALIVE = 15_000;
-
 const JOB_OPTIONS = {
   removeOnComplete: true,
   removeOnFail: { count: 100 },
@@ -51,7 +49,7 @@ export class AlarmProducer {
   readonly #jobOptions: AlarmJobOptions;
   /** Ends with the first attempt to connect, however it went. */
   readonly #attempted: Promise<void>;
-  readonly #keepAlive: NodeJS.Timeout;
+  readonly #unguard: () => void;
   #ready = false;
 
   constructor({ connection, queueName, queuePrefix, jobOptions, onError, mayInfo }: AlarmProducerOptions) {
@@ -65,7 +63,7 @@ export class AlarmProducer {
     const ready = this.#queue.waitUntilReady().then(() => void (this.#ready = true));
     const failed = new Promise<void>((resolve) => this.#queue.once('error', () => resolve()));
     this.#attempted = Promise.race([ready, failed]).catch(() => undefined);
-    this.#keepAlive = setInterval(() => void this.reachable(), KEEP_ALIVE).unref();
+    this.#unguard = guardConnections(this.#queue, () => void this.reachable());
   }
 
   /**
@@ -105,7 +103,7 @@ export class AlarmProducer {
 
   /** Closes the connection; cuts it when Redis does not answer within a second. */
   async close(): Promise<void> {
-    clearInterval(this.#keepAlive);
+    this.#unguard();
     const closed = this.#queue.close().then(
       () => true,
       () => false,

@@ -31,7 +31,7 @@ export function isRefusal(error: unknown): error is Error {
 const SYSTEM = /^E(?!RR_)[A-Z]+(_[A-Z]+)*$/;
 
 /** What ioredis says of commands that have no connection, and of a connection that it cuts. */
-const UNSENT = /^(Connection is closed\.|Stream isn't writeable|Socket timeout)/;
+const UNSENT = /^(Connection is closed\.|Stream isn't writeable|nothing came from Redis)/;
 
 /** System errors, and commands that could not be sent. */
 function isConnectionError(error: unknown): error is NodeJS.ErrnoException {

@@ -5,12 +5,6 @@ import { ConfigurationError } from '../../errors';
 /** Longest time a command of the producer may take, ms. */
 export const COMMAND_TIMEOUT = 5_000;
 
-/** A connection of the producer on which something was asked, and nothing came for so long, is replaced, ms. */
-const PRODUCER_SILENCE = 4_000;
-
-/** The same for a worker's, which waits for a job in vain for 10 s at the most, ms. */
-const CONSUMER_SILENCE = 14_000;
-
 /** Refuses a connection that would silently corrupt BullMQ's keys, and a queue name that BullMQ refuses. */
 export function assertUsable(connection: RedisOptions, queueName: string): void {
   const problems: string[] = [];
@@ -27,7 +21,6 @@ export function producerConnection(connection: RedisOptions, mayInfo = true): Re
     ...connection,
     ...RECONNECTING,
     ...readyCheck(mayInfo),
-    socketTimeout: PRODUCER_SILENCE,
     commandTimeout: COMMAND_TIMEOUT,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -43,7 +36,6 @@ export function consumerConnection(connection: RedisOptions, mayInfo = true): Re
     ...rest,
     ...RECONNECTING,
     ...readyCheck(mayInfo),
-    socketTimeout: CONSUMER_SILENCE,
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
   };
