@@ -1,16 +1,36 @@
-// Builds dist/ from nothing: a file that left src/ must not stay in the package.
+// Builds dist/, or the folder that is named, from nothing: a file that left src/ must not stay in the package.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
-rmSync('dist', { recursive: true, force: true });
+const [target = 'dist'] = process.argv.slice(2);
+rmSync(target, { recursive: true, force: true });
 
 const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'));
-execFileSync(process.execPath, [join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json'], { stdio: 'inherit' });
+const compile = [join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', target];
+execFileSync(process.execPath, compile, { stdio: 'inherit' });
 
-for (const file of readdirSync('src', { recursive: true })) {
-  if (!file.endsWith('.lua')) continue;
-  mkdirSync(dirname(join('dist', file)), { recursive: true });
-  copyFileSync(join('src', file), join('dist', file));
+embedLua(join('src', 'buffer', 'redis', 'lua'), join(target, 'buffer', 'redis', 'lua-files.js'));
+
+/** Replaces the module that reads .lua files by one that holds them: bundlers leave files that are read behind. */
+function embedLua(folder, module) {
+  const files = readdirSync(folder).filter((file) => file.endsWith('.lua'));
+  const texts = Object.fromEntries(
+    files.map((file) => [basename(file, '.lua'), readFileSync(join(folder, file), 'utf8')]),
+  );
+  // Throws when the module was moved or renamed.
+  readFileSync(module);
+  rmSync(`${module}.map`);
+  writeFileSync(
+    module,
+    `"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.luaFile = luaFile;
+const TEXTS = ${JSON.stringify(texts, null, 2)};
+function luaFile(name) {
+  return TEXTS[name];
+}
+`,
+  );
 }

@@ -1,6 +1,6 @@
 import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from 'typeorm';
 
-import { describe } from './describe';
+import { describe, quote } from './describe';
 import { ConfigurationError } from './errors';
 import { didYouMean } from './suggest';
 
@@ -16,7 +16,7 @@ export function checkKeys(given: unknown, known: readonly string[], what: string
   const unknown = Object.keys(given).filter((key) => !known.includes(key));
   if (unknown.length === 0) return;
   throw new ConfigurationError(
-    unknown.map((key) => `${what}: unknown option '${key}'${didYouMean(key, known)}. Known: ${known.join(', ')}`),
+    unknown.map((key) => `${what}: unknown option ${quote(key)}${didYouMean(key, known)}. Known: ${known.join(', ')}`),
   );
 }
 

@@ -99,7 +99,7 @@ export class Counters {
    *
    * @throws ConfigurationError with every mistake in options and declarations (declarations are checked by
    * `initialize()` if that comes later), or when the DataSource has counters already; BufferUnavailableError when Redis
-   * does not answer within `attachTimeout`; CounterCacheError `STATE_MISMATCH` when `shards` differ from those of other
+   * does not answer within `attachTimeout`, or refuses user, password, database or what is needed; CounterCacheError `STATE_MISMATCH` when `shards` differ from those of other
    * processes
    */
   static async attach(dataSource: DataSource, options: CountersOptions): Promise<Counters> {
@@ -135,7 +135,8 @@ export class Counters {
   /**
    * Applies deltas in this process until the worker is closed.
    *
-   * @throws TablesMissingError with the SQL that creates the library's tables; ConfigurationError for wrong options
+   * @throws TablesMissingError with the SQL that creates the library's tables; ConfigurationError for wrong options;
+   * BufferUnavailableError with the permissions that are missing in Redis
    */
   async startWorker(options: WorkerOptions = {}): Promise<CounterWorker> {
     this.#assertOpen();
@@ -317,6 +318,7 @@ export class Counters {
 
   async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
     const { installation, context } = await this.#open();
+    await this.#installer.assertWorkerAccess();
     this.#assertOpen();
     return CounterWorker.start(context, installation.scheduler, options);
   }

@@ -1,14 +1,18 @@
 import type { DataSource } from 'typeorm';
 
 import type { DeltaBuffer } from './buffer/buffer';
-import { closeConnections, evictionPolicy, openConnections, redisOptionsOf } from './buffer/redis/connection';
+import { closeConnections, evictionPolicy, mayInfo, openConnections, redisOptionsOf } from './buffer/redis/connection';
+import { addressOf } from './buffer/redis/connection-attempt';
+import { type AccessOptions, assertAccess, type KeyUse } from './buffer/redis/permissions';
 import { type RedisConnections, RedisBuffer } from './buffer/redis/redis-buffer';
 import { BufferUnavailableError, ConfigurationError } from './errors';
 import type { Events } from './events';
 import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
+import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from './jobs/bullmq/permissions';
 import type { Scheduler } from './jobs/scheduler';
 import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
+import { Outage } from './outage';
 import { isDirect } from './sql/direct';
 import { withConnection } from './sql/query';
 import { withSideConnection } from './sql/side-connection';
@@ -29,6 +33,9 @@ export interface Installation {
 /** The longest that opening waits for the buffer, ms: a write may be waiting for it. */
 const EPOCH_TIMEOUT = 1_000;
 
+/** Jobs that fail within this time of each other fail in one outage, ms: a failed one is tried again after some seconds. */
+const JOB_OUTAGE = 60_000;
+
 /** Opens buffer and scheduler, and closes those of them that it opened. */
 export class Installer {
   readonly #dataSource: DataSource;
@@ -36,6 +43,7 @@ export class Installer {
   readonly #events: Events;
   readonly #onDegraded: (error: unknown) => void;
   #connections: RedisConnections | null = null;
+  #mayInfo = true;
   #current: Installation | null = null;
 
   constructor(
@@ -50,12 +58,16 @@ export class Installer {
     this.#onDegraded = onDegraded;
   }
 
-  /** @throws BufferUnavailableError when Redis does not answer within `attachTimeout` */
+  /** @throws BufferUnavailableError when Redis does not answer within `attachTimeout`, or refuses what is needed */
   async connect(): Promise<void> {
     if (this.#options.buffer !== null) return;
+    const access = this.#access(PRODUCER_COMMANDS);
     // A lost connection is reported by the calls that fail, and comes back by itself.
-    this.#connections = await openConnections(this.#redis(), this.#options, () => undefined);
-    const policy = await evictionPolicy(this.#connections.worker);
+    this.#connections = await openConnections(this.#redis(), this.#options, () => undefined, access);
+    const { worker } = this.#connections;
+    this.#mayInfo = await mayInfo(worker);
+    if (!this.#mayInfo && !this.#options.survivesRestarts) this.#events.emit('error', unknownIncarnation());
+    const policy = await evictionPolicy(worker);
     if (policy !== null && policy !== 'noeviction') {
       this.#events.emit(
         'error',
@@ -64,6 +76,24 @@ export class Installer {
         ]),
       );
     }
+  }
+
+  /**
+   * Asks whether a worker may do what it needs.
+   *
+   * @throws BufferUnavailableError with the permissions that are missing
+   */
+  async assertWorkerAccess(): Promise<void> {
+    if (this.#connections === null || this.#options.scheduler !== null) return;
+    const { worker } = this.#connections;
+    await assertAccess(worker, this.#access([...PRODUCER_COMMANDS, ...CONSUMER_COMMANDS]), addressOf(worker.options));
+  }
+
+  #access(commands: readonly string[]): AccessOptions {
+    const { prefix, shards, queue, scheduler } = this.#options;
+    const key = `${queue.prefix ?? 'bull'}:${prefix}-probe:wait`;
+    const use: KeyUse | null = scheduler === null ? { key, commands } : null;
+    return { prefix, shards, queue: use };
   }
 
   /**
@@ -125,12 +155,14 @@ export class Installer {
 
   #bullMq(installation: string): Scheduler {
     const { prefix, queue } = this.#options;
+    const failures = new Outage((error) => this.#events.emit('error', error), { quiet: JOB_OUTAGE });
     return new BullMqScheduler({
       connection: redisOptionsOf(this.#redis()) as ConstructorParameters<typeof BullMqScheduler>[0]['connection'],
       queueName: `${prefix}-${installation}`,
+      mayInfo: this.#mayInfo,
       ...(queue.prefix === undefined ? {} : { queuePrefix: queue.prefix }),
       ...(queue.jobOptions === undefined ? {} : { jobOptions: queue.jobOptions }),
-      onError: (error) => this.#events.emit('error', error),
+      onError: (error) => failures.failed(error),
     });
   }
 
@@ -142,4 +174,10 @@ export class Installer {
       ]);
     return redis;
   }
+}
+
+function unknownIncarnation(): ConfigurationError {
+  const reason = 'this user of Redis may not run INFO, so nobody notices when Redis is restarted with older data';
+  const advice = 'Grant +info, or set `survivesRestarts` if Redis has every write on disk before it answers';
+  return new ConfigurationError([`${reason}. ${advice}`]);
 }

@@ -3,7 +3,8 @@ import { inspect } from 'node:util';
 import type { Redis, RedisOptions } from 'ioredis';
 
 import type { DeltaBuffer } from './buffer/buffer';
-import { describe } from './describe';
+import { checkRedis } from './check-redis';
+import { describe, quote } from './describe';
 import { DURABILITIES, type Durability, isDurability } from './durability';
 import { ConfigurationError } from './errors';
 import type { AlarmJobOptions } from './jobs/bullmq/alarm-producer';
@@ -234,7 +235,7 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   checkPrefix(present['prefix'], problems);
   checkDurability(present['durability'], problems);
   for (const name of ['survivesRestarts', 'preparedStatements']) checkBoolean(name, present[name], problems);
-  checkRedis(present, problems);
+  problems.push(...checkConnection(present));
   checkMethods('buffer', present['buffer'], Object.keys(BUFFER_METHODS), problems);
   checkMethods('scheduler', present['scheduler'], Object.keys(SCHEDULER_METHODS), problems);
   checkMethods('logger', present['logger'], ['error'], problems);
@@ -248,7 +249,7 @@ function reportUnknown(keys: readonly string[], known: readonly string[], prefix
   for (const key of keys) {
     if (!known.includes(key))
       problems.push(
-        `unknown option '${prefix}${key}'${didYouMean(key, known) || `, expected one of ${known.join(', ')}`}`,
+        `unknown option ${quote(`${prefix}${key}`)}${didYouMean(key, known) || `, expected one of ${known.join(', ')}`}`,
       );
   }
 }
@@ -280,41 +281,12 @@ function checkDurability(value: unknown, problems: string[]): void {
   problems.push(`expected 'durability' to be one of '${DURABILITIES.join("', '")}', got: ${describe(value)}`);
 }
 
-function checkRedis({ redis, buffer, scheduler }: Readonly<Record<string, unknown>>, problems: string[]): void {
-  if (redis === undefined) {
-    if (buffer === undefined || scheduler === undefined)
-      problems.push(
-        "expected 'redis' to be an ioredis client, options or a URL, got: undefined. Add it, or give both 'buffer' and 'scheduler'",
-      );
-    return;
-  }
-  if (!isObject(redis) && (typeof redis !== 'string' || redis === '')) {
-    problems.push(`expected 'redis' to be an ioredis client, options or a URL, got: ${describe(redis)}`);
-  } else if (typeof redis === 'string' && !/^(rediss?:\/\/|\/)/i.test(redis)) {
-    problems.push(
-      `expected the URL 'redis' to begin with redis:// or rediss:// (or to be the path of a socket), got: ${describe(redis)}`,
-    );
-  } else if (isObject(redis) && redis['isCluster'] === true) {
-    problems.push(
-      "expected 'redis' to be a client of one server, got: a Cluster, which is not supported yet. Connect to one server, or to a primary through Sentinel",
-    );
-  } else if (keyPrefixOf(redis)) {
-    problems.push(
-      "expected 'redis' to have no 'keyPrefix', got one: BullMQ's scripts build their own keys, and would corrupt them. Remove it, and set 'prefix' instead",
-    );
-  }
-}
-
-function keyPrefixOf(redis: Readonly<Record<string, unknown>> | string): boolean {
-  // ioredis takes options from the query of a URL, too.
-  if (typeof redis === 'string') return /[?&]keyPrefix=[^&]/.test(redis);
-  const { options } = redis;
-  const keyPrefix = (isClient(redis) && isObject(options) ? options : redis)['keyPrefix'];
-  return keyPrefix !== undefined && keyPrefix !== null && keyPrefix !== '';
-}
-
-function isClient(redis: Readonly<Record<string, unknown>>): boolean {
-  return typeof redis['duplicate'] === 'function';
+function checkConnection({ redis, buffer, scheduler }: Readonly<Record<string, unknown>>): readonly string[] {
+  if (redis !== undefined) return checkRedis(redis);
+  if (buffer !== undefined && scheduler !== undefined) return [];
+  return [
+    "expected 'redis' to be an ioredis client, options or a URL, got: undefined. Add it, or give both 'buffer' and 'scheduler'",
+  ];
 }
 
 function checkMethods(name: string, value: unknown, methods: readonly string[], problems: string[]): void {

@@ -12,8 +12,12 @@ function distance(a: string, b: string): number {
   return previous[b.length] ?? 0;
 }
 
+/** Longer words are no misspellings, and comparing them takes long. */
+const LONGEST_WORD = 64;
+
 /** The candidate that `word` is probably a misspelling of; `undefined` when none is close. */
 function suggest(word: string, candidates: Iterable<string>): string | undefined {
+  if (word.length > LONGEST_WORD) return undefined;
   const limit = Math.max(2, Math.floor(word.length / 3));
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of candidates) {

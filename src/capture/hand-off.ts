@@ -5,6 +5,7 @@ import { byShard } from '../buffer/shard';
 import type { SqlQuery } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
 import { BufferHealth } from './buffer-health';
+import { Discards } from './discards';
 import { Handover } from './handover';
 import { LostTargets } from './lost-targets';
 import type { OpenTransaction } from './open-transaction';
@@ -47,11 +48,13 @@ export class HandOff {
   readonly #underWay = new UnderWay();
   readonly #lost: LostTargets;
   readonly #health: BufferHealth;
+  readonly #discards: Discards;
   #wakes = true;
 
   constructor(options: HandOffOptions) {
     this.#options = options;
     const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
+    this.#discards = new Discards({ buffer });
     this.#lost = new LostTargets({ ...options, buffer, onRecovered: () => this.#health.review() });
     this.#health = new BufferHealth({
       ...options,
@@ -94,7 +97,7 @@ export class HandOff {
     this.wake(alarms);
   }
 
-  /** After a rollback: forgets what was announced. What fails here is swept later, and recalculated needlessly. */
+  /** After a rollback: forgets what was announced, once the buffer answers. */
   discard(transaction: OpenTransaction): void {
     for (const shard of this.#take(transaction)?.tried ?? []) this.#run(this.#discardShard(shard, transaction));
   }
@@ -144,6 +147,7 @@ export class HandOff {
   async close(): Promise<readonly string[]> {
     await this.#underWay.over();
     const left = await this.#lost.close();
+    await this.#discards.close();
     this.#health.close();
     return left;
   }
@@ -187,8 +191,7 @@ export class HandOff {
   }
 
   async #discardShard(shard: number, { id }: OpenTransaction): Promise<void> {
-    const { buffer } = await this.#options.open();
-    if (id !== null) await buffer.discard(shard, id).catch(() => undefined);
+    if (id !== null) await this.#discards.send(shard, id);
   }
 
   /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */

@@ -187,6 +187,59 @@ describe('an announcement that arrived although it failed', () => {
   });
 });
 
+describe('a discard that fails, or was never sent', () => {
+  /** Stores announcements; fails as often as it is told. */
+  class MoodyBuffer extends MemoryBuffer {
+    failures = 0;
+    isDeaf = false;
+    discards = 0;
+    override async announce(...args: Parameters<MemoryBuffer['announce']>): Promise<void> {
+      await super.announce(...args);
+      if (this.isDeaf) throw new Error('timed out');
+    }
+    override async discard(...args: Parameters<MemoryBuffer['discard']>): Promise<void> {
+      this.discards += 1;
+      if (this.failures-- > 0) throw new Error('never sent');
+      await super.discard(...args);
+    }
+  }
+
+  async function startMoody(): Promise<{ buffer: MoodyBuffer; scheduler: InProcessScheduler }> {
+    const [buffer, scheduler] = [new MoodyBuffer({ window: 10 }), new InProcessScheduler()];
+    await start({ buffer, scheduler, intentTimeout: 600_000 });
+    return { buffer, scheduler };
+  }
+
+  test.each(['committed', 'rolled back'])('of a transaction that was %s is sent again', async (end) => {
+    const { buffer, scheduler } = await startMoody();
+    Object.assign(buffer, { failures: 3, isDeaf: end === 'committed' });
+    const work = fixture.dataSource.transaction(async (manager) => {
+      await manager.insert(Post, { authorId: ids[0] ?? 0 });
+      // Announces: what was captured is handed over by the first attempt to commit, and the transaction is rolled back.
+      if (end === 'rolled back') await manager.query('SELECT 1/0').catch(() => undefined);
+    });
+    await work.catch(() => undefined);
+    await until(async () => (await fixture.counters.status()).intents === 0);
+    expect(buffer.discards).toBeGreaterThan(3);
+    Object.assign(buffer, { isDeaf: false });
+    await fixture.counters.startWorker();
+    await expectExact();
+    await scheduler.close();
+  });
+
+  test('close() makes a last attempt, and does not wait for a buffer that refuses', async () => {
+    const { buffer, scheduler } = await startMoody();
+    Object.assign(buffer, { failures: Infinity, isDeaf: true });
+    await write(2, 2);
+    const before = performance.now();
+    await fixture.counters.close();
+    expect(performance.now() - before).toBeLessThan(10_000);
+    const { discards } = buffer;
+    await scheduler.close();
+    expect(discards).toBe(buffer.discards);
+  });
+});
+
 describe('outbox, while Redis is away', () => {
   test('writes go on, and so does a worker', async () => {
     await start({ durability: 'outbox' });

@@ -2,36 +2,91 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 
-import { BufferUnavailableError } from '../../errors';
+import { isRedisClient } from '../../check-redis';
+import { keepAlive } from '../../liveness';
 import { within } from '../../time-limit';
+import { addressOf, ConnectionAttempt } from './connection-attempt';
+import { type AccessOptions, assertAccess } from './permissions';
 import type { RedisConnections } from './redis-buffer';
 import { defineScripts } from './scripts';
 
 /** What the user gave: a client, options, or a URL. */
 export type RedisSource = Redis | RedisOptions | string;
 
+/** How long is waited, in ms. */
+export interface ConnectionTimeouts {
+  /** For a writer's call. */
+  readonly redisTimeout: number;
+  /** For the first answer. */
+  readonly attachTimeout: number;
+}
+
 /** Milliseconds a worker's call may take: it moves thousands of targets. */
 const WORKER_TIMEOUT = 10_000;
 
+/** What would change the meaning of replies, or of the connection. */
+const OURS = { stringNumbers: false, monitor: false, readOnly: false } as const satisfies RedisOptions;
+
 /** The connection options behind what the user gave. */
 export function redisOptionsOf(source: RedisSource): RedisOptions {
-  if (typeof source === 'string') return new Redis(source, { lazyConnect: true }).options;
-  return source instanceof Object && 'options' in source && 'duplicate' in source ? source.options : source;
+  return { ...givenOptions(source), ...OURS };
+}
+
+function givenOptions(source: RedisSource): RedisOptions {
+  // ioredis takes the scheme in lower case only, and would leave TLS out otherwise.
+  if (typeof source === 'string')
+    return new Redis(
+      source.replace(/^rediss?:/i, (scheme) => scheme.toLowerCase()),
+      { lazyConnect: true },
+    ).options;
+  return isRedisClient(source) ? (source as Redis).options : (source as RedisOptions);
 }
 
 /**
  * Opens the two connections of the buffer. Neither resends a command whose reply was lost, and neither queues commands
- * while disconnected: a call fails fast, and what it did is found out by asking.
+ * while disconnected: a call fails fast, and what it did is found out by asking. One that goes silent is replaced. With `access`,
+ * what the user may do is asked as well.
  *
- * @throws BufferUnavailableError when Redis does not answer within `attachTimeout`
+ * @throws BufferUnavailableError when Redis does not answer within `attachTimeout`, with the last error as its cause, or refuses: at once
  */
 export async function openConnections(
   source: RedisSource,
-  timeouts: { readonly redisTimeout: number; readonly attachTimeout: number },
+  timeouts: ConnectionTimeouts,
   onError: (error: unknown) => void,
+  access: AccessOptions | null = null,
 ): Promise<RedisConnections> {
-  const base: RedisOptions = {
-    ...redisOptionsOf(source),
+  const base = failFast(redisOptionsOf(source));
+  const where = addressOf(base);
+  const writer = new Redis({ ...base, commandTimeout: timeouts.redisTimeout });
+  const worker = new Redis({ ...base, commandTimeout: WORKER_TIMEOUT });
+  const attempt = new ConnectionAttempt([writer, worker], where);
+  for (const redis of [writer, worker]) {
+    redis.on('error', onError);
+    defineScripts(redis);
+  }
+  const abort = new AbortController();
+  try {
+    // A server may accept connections and answer nothing; the writer's time limit is too short to ask it here.
+    const answering = Promise.all([writer, worker].map(connected))
+      .then(() => answers(worker, abort.signal))
+      .then(() => access && assertAccess(worker, access, where));
+    await answered(Promise.race([answering, attempt.refused]), timeouts.attachTimeout, attempt);
+  } catch (error) {
+    cut(writer);
+    cut(worker);
+    throw error;
+  } finally {
+    abort.abort();
+    attempt.end();
+  }
+  guard(writer);
+  guard(worker);
+  return { writer, worker };
+}
+
+function failFast(options: RedisOptions): RedisOptions {
+  return {
+    ...options,
     lazyConnect: true,
     enableOfflineQueue: false,
     // The ready check is a command, and would be subject to the writers' time limit.
@@ -42,24 +97,23 @@ export async function openConnections(
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
     retryStrategy: (attempt) => Math.min(50 * attempt, 1_000),
   };
-  const writer = new Redis({ ...base, commandTimeout: timeouts.redisTimeout });
-  const worker = new Redis({ ...base, commandTimeout: WORKER_TIMEOUT });
-  for (const redis of [writer, worker]) {
-    redis.on('error', onError);
-    defineScripts(redis);
-  }
-  const attempt = new AbortController();
-  try {
-    // A server may accept connections and answer nothing; the writer's time limit is too short to ask it here.
-    const answering = Promise.all([writer, worker].map(connected)).then(() => answers(worker, attempt.signal));
-    await answered(answering, timeouts.attachTimeout, base);
-    return { writer, worker };
-  } catch (error) {
-    attempt.abort();
-    writer.disconnect();
-    worker.disconnect();
-    throw error;
-  }
+}
+
+/** Looks after a connection until it ends. */
+function guard(redis: Redis): void {
+  const ping = (): void => void redis.ping().catch(() => undefined);
+  redis.once('end', keepAlive({ socket: () => streamOf(redis), ping }));
+}
+
+/** Ends a connection at once, whatever state it is in: a farewell could wait for a server that does not answer. */
+function cut(redis: Redis): void {
+  redis.disconnect();
+  streamOf(redis)?.destroy();
+}
+
+/** Absent before the first attempt. */
+function streamOf(redis: Redis): Redis['stream'] | undefined {
+  return redis.stream;
 }
 
 /** Resolves at the first successful connection, however many attempts it takes. */
@@ -87,23 +141,23 @@ async function answers(redis: Redis, signal: AbortSignal): Promise<void> {
 }
 
 /** @throws BufferUnavailableError that names the server */
-async function answered(
-  work: Promise<unknown>,
-  milliseconds: number,
-  { host = 'localhost', port = 6379, path }: RedisOptions,
-): Promise<void> {
-  const where = path ?? `${host}:${port}`;
+async function answered(work: Promise<unknown>, milliseconds: number, attempt: ConnectionAttempt): Promise<void> {
   const inTime = await within(
     work.then(() => true),
     milliseconds,
     false,
   ).catch((cause: unknown) => {
-    throw new BufferUnavailableError(`Redis at ${where} refused: ${(cause as Error).message}`, { where }, { cause });
+    throw attempt.refusal(cause);
   });
-  if (inTime) return;
-  const advice = 'Start it, correct the `redis` option, or raise `attachTimeout`.';
-  const reason = `Redis at ${where} did not answer within ${milliseconds} ms. ${advice}`;
-  throw new BufferUnavailableError(reason, { where, milliseconds });
+  if (!inTime) throw attempt.timedOut(milliseconds);
+}
+
+/** Whether the user may run INFO: managed services forbid it, and so do rules without dangerous commands. */
+export async function mayInfo(redis: Redis): Promise<boolean> {
+  return redis.info('server').then(
+    () => true,
+    (error: unknown) => !(error instanceof ReplyError),
+  );
 }
 
 /** The policy under which Redis may drop pending deltas; `null` where it may not be asked. */
@@ -123,7 +177,7 @@ const QUIT_TIMEOUT = 1_000;
 export async function closeConnections({ writer, worker }: RedisConnections): Promise<void> {
   await Promise.all(
     [writer, worker].map(async (redis) => {
-      if (redis.status !== 'ready') redis.disconnect();
+      if (redis.status !== 'ready') cut(redis);
       else await quit(redis);
     }),
   );
@@ -134,5 +188,5 @@ async function quit(redis: Redis): Promise<void> {
     () => true,
     () => false,
   );
-  if (!(await within(farewell, QUIT_TIMEOUT, false))) redis.disconnect();
+  if (!(await within(farewell, QUIT_TIMEOUT, false))) cut(redis);
 }

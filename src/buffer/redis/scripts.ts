@@ -1,9 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
 import type { Redis } from 'ioredis';
 
 import type { ShardKey } from './keys';
+import { luaFile } from './lua-files';
 
 /** The keys each Lua function takes, in the order of its header. */
 export const SCRIPTS = {
@@ -87,7 +85,7 @@ const IN_FRONT: Partial<Record<ScriptName, readonly string[]>> = {
 /** The text of a Lua function, with what it shares with others. */
 export function scriptText(name: ScriptName): string {
   const files = [...(IN_FRONT[name] ?? ['clock', 'lib']), name];
-  return files.map((file) => readFileSync(join(__dirname, 'lua', `${file}.lua`), 'utf8')).join('\n');
+  return files.map(luaFile).join('\n');
 }
 
 /** Registers every Lua function on a connection of our own, under names that cannot meet those of others. */

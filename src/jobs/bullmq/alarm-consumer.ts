@@ -2,7 +2,9 @@ import { type Job, type RedisOptions, UnrecoverableError, Worker } from 'bullmq'
 
 import type { AlarmHandler, RunningScheduler } from '../scheduler';
 import type { AlarmData } from './alarm-producer';
+import { isRefusal } from './connection-errors';
 import { consumerConnection } from './connections';
+import { guardConnections } from './guard';
 import { within } from '../../time-limit';
 
 /** How to take jobs, and whom to tell of what goes wrong. */
@@ -17,44 +19,35 @@ export interface AlarmConsumerOptions {
   readonly onFailed: (error: unknown) => void;
   /** Whether Redis answers now. */
   readonly reachable: () => Promise<boolean>;
+  /** Whether the user of the connection may run INFO. Otherwise BullMQ takes Redis for an old one, which can wait for whole seconds only. */
+  readonly mayInfo: boolean;
 }
+
+/** Pause after a command was refused, ms: BullMQ would send it again at once, thousands of times a second. */
+const REFUSAL_PAUSE = 2_000;
 
 /** How long the farewell to a Redis that answered a moment ago may take, ms. */
 const CLOSING_TIMEOUT = 5_000;
 
 /** Takes alarms from the queue and hands them to a handler. */
 export class AlarmConsumer implements RunningScheduler {
-  readonly #worker: Worker<AlarmData, void>;
-  readonly #reachable: () => Promise<boolean>;
+  readonly #handler: AlarmHandler;
+  readonly #options: AlarmConsumerOptions;
   readonly #active = new Set<Promise<void>>();
   readonly #forced: Promise<void>;
+  #worker: Worker<AlarmData, void>;
   #abandon: () => void = () => undefined;
+  #unguard: () => void = () => undefined;
   #connected = false;
+  #pause: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
   #abandoning: Promise<void> | null = null;
 
-  constructor(
-    handler: AlarmHandler,
-    { connection, queueName, queuePrefix, concurrency, onError, onFailed, reachable }: AlarmConsumerOptions,
-  ) {
-    this.#reachable = reachable;
+  constructor(handler: AlarmHandler, options: AlarmConsumerOptions) {
+    this.#handler = handler;
+    this.#options = options;
     this.#forced = new Promise((resolve) => (this.#abandon = resolve));
-    this.#worker = new Worker<AlarmData, void>(queueName, (job) => this.#run(handler, job), {
-      connection: consumerConnection(connection),
-      // Not `skipVersionCheck`: BullMQ takes Redis for an old one then, which can wait for whole seconds only.
-      concurrency,
-      lockDuration: 30_000,
-      stalledInterval: 15_000,
-      // A job that stalls again and again is no worse than a lost one; giving it up early helps nobody.
-      maxStalledCount: 10,
-      ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
-    });
-    this.#worker.on('error', onError);
-    this.#worker.on('failed', (_job, error) => onFailed(error));
-    this.#worker.waitUntilReady().then(
-      () => (this.#connected = true),
-      () => undefined,
-    );
+    this.#worker = this.#open(options.mayInfo);
   }
 
   /**
@@ -62,14 +55,73 @@ export class AlarmConsumer implements RunningScheduler {
    * a handler, which would wait for itself.
    */
   close(force = false): Promise<void> {
+    if (this.#pause !== null) clearTimeout(this.#pause);
+    this.#pause = null;
+    this.#unguard();
     if (force) return (this.#abandoning ??= this.#closeNow());
     return (this.#closing ??= Promise.race([this.#closeWhenIdle(), this.#forced]));
   }
 
-  async #run(handler: AlarmHandler, { name, data }: Job<AlarmData, void>): Promise<void> {
+  #open(mayInfo: boolean): Worker<AlarmData, void> {
+    const { connection, queueName, queuePrefix, concurrency, onError, onFailed } = this.#options;
+    const worker = new Worker<AlarmData, void>(queueName, (job) => this.#run(job), {
+      connection: consumerConnection(connection, mayInfo),
+      skipVersionCheck: !mayInfo,
+      concurrency,
+      lockDuration: 30_000,
+      stalledInterval: 15_000,
+      // A job that stalls again and again is no worse than a lost one; giving it up early helps nobody.
+      maxStalledCount: 10,
+      ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
+    });
+    worker.on('error', (error) => {
+      onError(error);
+      if (isRefusal(error)) this.#rest(worker);
+    });
+    worker.on('failed', (_job, error) => onFailed(error));
+    worker.waitUntilReady().then(
+      () => (this.#connected = true),
+      () => this.#replace(worker),
+    );
+    this.#unguard();
+    this.#unguard = guardConnections(worker);
+    return worker;
+  }
+
+  /** Fetches nothing for a while. */
+  #rest(worker: Worker): void {
+    if (this.#pause !== null || !this.#isCurrent(worker)) return;
+    void worker.pause(true);
+    this.#pause = setTimeout(() => this.#resume(worker), REFUSAL_PAUSE);
+  }
+
+  #resume(worker: Worker): void {
+    this.#pause = null;
+    if (!this.#isCurrent(worker)) return;
+    // What is active goes on meanwhile, and the worker's loop with it; a second one must not be started beside it.
+    if (worker.isRunning()) this.#pause = setTimeout(() => this.#resume(worker), REFUSAL_PAUSE);
+    else void worker.resume();
+  }
+
+  /** A worker that failed to start never recovers, and asks for jobs in a loop that lets nothing else run: INFO may be forbidden by now. */
+  #replace(worker: Worker): void {
+    if (!this.#isCurrent(worker)) return;
+    void worker.close(true).catch(() => undefined);
+    if (this.#pause !== null) clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => {
+      this.#pause = null;
+      if (this.#isCurrent(worker)) this.#worker = this.#open(false);
+    }, REFUSAL_PAUSE);
+  }
+
+  #isCurrent(worker: Worker): boolean {
+    return this.#closing === null && this.#abandoning === null && this.#worker === worker;
+  }
+
+  async #run({ name, data }: Job<AlarmData, void>): Promise<void> {
     if (name !== 'reconcile' && name !== 'recalculate')
       throw new UnrecoverableError(`unknown alarm '${name}': was it added by a newer release?`);
-    const work = handler({ kind: name, shard: data.shard, at: data.at });
+    const work = this.#handler({ kind: name, shard: data.shard, at: data.at });
     const settled: Promise<void> = work.catch(() => undefined).finally(() => this.#active.delete(settled));
     this.#active.add(settled);
     return work;
@@ -80,7 +132,7 @@ export class AlarmConsumer implements RunningScheduler {
     // Not by Worker.close(): it cannot be cut short once it waits, neither for a job nor for Redis.
     while (this.#active.size > 0) await Promise.all(this.#active);
     if (this.#abandoning !== null) return;
-    const healthy = this.#connected && (await this.#reachable());
+    const healthy = this.#connected && (await this.#options.reachable());
     if (this.#abandoning === null) await this.#closeWorker(healthy);
   }
 

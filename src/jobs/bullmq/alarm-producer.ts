@@ -3,6 +3,7 @@ import { type JobsOptions, Queue, type RedisOptions } from 'bullmq';
 import type { Alarm } from '../../buffer/buffer';
 import { BufferUnavailableError } from '../../errors';
 import { COMMAND_TIMEOUT, producerConnection } from './connections';
+import { guardConnections } from './guard';
 import { within } from '../../time-limit';
 
 /** What users may say about our jobs; uniqueness and timing are ours. */
@@ -23,6 +24,8 @@ export interface AlarmProducerOptions {
   readonly jobOptions?: AlarmJobOptions;
   /** Told the errors of the connection. */
   readonly onError: (error: unknown) => void;
+  /** Whether the user of the connection may run INFO. */
+  readonly mayInfo: boolean;
 }
 
 const JOB_OPTIONS = {
@@ -46,12 +49,13 @@ export class AlarmProducer {
   readonly #jobOptions: AlarmJobOptions;
   /** Ends with the first attempt to connect, however it went. */
   readonly #attempted: Promise<void>;
+  readonly #unguard: () => void;
   #ready = false;
 
-  constructor({ connection, queueName, queuePrefix, jobOptions, onError }: AlarmProducerOptions) {
+  constructor({ connection, queueName, queuePrefix, jobOptions, onError, mayInfo }: AlarmProducerOptions) {
     this.#jobOptions = { ...JOB_OPTIONS, ...jobOptions };
     this.#queue = new Queue<AlarmData, void>(queueName, {
-      connection: producerConnection(connection),
+      connection: producerConnection(connection, mayInfo),
       skipVersionCheck: true,
       ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
     });
@@ -59,6 +63,7 @@ export class AlarmProducer {
     const ready = this.#queue.waitUntilReady().then(() => void (this.#ready = true));
     const failed = new Promise<void>((resolve) => this.#queue.once('error', () => resolve()));
     this.#attempted = Promise.race([ready, failed]).catch(() => undefined);
+    this.#unguard = guardConnections(this.#queue, () => void this.reachable());
   }
 
   /**
@@ -98,6 +103,7 @@ export class AlarmProducer {
 
   /** Closes the connection; cuts it when Redis does not answer within a second. */
   async close(): Promise<void> {
+    this.#unguard();
     const closed = this.#queue.close().then(
       () => true,
       () => false,

@@ -19,7 +19,13 @@ export interface BullMqSchedulerOptions {
   readonly queuePrefix?: string;
   /** @defaultValue 5 attempts with exponential backoff; completed jobs are removed, the last 100 failed ones kept */
   readonly jobOptions?: AlarmJobOptions;
-  /** Told every error of a job or a handler, and every outage of the connections, once; must not throw. */
+  /**
+   * Whether the user of the connection may run INFO; without it alarms ring up to a second later.
+   *
+   * @defaultValue true
+   */
+  readonly mayInfo?: boolean;
+  /** Told every error of a job or a handler, and what keeps connections from working once per outage; must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -32,7 +38,7 @@ export interface BullMqSchedulerOptions {
  * @throws ConfigurationError when the queue name or the connection cannot work
  */
 export class BullMqScheduler implements Scheduler {
-  readonly #options: BullMqSchedulerOptions;
+  readonly #options: BullMqSchedulerOptions & { readonly mayInfo: boolean };
   readonly #errors: ConnectionErrors;
   readonly #producer: AlarmProducer;
   readonly #memory = new AlarmMemory();
@@ -41,9 +47,9 @@ export class BullMqScheduler implements Scheduler {
 
   constructor(options: BullMqSchedulerOptions) {
     assertUsable(options.connection, options.queueName);
-    this.#options = options;
+    this.#options = { mayInfo: true, ...options };
     this.#errors = new ConnectionErrors(options.onError);
-    this.#producer = new AlarmProducer({ ...options, onError: (error) => this.#errors.tell(error) });
+    this.#producer = new AlarmProducer({ ...this.#options, onError: (error) => this.#errors.tell(error) });
   }
 
   /**
@@ -65,7 +71,7 @@ export class BullMqScheduler implements Scheduler {
    */
   async start(handler: AlarmHandler, { concurrency }: { readonly concurrency: number }): Promise<RunningScheduler> {
     this.#assertOpen();
-    const { connection, queueName, queuePrefix, onError } = this.#options;
+    const { connection, queueName, queuePrefix, mayInfo, onError } = this.#options;
     const consumer = new AlarmConsumer(handler, {
       connection,
       queueName,
@@ -74,6 +80,7 @@ export class BullMqScheduler implements Scheduler {
       onError: (error) => this.#errors.tell(error),
       onFailed: onError,
       reachable: () => this.#producer.reachable(),
+      mayInfo,
     });
     this.#consumers.add(consumer);
     return consumer;

@@ -1,37 +1,37 @@
 import { BufferUnavailableError } from '../../errors';
+import { Outage } from '../../outage';
+import { redact } from '../../redact';
 
-/** Connection errors that follow one another within this time are of one outage, ms: an attempt takes 10 s at most, and a pause 2 s. */
+/** Errors that follow one another within this time are of one outage, ms: an attempt takes 10 s at most, and a pause 2 s. */
 const OUTAGE = 30_000;
 
-/** Passes errors on; of those with which each attempt to connect fails, only the first of an outage. */
+/** Passes errors of connections on, each kind once per outage; all that say that there is no connection are of one kind. */
 export class ConnectionErrors {
-  readonly #report: (error: unknown) => void;
-  readonly #now: () => number;
-  #last = -Infinity;
+  readonly #outage: Outage;
 
   /** `now` is a monotonic clock, ms. */
-  constructor(report: (error: unknown) => void, now: () => number = () => performance.now()) {
-    this.#report = report;
-    this.#now = now;
+  constructor(report: (error: unknown) => void, now?: () => number) {
+    this.#outage = new Outage(report, { quiet: OUTAGE, ...(now === undefined ? {} : { now }) });
   }
 
-  /** Takes an error of a connection; system errors, and commands that could not be sent, are told once per outage. */
+  /** Takes an error of a connection. */
   tell(error: unknown): void {
-    if (!isConnectionError(error)) {
-      this.#report(error);
-      return;
-    }
-    const last = this.#last;
-    this.#last = this.#now();
-    if (this.#last - last > OUTAGE) this.#report(lost(error));
+    redact(error);
+    if (isConnectionError(error)) this.#outage.failed(lost(error), { kind: 'connection' });
+    else this.#outage.failed(isRefusal(error) ? refused(error) : error);
   }
+}
+
+/** Redis answered a command with an error, and would do so again at once. */
+export function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && error.name === 'ReplyError';
 }
 
 /** `ECONNREFUSED`, `EAI_AGAIN`; not Node's own, `ERR_…`. */
 const SYSTEM = /^E(?!RR_)[A-Z]+(_[A-Z]+)*$/;
 
-/** What ioredis says of commands that have no connection. */
-const UNSENT = /^(Connection is closed\.|Stream isn't writeable)/;
+/** What ioredis says of commands that have no connection, and of a connection that it cuts. */
+const UNSENT = /^(Connection is closed\.|Stream isn't writeable|nothing came from Redis)/;
 
 /** System errors, and commands that could not be sent. */
 function isConnectionError(error: unknown): error is NodeJS.ErrnoException {
@@ -43,4 +43,10 @@ function lost(cause: NodeJS.ErrnoException): BufferUnavailableError {
   const { code = cause.message } = cause;
   const advice = 'Workers apply what waits in the outbox meanwhile; connections come back by themselves.';
   return new BufferUnavailableError(`the queue has no connection to Redis (${code}). ${advice}`, { code }, { cause });
+}
+
+function refused(cause: Error): BufferUnavailableError {
+  const advice =
+    'It is tried again every 2 s; workers sweep meanwhile. Look at its memory, its role, and the permissions that docs/redis.md lists.';
+  return new BufferUnavailableError(`Redis refused a command of the queue: ${cause.message}. ${advice}`, {}, { cause });
 }

@@ -16,10 +16,11 @@ export function assertUsable(connection: RedisOptions, queueName: string): void 
 }
 
 /** For adding jobs: rejects at once when Redis is down, and never sends a command twice. */
-export function producerConnection(connection: RedisOptions): RedisOptions {
+export function producerConnection(connection: RedisOptions, mayInfo = true): RedisOptions {
   return {
     ...connection,
     ...RECONNECTING,
+    ...readyCheck(mayInfo),
     commandTimeout: COMMAND_TIMEOUT,
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
@@ -28,15 +29,21 @@ export function producerConnection(connection: RedisOptions): RedisOptions {
 }
 
 /** For a BullMQ worker, which blocks on its connection and must outlive every outage. */
-export function consumerConnection(connection: RedisOptions): RedisOptions {
+export function consumerConnection(connection: RedisOptions, mayInfo = true): RedisOptions {
   // A time limit on commands would stop a worker silently, for ever.
   const { commandTimeout: _, ...rest } = connection;
   return {
     ...rest,
     ...RECONNECTING,
+    ...readyCheck(mayInfo),
     enableOfflineQueue: true,
     maxRetriesPerRequest: null,
   };
+}
+
+/** The check is an INFO, and ioredis writes to the console when it is refused. */
+function readyCheck(mayInfo: boolean): RedisOptions {
+  return mayInfo ? {} : { enableReadyCheck: false };
 }
 
 /** Ours alone: a strategy that gives up would end a worker for good. */

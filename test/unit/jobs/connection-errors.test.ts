@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { BufferUnavailableError } from '../../../src/errors';
 import { ConnectionErrors } from '../../../src/jobs/bullmq/connection-errors';
 
@@ -24,16 +26,34 @@ test('of one outage the first connection error is told, with the cause and what 
   expect(told).toHaveLength(2);
 });
 
-test('other errors are told as they are, each time', () => {
+test('other errors are told as they are, each kind once per outage', () => {
+  let now = 0;
   const told: unknown[] = [];
-  const errors = new ConnectionErrors((error) => told.push(error));
+  const errors = new ConnectionErrors(
+    (error) => told.push(error),
+    () => now,
+  );
   const others = [
     Object.assign(new Error('bad certificate'), { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }),
-    new Error('Missing lock for job 1'),
     new Error('Missing lock for job 1'),
     'text',
     null,
   ];
-  for (const error of others) errors.tell(error);
+  for (let i = 0; i < 4_000; i++)
+    for (const error of [...others, new Error(`Missing lock for job ${i}`)]) errors.tell(error);
   expect(told).toEqual(others);
+  now += 30_001;
+  errors.tell(others[0]);
+  expect(told).toEqual([...others, others[0]]);
+});
+
+test('a refusal says what to look at, and has no arguments of the command', () => {
+  const told: unknown[] = [];
+  const refusal = Object.assign(new Error('WRONGPASS invalid'), {
+    name: 'ReplyError',
+    command: { name: 'auth', args: ['s3cret'] },
+  });
+  new ConnectionErrors((error) => told.push(error)).tell(refusal);
+  expect(told).toEqual([expect.objectContaining({ code: 'BUFFER_UNAVAILABLE', cause: refusal })]);
+  expect(inspect(told, { depth: 9 })).not.toContain('s3cret');
 });

@@ -1,0 +1,52 @@
+import type { Socket } from 'node:net';
+
+import { keepAlive } from '../../liveness';
+
+/** A BullMQ queue or worker, of whichever release: they keep their clients in different places. */
+interface Connected {
+  readonly client?: Promise<Client>;
+  readonly blockingConnection?: { readonly client: Promise<Client> };
+  getBackend?(): { readonly client?: Promise<Client>; readonly blockingClient?: Promise<Client> | undefined };
+}
+
+/** As much of an ioredis client as is looked at. */
+interface Client {
+  readonly stream?: Socket;
+}
+
+/** A worker's second connection waits for a job in vain for 10 s at the most, ms. */
+const BLOCKING_SILENCE = 14_000;
+
+/**
+ * Has connections that BullMQ made replaced when they answer nothing. `ping` asks for a sign of life on a connection that is idle.
+ *
+ * @returns a function that ends it
+ */
+export function guardConnections(made: object, ping?: () => void): () => void {
+  const ends: (() => void)[] = [];
+  let hasEnded = false;
+  const guard = (client: Promise<Client> | undefined, silence?: number): void => {
+    const begin = (connected: Client): void => {
+      if (hasEnded) return;
+      const guarded = { socket: () => connected.stream, ...(ping === undefined ? {} : { ping }) };
+      ends.push(keepAlive(guarded, silence === undefined ? {} : { silence }));
+    };
+    // One that is never made rejects; whoever made it reports that.
+    client?.then(begin, () => undefined);
+  };
+  const { client, blocking } = clientsOf(made);
+  guard(client);
+  guard(blocking, BLOCKING_SILENCE);
+  return () => {
+    hasEnded = true;
+    for (const end of ends) end();
+  };
+}
+
+function clientsOf(made: Connected): { client?: Promise<Client> | undefined; blocking?: Promise<Client> | undefined } {
+  const backend = made.getBackend?.();
+  return {
+    client: backend?.client ?? made.client,
+    blocking: backend?.blockingClient ?? made.blockingConnection?.client,
+  };
+}
