@@ -4,11 +4,14 @@ import { type PostgresServer, type PostgresVersion, startPostgres } from './serv
 /** The version of this run, whose statements return old rows, and a real one of those before, whose do not. */
 const VERSIONS = [18, 15] as const satisfies readonly PostgresVersion[];
 
+/** One of the versions on which tests run. */
+export type TestedVersion = (typeof VERSIONS)[number];
+
 /**
  * Declares the same tests for PostgreSQL 18, which is that of this run, and for an older one, which is started for them.
  * `server` gives the URL of a superuser, once the tests run.
  */
-export function describeVersions(name: string, tests: (server: () => string) => void): void {
+export function describeVersions(name: string, tests: (server: () => string, version: TestedVersion) => void): void {
   describe.each(VERSIONS)(`${name}, PostgreSQL %i`, (version) => {
     let started: PostgresServer | null = null;
     beforeAll(async () => {
@@ -17,6 +20,6 @@ export function describeVersions(name: string, tests: (server: () => string) => 
     afterAll(async () => {
       await started?.stop();
     });
-    tests(() => started?.url ?? serverUrl());
+    tests(() => started?.url ?? serverUrl(), version);
   });
 }
