@@ -185,8 +185,8 @@ async function open(place: Place): Promise<Partial<Surroundings>> {
 /** Writers see the rows of their tenant, the process that applies and recounts sees all. */
 export const ROW_SECURITY: Setting = {
   name: 'row-security',
-  // What a policy or a missing privilege refuses.
-  refusals: ['42501'],
+  // What a policy or a missing privilege refuses; and a row that was handed over since the transaction began.
+  refusals: ['42501', '40001'],
   arrange: protect,
   open,
   async clean(server, databaseUrl) {
