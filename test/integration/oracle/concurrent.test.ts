@@ -1,5 +1,7 @@
 import { runConcurrent } from './run';
 import { versionOf } from './run-options';
+import { chosenSettings, PLAIN_SETTING, SETTINGS } from './settings';
+import type { Setting } from './settings/setting';
 import { IS_REPLAY, sizeOf } from './sizes';
 import { Tally } from './tally';
 
@@ -10,31 +12,53 @@ import { Tally } from './tally';
 const REGRESSIONS = [1_007, 1_011];
 
 const { seeds, operations } = sizeOf({ seeds: 2, operations: 60 }, { seeds: 10, operations: 200 });
+const CLIENTS = 8;
+const setting = PLAIN_SETTING;
 const tally = new Tally();
+
+/** Of each world beside the plain one: none in the short form, unless a world is named. */
+const others = sizeOf(
+  { seeds: process.env['ORACLE_WORLD'] === undefined ? 0 : 2, operations: 60 },
+  { seeds: 3, operations: 200 },
+);
+const settings = chosenSettings([PLAIN_SETTING, ...SETTINGS]);
+const tallies = new Map(settings.map((one): [Setting, Tally] => [one, one === PLAIN_SETTING ? tally : new Tally()]));
+const cases = settings.flatMap((one) =>
+  (one === PLAIN_SETTING ? seeds : others.seeds).map((seed): [string, number, string, Setting] => [
+    one.name,
+    seed,
+    versionOf(seed),
+    one,
+  ]),
+);
 
 /** Of one seed, ms; a run rejects at the first drift. */
 const LIMIT = 600_000;
 
 describe('I1, I2: when 8 clients have made their random operations, every counter column is the truth', () => {
-  test.each(seeds.map((seed): [number, string] => [seed, versionOf(seed)]))(
-    'seed %i, PostgreSQL %s',
-    async (seed) => {
-      await expect(runConcurrent({ seed, operations, clients: 8, tally })).resolves.toBeDefined();
+  test.each(cases)(
+    'world %s, seed %i, PostgreSQL 18 taken for %s',
+    async (_name, seed, _version, one) => {
+      const size = one === PLAIN_SETTING ? operations : others.operations;
+      const options = { seed, operations: size, clients: CLIENTS, tally: tallies.get(one) ?? tally, setting: one };
+      await expect(runConcurrent(options)).resolves.toBeDefined();
     },
     LIMIT,
   );
 
-  test.each(REGRESSIONS)(
+  test.each(settings.includes(setting) ? REGRESSIONS : [])(
     'seed %i, which once found a drift',
     async (seed) => {
-      await expect(runConcurrent({ seed, operations: 60, clients: 8, tally })).resolves.toBeDefined();
+      await expect(runConcurrent({ seed, operations: 60, clients: CLIENTS, tally, setting })).resolves.toBeDefined();
     },
     LIMIT,
   );
 
   test('every kind of write occurred', () => {
-    expect(IS_REPLAY ? [] : tally.missing()).toEqual([]);
+    expect(IS_REPLAY || !settings.includes(setting) ? [] : tally.missing()).toEqual([]);
   });
 });
 
-afterAll(() => void process.stdout.write(`${tally.table()}\n`));
+afterAll(() => {
+  for (const [{ name }, one] of tallies) process.stdout.write(`${one.table(`at once, ${name}`)}\n`);
+});

@@ -4,22 +4,22 @@ import { join } from 'node:path';
 
 import { nameOf } from './expected-errors';
 import { type Run, versionOf } from './run-options';
-import { ENTITIES } from './schema';
 
 /** Lines of the journal that the message shows; the file has all. */
 const SHOWN = 60;
 
 /** The error of a run with all that is needed to understand and repeat it. */
 export async function explained(run: Run, error: unknown): Promise<Error> {
-  const { mode, seed, operations, journal } = run;
+  const { mode, seed, journal, setting, server } = run;
   const lines = journal.operations();
-  const file = join(tmpdir(), `oracle-${mode}-${seed}.txt`);
+  const file = join(tmpdir(), `oracle-${mode}-${setting.name}-${server?.version ?? 18}-${seed}.txt`);
   const statements = ['statements since the last comparison:', ...journal.statements()];
   const rows = await rowsOf(run).catch((reason: unknown) => [nameOf(reason)]);
   writeFileSync(file, [...lines, '', ...statements, '', 'rows:', ...rows, ''].join('\n'));
   const text = [
-    `${mode} run of seed ${seed}, PostgreSQL ${versionOf(seed)}: ${nameOf(error)}`,
-    `repeat: ORACLE_SEED=${seed} ORACLE_OPERATIONS=${operations} npx jest test/integration/oracle/${mode}`,
+    `${mode} run of seed ${seed}, world ${setting.name}, PostgreSQL ${versionOf(seed, server)}: ${nameOf(error)}`,
+    `repeat: ${repeat(run)}`,
+    `last operation: ${lastOperation(lines).join(' / ')}`,
     `operations (all, with statements and rows, in ${file}):`,
     ...lines.slice(-SHOWN),
     ...(mode === 'sequential' ? statements : []),
@@ -27,15 +27,28 @@ export async function explained(run: Run, error: unknown): Promise<Error> {
   return new Error(text.join('\n'), { cause: error });
 }
 
+/** The command that makes the same run again. */
+function repeat({ mode, seed, operations, setting, server }: Run): string {
+  const file = mode === 'sequential' && setting.name !== 'plain' ? 'worlds' : mode;
+  const variables = `ORACLE_WORLD=${setting.name} ORACLE_SEED=${seed} ORACLE_OPERATIONS=${operations}`;
+  return `${variables} npx jest test/integration/oracle/${file} -t 'PostgreSQL ${server?.version ?? 18}'`;
+}
+
+/** What was done since the last comparison. */
+function lastOperation(lines: readonly string[]): readonly string[] {
+  return lines.slice(lines.findLastIndex((line) => line.startsWith('#') || line.startsWith('round from')));
+}
+
 /** All rows there are, one a line. */
-async function rowsOf({ fixture: { dataSource } }: Run): Promise<string[]> {
+async function rowsOf({ fixture, sql, surroundings: { schemas } }: Run): Promise<string[]> {
   const lines: string[] = [];
-  for (const entity of ENTITIES) {
-    const { tableName } = dataSource.getMetadata(entity);
-    const rows: { row: object }[] = await dataSource.query(
-      `SELECT to_json(t) AS row FROM "${tableName}" t ORDER BY id`,
-    );
-    lines.push(...rows.map(({ row }) => `${tableName} ${JSON.stringify(row)}`));
-  }
+  const tables = fixture.dataSource.entityMetadatas.map(({ tableName }) => tableName);
+  for (const schema of schemas)
+    for (const table of tables.filter((name) => !name.startsWith('counter_cache'))) {
+      const { rows } = await sql.query<{ row: object }>(
+        `SELECT to_json(t) AS row FROM ${schema}."${table}" t ORDER BY 1::text`,
+      );
+      lines.push(...rows.map(({ row }) => `${schema}.${table} ${JSON.stringify(row)}`));
+    }
   return lines;
 }

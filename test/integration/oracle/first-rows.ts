@@ -15,13 +15,16 @@ const FIRST: readonly (readonly [Table, number])[] = [
 ];
 
 /** Some rows to begin with. */
-export async function insertFirstRows({ fixture, journal, keys, seed }: Run): Promise<void> {
+export async function insertFirstRows(
+  run: Pick<Run, 'fixture' | 'journal' | 'keys' | 'seed' | 'setting'>,
+): Promise<void> {
+  const { fixture, journal, keys, seed, setting } = run;
   const { manager } = fixture.dataSource;
   // Keys of posts and comments differ, or a like that changes its type could be there before its target: keys that the
   // database generates are taken for new.
   await manager.query('ALTER SEQUENCE comment_id_seq RESTART WITH 500001');
   const world = new World(manager, new Random(seed), keys, journal.add('first rows'));
-  for (const [table, count] of FIRST) {
+  for (const [table, count] of [...FIRST, ...(setting.firstRows ?? [])]) {
     const rows = await world.freshRows(table, count);
     // A value that is taken already must not keep a run from starting.
     if (table.unique !== null) for (const row of rows) row[table.unique] = null;

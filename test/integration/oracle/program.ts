@@ -1,10 +1,13 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
-import { Abort, type ExpectedErrors, nameOf } from './expected-errors';
+import { Abort, type ExpectedErrors, isRefusal, nameOf } from './expected-errors';
 import type { Journal } from './journal';
 import { FAILURES, STATEMENTS, WRITES } from './kinds';
+import type { Kinds } from './kinds/kind';
 import { Deck, type Random } from './random';
 import type { Tally } from './tally';
+import type { Surroundings } from './settings/setting';
+import type { Table } from './tables';
 import { type ChosenKeys, World } from './world';
 
 /** How deep savepoints nest. */
@@ -18,8 +21,13 @@ const SAVEPOINTS = [
   ['b', 'b'],
 ] as const;
 
+/** How often a kind of the setting comes up for each of the others. */
+const WEIGHT = 3;
+
 export interface ProgramOptions {
   readonly dataSource: DataSource;
+  readonly surroundings: Surroundings;
+  readonly sources: readonly Table[];
   readonly random: Random;
   readonly keys: ChosenKeys;
   readonly journal: Journal;
@@ -36,6 +44,9 @@ type Step = (manager: EntityManager, depth: number) => Promise<void>;
 /** Makes random operations: single writes, and transactions of several with savepoints, rollbacks and errors. */
 export class Program {
   readonly #options: ProgramOptions;
+  readonly #kinds: Kinds;
+  /** That of the operation. */
+  #dataSource: DataSource;
   readonly #writes: Deck<string>;
   readonly #failures: Deck<string>;
   readonly #shapes: Deck<() => Promise<void>>;
@@ -43,8 +54,11 @@ export class Program {
 
   constructor(options: ProgramOptions) {
     this.#options = options;
-    const { random, isConcurrent } = options;
-    this.#writes = new Deck(Object.keys(WRITES), random);
+    const { random, isConcurrent, surroundings } = options;
+    this.#dataSource = options.dataSource;
+    this.#kinds = { ...WRITES, ...surroundings.writes };
+    const added = times(WEIGHT, Object.keys(surroundings.writes)).flat();
+    this.#writes = new Deck([...Object.keys(WRITES), ...added], random);
     this.#failures = new Deck(Object.keys(FAILURES), random);
     this.#shapes = new Deck(
       [
@@ -71,17 +85,34 @@ export class Program {
 
   /** One write, or one whole transaction. @throws what no database should answer */
   async operation(): Promise<void> {
+    this.#chooseWriter();
     try {
       await this.#shapes.deal()();
     } catch (error) {
       this.#say(0, `failed: ${nameOf(error)}`);
+      if (isRefusal(error)) this.#count(`refused: ${error.code}`);
       if (!this.#options.expected.includes(error)) throw error;
     }
   }
 
+  #chooseWriter(): void {
+    const { random, surroundings } = this.#options;
+    if (surroundings.writers.length === 0) return;
+    const { name, dataSource } = random.pick(surroundings.writers);
+    this.#dataSource = dataSource;
+    this.#say(0, `(as ${name})`);
+  }
+
+  /** What the setting does at the beginning of a transaction. */
+  async #begun(manager: EntityManager): Promise<void> {
+    const done = await this.#options.surroundings.onBegin(manager, this.#options.random);
+    if (done !== null) this.#say(1, done);
+  }
+
   #single(): Promise<void> {
-    const { dataSource, random } = this.#options;
-    return random.chance(0.05) ? this.#failing(dataSource.manager, 0) : this.#write(dataSource.manager, 0);
+    const { random } = this.#options;
+    const { manager } = this.#dataSource;
+    return random.chance(0.05) ? this.#failing(manager, 0) : this.#write(manager, 0);
   }
 
   async #onRunner(): Promise<void> {
@@ -95,9 +126,11 @@ export class Program {
   }
 
   async #transaction(): Promise<void> {
-    const { dataSource, random } = this.#options;
+    const { random } = this.#options;
+    const dataSource = this.#dataSource;
     this.#say(0, 'transaction');
     const work = async (manager: EntityManager): Promise<void> => {
+      await this.#begun(manager);
       await this.#several(manager, 1);
       if (!random.chance(0.2)) return;
       this.#count('transaction rolled back');
@@ -115,6 +148,7 @@ export class Program {
       this.#say(0, 'startTransaction');
       await runner.startTransaction();
       try {
+        await this.#begun(runner.manager);
         await this.#several(runner.manager, 1);
         const isKept = random.chance(0.75);
         this.#count(isKept ? 'commitTransaction' : 'rollbackTransaction');
@@ -132,6 +166,7 @@ export class Program {
     await this.#withRunner(async (runner) => {
       await this.#query(runner.manager, random.pick(['BEGIN', 'begin work', 'START TRANSACTION']), 0);
       try {
+        await this.#begun(runner.manager);
         await this.#several(runner.manager, 1);
         const end = random.pick([
           'COMMIT',
@@ -159,7 +194,7 @@ export class Program {
 
   readonly #write: Step = (manager, depth) => {
     const name = this.#writes.deal();
-    return this.#run(name, WRITES, manager, depth);
+    return this.#run(name, this.#kinds, manager, depth);
   };
 
   readonly #failing: Step = (manager, depth) => this.#run(this.#failures.deal(), FAILURES, manager, depth);
@@ -221,7 +256,7 @@ export class Program {
 
   /** Several writes at once; none is left under way when one fails. */
   async #allOf(names: readonly string[], manager: EntityManager, depth: number): Promise<void> {
-    const results = await Promise.allSettled(names.map((name) => this.#run(name, WRITES, manager, depth)));
+    const results = await Promise.allSettled(names.map((name) => this.#run(name, this.#kinds, manager, depth)));
     const failed = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason as Error);
     // An error that is not expected goes first.
     const { expected } = this.#options;
@@ -229,11 +264,11 @@ export class Program {
     if (first !== undefined) throw first;
   }
 
-  async #run(name: string, kinds: typeof WRITES, manager: EntityManager, depth: number): Promise<void> {
-    const { random, keys, tally } = this.#options;
+  async #run(name: string, kinds: Kinds, manager: EntityManager, depth: number): Promise<void> {
+    const { random, keys, tally, sources } = this.#options;
     const line = this.#say(depth, name);
     try {
-      await kinds[name]?.(new World(manager, random, keys, line));
+      await kinds[name]?.(new World(manager, random, keys, line, sources));
       tally.add(name);
     } catch (error) {
       line.note(['→', nameOf(error)]);
@@ -253,7 +288,7 @@ export class Program {
   }
 
   async #withRunner(work: (runner: QueryRunner) => Promise<void>): Promise<void> {
-    const runner = this.#options.dataSource.createQueryRunner();
+    const runner = this.#dataSource.createQueryRunner();
     try {
       await work(runner);
     } finally {

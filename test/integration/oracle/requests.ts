@@ -4,6 +4,7 @@ import { type RecalculateOptions, recalculateTargets } from '../../../src/jobs/r
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
 import { type Internals, openInternals } from '../internals';
+import type { WrongColumn } from './truth';
 
 /** Recalculations by schedule rest for longer, ms. */
 const SOON = 120_000;
@@ -42,10 +43,10 @@ export class Requests {
     return found.map((target) => outerName(target, kinds));
   }
 
-  /** Whether a row of a table was found among them. */
-  includes(table: string, id: number): boolean {
+  /** Whether a row of a table was found among them; `key` is what sources refer to it by, `null` when it has none. */
+  includes({ target: table, id, key }: Pick<WrongColumn, 'target' | 'id' | 'key'>): boolean {
     const { definitions } = this.#internals.context;
-    const ofRow = this.#found.flat().filter((target) => target.endsWith(`:${id}`));
+    const ofRow = this.#found.flat().filter((target) => target.endsWith(`:${key ?? id}`));
     return ofRow.some((target) => kindOf(definitions, target)?.metadata.tableName === table);
   }
 

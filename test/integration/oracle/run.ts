@@ -1,17 +1,11 @@
-import { setup } from '../../support/setup';
 import { expectQuiet, expectTruth } from './comparison';
 import { ExpectedErrors } from './expected-errors';
 import { explained } from './failure';
-import { insertFirstRows } from './first-rows';
+import { openRun } from './ground';
 import { Journal } from './journal';
 import { Program } from './program';
 import { Random } from './random';
-import { Requests } from './requests';
-import { type Run, type RunOptions, versionOf } from './run-options';
-import { ENTITIES } from './schema';
-import { ChosenKeys } from './world';
-
-const SHARDS = 4;
+import type { Run, RunOptions } from './run-options';
 
 /** Operations of each client between two comparisons. */
 const ROUND = 10;
@@ -27,6 +21,7 @@ export function runSequential(options: RunOptions): Promise<string[]> {
     for (let n = 1; n <= run.operations; n++) {
       run.journal.forgetStatements();
       run.journal.add(`#${n}`);
+      await run.surroundings.beforeOperation();
       await program.operation();
       await expectTruth(run);
     }
@@ -78,34 +73,35 @@ async function inDatabase(
   work: (run: Run) => Promise<void>,
 ): Promise<string[]> {
   const journal = new Journal();
-  const fixture = await setup({
-    entities: ENTITIES,
-    counters: { shards: SHARDS },
-    dataSource: { logger: journal, extra: { options: '-c deadlock_timeout=20ms -c jit=off' } },
-  });
-  fixture.dataSource.subscribers.unshift(journal);
-  const requests = await Requests.open(fixture, SHARDS);
-  const run: Run = { ...options, mode, journal, fixture, requests, keys: new ChosenKeys() };
-  const version = versionOf(options.seed);
-  if (version !== '18') (fixture.dataSource.driver as { version?: string }).version = version;
+  const { run, close } = await openRun(mode, options, journal);
   let failed = true;
   try {
-    await insertFirstRows(run);
     await work(run);
     await expectQuiet(run);
     failed = false;
   } catch (error) {
     throw await explained(run, error);
   } finally {
-    await requests.close();
-    await fixture.close({ leakCheck: !failed });
+    await close({ leakCheck: !failed });
   }
   return journal.operations();
 }
 
-function programOf({ fixture, journal, keys, tally, mode }: Run, name: string, random: Random): Program {
+function programOf(run: Run, name: string, random: Random): Program {
+  const { fixture, journal, keys, tally, mode, setting, surroundings, sources } = run;
   const isConcurrent = mode === 'concurrent';
   const { dataSource } = fixture;
-  const expected = new ExpectedErrors(isConcurrent);
-  return new Program({ dataSource, random, keys, journal, tally, expected, name, isConcurrent });
+  const expected = new ExpectedErrors(isConcurrent, setting.refusals, surroundings.mayRefuse);
+  return new Program({
+    dataSource,
+    surroundings,
+    sources,
+    random,
+    keys,
+    journal,
+    tally,
+    expected,
+    name,
+    isConcurrent,
+  });
 }

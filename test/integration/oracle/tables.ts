@@ -23,6 +23,16 @@ export interface Parent {
   readonly table: Table;
 }
 
+/** What chooses keys of other rows. */
+export interface Choices {
+  readonly random: Random;
+  /** The key of some row of a table; `null` now and then. */
+  maybe(table: Table): Promise<number | null>;
+  some(table: Table, count: number, where?: string): Promise<number[]>;
+  /** Some values that a column has. */
+  parents(table: Table, parent: { readonly key: string }, count: number): Promise<number[]>;
+}
+
 /** What the kinds of writes need to know of one table. */
 export interface Table {
   readonly name: string;
@@ -37,9 +47,20 @@ export interface Table {
   readonly parents: readonly Parent[];
   /** Random values of the other properties. */
   readonly columns: Readonly<Record<string, (random: Random) => unknown>>;
+  /** Columns that refer to other rows in a way that {@link Parent} cannot say, and how they are chosen. */
+  readonly links: { readonly columns: readonly string[]; choose(choices: Choices): Promise<Values> } | null;
 }
 
-const none = { amount: null, unique: null, isSoft: false, isKeyed: false, parents: [], columns: {} };
+/** A table of nothing but a key. */
+export const none = {
+  amount: null,
+  unique: null,
+  isSoft: false,
+  isKeyed: false,
+  parents: [],
+  columns: {},
+  links: null,
+} as const satisfies Partial<Table>;
 const name = (random: Random): unknown => `n${random.below(100)}`;
 
 export const authors: Table = { ...none, name: 'author', entity: Author, unique: 'email', columns: { name } };

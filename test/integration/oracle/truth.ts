@@ -1,18 +1,16 @@
-import type { DataSource } from 'typeorm';
-
 /** A counter column that is not what SQL counts. */
 export interface WrongColumn {
   readonly target: string;
-  readonly id: number;
+  readonly id: string;
+  /** Values by which sources refer to the row, joined by commas; `null` when one of them is. */
+  readonly key: string | null;
   readonly column: string;
   readonly got: string | null;
   readonly truth: string;
 }
 
-/** Every counter column of every target row that is wrong, in one statement. */
-export function findWrong(dataSource: DataSource): Promise<WrongColumn[]> {
-  return dataSource.query(WRONG);
-}
+/** Table of the target → counter column → what it should be, of a target `t`. */
+export type Truths = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 const LIVE = 's."deletedAt" IS NULL';
 const POSTS = `FROM post s WHERE s."authorId" = t.id`;
@@ -29,8 +27,8 @@ const likedColumns = (type: string): Record<string, string> => ({
   likedSum: `sum(s.amount) ${liked(type)}`,
 });
 
-/** Table of the target → counter column → what it should be, of a target `t`. */
-const TRUTHS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** Of the tables that are in every world. */
+export const TRUTHS: Truths = {
   author: {
     postsCount: `count(*) ${POSTS} AND ${LIVE}`,
     everPostsCount: `count(*) ${POSTS}`,
@@ -64,12 +62,18 @@ const TRUTHS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
-const WRONG = Object.entries(TRUTHS)
-  .map(([table, columns]) => {
+/**
+ * Every counter column of every target row that is wrong, in one statement. `keys` says by what the sources of a table refer
+ * to a row `t`, where that is not its id.
+ */
+export function wrongSql(truths: Truths, keys: Readonly<Record<string, string>> = {}): string {
+  const selects = Object.entries(truths).map(([table, columns]) => {
     const values = Object.entries(columns).map(
       ([column, truth]) => `('${column}', t."${column}"::numeric, COALESCE((SELECT ${truth}), 0)::numeric)`,
     );
-    return `SELECT '${table}' AS target, t.id, c."column", c.got::text, c.truth::text FROM "${table}" t
+    const key = keys[table] ?? 't.id';
+    return `SELECT '${table}' AS target, t.id::text AS id, (${key})::text AS key, c."column", c.got::text, c.truth::text FROM "${table}" t
       CROSS JOIN LATERAL (VALUES ${values.join(', ')}) AS c("column", got, truth) WHERE c.got IS DISTINCT FROM c.truth`;
-  })
-  .join(' UNION ALL ');
+  });
+  return selects.join(' UNION ALL ');
+}

@@ -2,7 +2,7 @@ import type { DeepPartial, EntityManager, FindOptionsRelations } from 'typeorm';
 
 import type { Line } from './journal';
 import type { Random } from './random';
-import { comments, posts, type Parent, type Row, SOURCES, type Table, type Values } from './tables';
+import { type Choices, comments, posts, type Parent, type Row, SOURCES, type Table, type Values } from './tables';
 
 /** No row has it. */
 export const ABSENT = -1;
@@ -22,13 +22,20 @@ export class ChosenKeys {
 }
 
 /** What one write has at hand: a manager, choices, and a place for what it did. */
-export class World {
+export class World implements Choices {
   constructor(
     readonly manager: EntityManager,
     readonly random: Random,
     readonly keys: ChosenKeys,
     readonly line: Line,
+    /** Tables whose rows feed counters; those named more than once come up more often. */
+    readonly sources: readonly Table[] = SOURCES,
   ) {}
+
+  /** The same with another manager. */
+  within(manager: EntityManager): World {
+    return new World(manager, this.random, this.keys, this.line, this.sources);
+  }
 
   note(...details: unknown[]): void {
     this.line.note(details);
@@ -36,7 +43,7 @@ export class World {
 
   /** A table whose rows feed counters. */
   source(suits: (table: Table) => boolean = () => true): Table {
-    const table = this.random.pick(SOURCES.filter(suits));
+    const table = this.random.pick(this.sources.filter(suits));
     this.note(table.name);
     return table;
   }
@@ -61,7 +68,7 @@ export class World {
   }
 
   /** Keys of parents that rows of a table have. */
-  async parents(table: Table, { key }: Parent, count: number): Promise<number[]> {
+  async parents(table: Table, { key }: Pick<Parent, 'key'>, count: number): Promise<number[]> {
     const rows: { id: number }[] = await this.manager.query(
       `SELECT DISTINCT "${key}" AS id FROM "${table.name}" WHERE "${key}" IS NOT NULL ORDER BY 1`,
     );
@@ -121,6 +128,7 @@ export class World {
     for (const parent of table.parents) Object.assign(values, await this.reference(parent));
     if (table.isKeyed) values['id'] = this.chooseKey();
     if (table.name === 'like') Object.assign(values, await this.likeable());
+    if (table.links !== null) Object.assign(values, await table.links.choose(this));
     if (table.unique !== null && this.random.chance(0.1)) values[table.unique] = this.unique();
     this.note(values);
     return values;
@@ -146,6 +154,8 @@ export class World {
     const { amount } = table;
     if (amount !== null) changes.push(async () => ({ [amount]: this.amount() }));
     if (table.name === 'like') changes.push(() => this.likeable());
+    const { links } = table;
+    if (links !== null) changes.push(() => links.choose(this));
     const values: Values = {};
     for (const change of this.random.sample(changes, 1 + this.random.below(3))) Object.assign(values, await change());
     this.note(values);

@@ -36,7 +36,8 @@ async function withUnique(world: World, choose: (taken: string[], fresh: string[
 }
 
 async function insertWithKey(world: World, table: Table, id: number): Promise<void> {
-  const columns = table.parents.map(({ relation, column }) => column ?? `${relation}.id`);
+  const parents = table.parents.map(({ relation, column }) => column ?? `${relation}.id`);
+  const columns = [...parents, ...(table.links?.columns ?? [])];
   const row: Values = { ...(await world.fresh(table)), id };
   world.note({ id });
   // TypeORM writes the key of a generated column only when the column is named.
@@ -55,6 +56,7 @@ const mixed = (taken: string[], fresh: string[]): string[] => [...taken.slice(0,
 function overwritten(world: World, table: Table, unique: string): string[] {
   const columns = table.name === 'like' ? ['likeableType', 'likeableId'] : Object.keys(table.columns);
   if (table.name === 'post') columns.push('authorId', 'categoryId');
+  columns.push(...(table.links?.columns ?? []));
   if (table.amount !== null) columns.push(table.amount);
   return world.random.sample(columns, 1 + world.random.below(columns.length)).filter((column) => column !== unique);
 }
