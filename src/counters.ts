@@ -18,10 +18,10 @@ import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
-import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
+import { CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
-import { describeTarget, type JobContext } from './jobs/context';
+import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
 import { Presence } from './jobs/presence';
 import { rebuild, reportLost } from './jobs/rebuild';
@@ -35,6 +35,7 @@ import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
+import { reportForgotten, reportTruncated, reportUnknownType, reportUnseenEnd } from './reports';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
 
@@ -299,7 +300,7 @@ export class Counters {
     await Promise.all([...this.#workers].map(closeStarted));
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
-    if (lost.length > 0) this.#reportLost(lost);
+    if (lost.length > 0) reportForgotten(this.#events, this.#definitions, lost);
     this.#detach();
     this.#capture?.stop();
     await this.#presence?.stop();
@@ -330,8 +331,9 @@ export class Counters {
       prepared: this.#prepared,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
-      onTruncated: (entity) => this.#reportTruncated(entity),
-      onUnknownType: (counter, type) => this.#reportUnknownType(counter, type),
+      onTruncated: (entity) => reportTruncated(this.#events, entity),
+      onUnseen: (refusal) => reportUnseenEnd(this.#events, refusal),
+      onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
     });
   }
@@ -403,25 +405,6 @@ export class Counters {
     } catch (error) {
       this.#events.emit('error', error);
     }
-  }
-
-  #reportLost(lost: readonly string[]): void {
-    const definitions = this.#definitions;
-    const targets = definitions === null ? [] : lost.map((target) => describeTarget(definitions, target));
-    const reason = `closed while ${lost.length} targets wait for a recalculation. Run counters.recalculate() for them`;
-    this.#events.emit('error', new BufferUnavailableError(reason, { targets }));
-  }
-
-  #reportTruncated(entity: string): void {
-    const advice = 'Run counters.recalculate() afterwards, or delete() the rows instead';
-    const message = `${entity} was emptied by TRUNCATE (clear()), which no counter can see. ${advice}`;
-    this.#events.reportOnce('truncate', new CounterCacheError('UNSEEN_WRITE', message, { entity }));
-  }
-
-  #reportUnknownType(counter: Counter, type: string): void {
-    const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
-    const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
-    this.#events.reportOnce(`type ${counter.name} ${type}`, new ConfigurationError([message]));
   }
 
   #assertOpen(): void {

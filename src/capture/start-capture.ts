@@ -8,6 +8,7 @@ import { Capture, type CaptureOptions } from './capture';
 import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
+import { guardPool } from './pool-guard';
 import { Transactions } from './transactions';
 import { truncatedTables } from './truncated-tables';
 
@@ -16,6 +17,8 @@ export interface StartCaptureOptions extends CaptureOptions {
   readonly isSkipped: () => boolean;
   /** A table whose rows count, or stand between, was emptied by TRUNCATE: told the entity's name. */
   readonly onTruncated: (entity: string) => void;
+  /** See `TransactionsOptions`. */
+  readonly onUnseen: (refusal: Error) => void;
 }
 
 /** The capture of one DataSource, for as long as its metadata last. */
@@ -39,6 +42,7 @@ export function startCapture(
     durability: options.durability,
     recheck: (ends) =>
       withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
+    onUnseen: options.onUnseen,
     onTruncate: (sql) => {
       if (options.isSkipped()) return;
       for (const name of truncatedTables(sql)) {
@@ -51,6 +55,7 @@ export function startCapture(
   const stops = [
     protectCounterColumns(definitions),
     subscribe(dataSource, transactions),
+    guardPool(dataSource, transactions),
     hookWrites(dataSource, (builder, execute) => (options.isSkipped() ? null : capture.hook(builder, execute))),
   ];
   return {
