@@ -36,7 +36,7 @@ import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
-import { reportTruncated, reportUnknownType, reportUnrequested } from './reports';
+import { reportForgotten, reportTruncated, reportUnknownType, reportUnseenEnd } from './reports';
 import { catalogueOf } from './sql/catalogue-of';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
@@ -307,7 +307,7 @@ export class Counters {
     await Promise.all([...this.#workers].map(closeStarted));
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
-    if (lost.length > 0) reportUnrequested(this.#events, this.#definitions, lost);
+    if (lost.length > 0) reportForgotten(this.#events, this.#definitions, lost);
     this.#detach();
     this.#capture?.stop();
     await this.#presence?.stop();
@@ -342,6 +342,7 @@ export class Counters {
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
       onTruncated: (entity) => reportTruncated(this.#events, entity),
+      onUnseen: (refusal) => reportUnseenEnd(this.#events, refusal),
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
     });

@@ -122,7 +122,7 @@ export class HandOff {
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */
-  recalculate(deltas: readonly TargetDelta[]): void {
+  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
     if (deltas.length === 0) return;
     const request = async (): Promise<void> => {
       const { buffer } = await this.#options.open();

@@ -3,6 +3,7 @@ import type { Durability } from '../durability';
 import { CounterCacheError } from '../errors';
 import { type Captured, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
 import type { DatedEnd } from './dated-ends';
+import type { Heard } from './heard';
 import type { TableChanges } from './statement';
 
 /** Captured changes, numbered in the order of their capture. */
@@ -23,8 +24,11 @@ interface Frame extends Captured {
   refusal: Error | null;
 }
 
-/** How a transaction ended. */
-export type Outcome = 'committed' | 'rolled back' | 'unknown';
+/** How a transaction ended. `unseen`: by a command that did not pass through TypeORM. */
+export type Outcome = 'committed' | 'rolled back' | 'unknown' | 'unseen';
+
+/** By what a transaction is being ended. */
+export type Ending = 'commit' | 'rollback';
 
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
@@ -44,7 +48,14 @@ export class OpenTransaction {
   #idle: (() => void)[] | null = null;
   #alarms: Alarm[] | null = null;
   #isBegun = false;
-  #isEnding = false;
+  #ending: Ending | null = null;
+  /** What was heard on its connection when it began; -1 while that is not known. */
+  #endsBefore = -1;
+  #commandsBefore = -1;
+  /** Commands of it that were seen since. */
+  #followed = 0;
+  /** Commands of it whose answer was given up. */
+  #suspected = 0;
   #versionAtEnd = 0;
   #version = 0;
   #running = 0;
@@ -63,12 +74,17 @@ export class OpenTransaction {
 
   /** COMMIT or ROLLBACK is on its way: a statement sent now is no part of it. */
   get isEnding(): boolean {
-    return this.#isEnding;
+    return this.#ending !== null;
+  }
+
+  /** ROLLBACK is on its way, or was not answered. */
+  get isRollingBack(): boolean {
+    return this.#ending === 'rollback';
   }
 
   /** Its BEGIN, or its end, is not answered yet, and may not have been sent: another subscriber can refuse it. */
   get isDoubtful(): boolean {
-    return this.#isEnding || !this.#isBegun;
+    return this.#ending !== null || !this.#isBegun;
   }
 
   /** Something was recorded after it was handed over. */
@@ -129,19 +145,76 @@ export class OpenTransaction {
   /** The database is in it, and its end is not under way. */
   goOn(): void {
     this.#isBegun = true;
-    this.#isEnding = false;
+    this.#ending = null;
+  }
+
+  /** The database is in it; what is heard on its connection from now on belongs to it. */
+  begin(heard: Readonly<Heard> | null): void {
+    if (this.#commandsBefore < 0 && heard !== null) {
+      this.#endsBefore = heard.ends;
+      this.#commandsBefore = heard.commands;
+    } else {
+      // A second BEGIN changes nothing.
+      this.follow();
+    }
+    this.goOn();
+  }
+
+  /** A command that begins or divides it was seen. */
+  follow(): void {
+    this.#followed += 1;
+  }
+
+  /** One was sent, and its answer given up: it may have been done. */
+  suspect(): void {
+    this.#suspected += 1;
+  }
+
+  /** Whether it is over, by a command that was not seen. */
+  isOver(heard: Readonly<Heard> | null): boolean {
+    return this.#ending === null && this.#endsBefore >= 0 && heard !== null && heard.ends !== this.#endsBefore;
+  }
+
+  /** Whether it was divided, or another began in its place, by a command that was not seen. */
+  isDisturbed(heard: Readonly<Heard> | null): boolean {
+    if (this.#commandsBefore < 0 || heard === null) return false;
+    const unseen = heard.commands - this.#commandsBefore - this.#followed;
+    return unseen < 0 || unseen > this.#suspected;
+  }
+
+  /** Which of its changes are still there is not known: each of its targets is recounted instead, whatever is rolled back. */
+  distrust(): void {
+    const targets = this.everyTarget();
+    const { refusal } = this;
+    this.#frames = null;
+    for (const target of targets) this.heal(target);
+    if (refusal !== null && this.#tracks === 0) this.refuse(refusal);
+    this.#version += 1;
+  }
+
+  /** Targets of all that is recorded, be its sum zero or not. */
+  everyTarget(): readonly string[] {
+    return [
+      ...new Set(
+        this.#stack().flatMap(({ deltas, resets, heals }) => [
+          ...deltas.map(({ target }) => target),
+          ...resets,
+          ...heals,
+        ]),
+      ),
+    ];
   }
 
   /** Its COMMIT or ROLLBACK is about to be sent. */
-  startEnding(): void {
-    this.#isEnding = true;
+  startEnding(by: Ending): void {
+    this.#ending = by;
     this.#versionAtEnd = this.#version;
   }
 
   /** Its COMMIT or ROLLBACK is answered. */
   endWith(outcome: Outcome): void {
     this.#outcome = outcome;
-    this.#isEnding = false;
+    this.#ending = null;
   }
 
   /** Keeps captured changes, and COMMIT from succeeding, until the function it returns is called. */
@@ -274,7 +347,7 @@ export class OpenTransaction {
     const dropped = this.#stack().splice(at);
     this.savepoint(name);
     // Handed over already, and not to be confirmed any more.
-    if (this.#isEnding)
+    if (this.#ending !== null)
       for (const { target } of Object.values(sumUp(dropped, this.#durability)).flat()) this.heal(target);
     // What was handed over while this was under way has to be handed over anew.
     if (!dropped.every(isEmpty)) this.#version += 1;

@@ -37,8 +37,8 @@ async function attempt(transactions: Transactions, statement: Statement, strateg
     if (own.outcome === 'rolled back') throw rolledBack(statement);
     return answer;
   } catch (error) {
-    // The first error counts, whatever becomes of the ROLLBACK.
-    if (own.outcome === null) await rollBack(runner);
+    // The first error counts, whatever becomes of the ROLLBACK. A COMMIT that was not answered may not have been sent.
+    if (own.outcome === null || own.outcome === 'unknown') await rollBack(runner);
     transactions.forget(runner, own);
     throw error;
   }

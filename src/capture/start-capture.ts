@@ -8,6 +8,7 @@ import { CurrentCapture, type CurrentCaptureBasis } from './current-capture';
 import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
+import { guardPool } from './pool-guard';
 import { Transactions } from './transactions';
 import { truncatedTables } from './truncated-tables';
 
@@ -16,6 +17,8 @@ export interface StartCaptureOptions extends CaptureOptions {
   readonly isSkipped: () => boolean;
   /** A table whose rows count, or stand between, was emptied by TRUNCATE: told the entity's name. */
   readonly onTruncated: (entity: string) => void;
+  /** See `TransactionsOptions`. */
+  readonly onUnseen: (refusal: Error) => void;
 }
 
 /** The capture of one DataSource, for as long as its metadata last. */
@@ -39,6 +42,7 @@ export function startCapture(
     durability: options.durability,
     recheck: (ends) =>
       withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
+    onUnseen: options.onUnseen,
     onTruncate: (sql) => {
       if (options.isSkipped()) return;
       for (const name of truncatedTables(sql)) {
@@ -53,6 +57,7 @@ export function startCapture(
     protectCounterColumns(basis.definitions),
     subscribe(dataSource, transactions),
     hookWrites(dataSource, (...write) => (options.isSkipped() ? null : capture.hook(...write))),
+    guardPool(dataSource, transactions),
   ];
   return {
     transactions,

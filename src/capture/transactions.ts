@@ -5,9 +5,10 @@ import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 import type { Alarm } from '../buffer/buffer';
 import type { Durability } from '../durability';
 import { transactionIdOf } from '../sql/snapshot';
-import { isInTransaction } from './connection-status';
+import { answered, closeConnection, isBusy, isInTransaction } from './connection-status';
 import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
+import { heardOn } from './heard';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
 import { Slot } from './slot';
@@ -25,6 +26,8 @@ export interface TransactionsOptions {
   readonly onTruncate: (sql: string) => void;
   /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
   readonly onSchemaChange: () => void;
+  /** A transaction that was to be refused was ended behind our back: by what it was to be refused. */
+  readonly onUnseen: (refusal: Error) => void;
 }
 
 type BeforeQuery = Parameters<NonNullable<EntitySubscriberInterface['beforeQuery']>>[0];
@@ -43,6 +46,8 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #changesSchema = new Slot<QueryRunner, boolean>();
   /** Those that have sent a counted statement and are not over. */
   readonly #unsettled = new Unsettled();
+  /** Query runners on whose connection an answer was given up: it may come yet. */
+  readonly #owing = new Slot<QueryRunner, true>();
   /** Counted statements under way that commit by themselves. */
   #outside = 0;
 
@@ -53,7 +58,10 @@ export class Transactions implements EntitySubscriberInterface {
 
   /** The transaction that a query runner is in. */
   current(runner: QueryRunner): OpenTransaction | undefined {
-    return this.#open.get(runner);
+    const transaction = this.#open.get(runner);
+    if (transaction === undefined || !transaction.isOver(heardOn(runner))) return transaction;
+    this.#settle(runner, transaction, 'unseen', false);
+    return undefined;
   }
 
   /**
@@ -62,7 +70,8 @@ export class Transactions implements EntitySubscriberInterface {
    */
   adopt(runner: QueryRunner, single = false): OpenTransaction {
     const adopted = this.#expect(runner, single);
-    adopted.goOn();
+    if (single) adopted.goOn();
+    else adopted.begin(heardOn(runner));
     return adopted;
   }
 
@@ -87,8 +96,8 @@ export class Transactions implements EntitySubscriberInterface {
     await nextTurn();
     await runner.query('SELECT 1').catch(() => undefined);
     if (this.#open.get(runner) !== transaction || !transaction.isDoubtful) return;
-    if (isInTransaction(runner) === false) this.#settle(runner, transaction, 'unknown', false);
-    else transaction.goOn();
+    if (isInTransaction(runner) !== false) transaction.goOn();
+    else this.#settle(runner, transaction, transaction.isRollingBack ? 'unseen' : 'unknown', false);
   }
 
   /** A transaction that could not begin. */
@@ -166,29 +175,67 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   beforeQuery(event: BeforeQuery): Promise<void> | void {
+    const { queryRunner: runner } = event;
+    const transaction = this.current(runner);
     const command = transactionCommand(event.query);
     if (command === null) return;
     const { kind } = command;
-    const transaction = this.#open.get(event.queryRunner);
-    if (kind === 'begin' && transaction === undefined) this.#expect(event.queryRunner, false);
-    if (transaction === undefined) return;
-    if (kind === 'commit') return this.#beforeCommit(transaction, event.queryRunner);
-    if (kind === 'rollback') return this.#beforeRollback(transaction);
+    if (transaction === undefined) {
+      if (kind === 'begin') this.#expect(runner, false);
+    } else if (transaction.isRollingBack && (kind === 'begin' || kind === 'commit')) {
+      return this.#afterRollback(event, transaction);
+    } else if (kind === 'commit') return this.#beforeCommit(transaction, runner);
+    else if (kind === 'rollback') return this.#beforeRollback(transaction);
   }
 
   afterQuery(event: AfterQuery): void {
-    if (event.success) notifyObserver(event.parameters, event.rawResults);
+    const { queryRunner: runner, success } = event;
+    const error: unknown = event.error;
+    if (success) notifyObserver(event.parameters, event.rawResults);
+    else if (!isRefusal(error)) this.#owing.set(runner, true);
     const command = transactionCommand(event.query);
     if (command === null) return;
     this.#followSchema(event, command);
     if (command.kind === 'truncate') {
-      if (event.success) this.#options.onTruncate(event.query);
+      if (success) this.#options.onTruncate(event.query);
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
-    else if (event.success || isFollowedUnanswered(event, command)) this.#follow(event.queryRunner, command);
-    else if (command.kind === 'begin') this.#open.set(event.queryRunner, undefined);
-    else if (command.kind === 'rollback') this.#open.get(event.queryRunner)?.goOn();
-    else if (command.kind === 'rollback-to' && !isRefusal(event.error))
-      this.#open.get(event.queryRunner)?.refuse(unanswered(event.error));
+    else if (success) this.#follow(runner, command);
+    else this.#failed(runner, command, error);
+  }
+
+  /**
+   * Whether a query runner may not give its connection back to the pool as it is: it is in a transaction, or may be. Then
+   * {@link beforeRelease} has to be awaited first.
+   */
+  isHeld(runner: QueryRunner): boolean {
+    return this.#open.get(runner) !== undefined || isInTransaction(runner) === true;
+  }
+
+  /**
+   * Sees to it that no connection goes back to the pool in a transaction: whoever gets it next would commit what somebody else
+   * has rolled back. What was not awaited is answered first; a connection that is still in a transaction then, or owes an
+   * answer that was given up, is closed, and the database rolls back.
+   */
+  async beforeRelease(runner: QueryRunner): Promise<void> {
+    await this.#allAnswered(runner);
+    const transaction = this.current(runner);
+    const isOpen = isInTransaction(runner) ?? transaction !== undefined;
+    if (isOpen || isBusy(runner)) closeConnection(runner);
+    // A COMMIT that was sent and not awaited fails by that, and is not known to have failed.
+    if (transaction !== undefined && !(transaction.isEnding && isBusy(runner)))
+      this.#settle(runner, transaction, isOpen ? 'rolled back' : 'unseen', false);
+  }
+
+  /** Resolves when nothing of a query runner's is under way any more but what was given up. */
+  async #allAnswered(runner: QueryRunner): Promise<void> {
+    for (;;) {
+      // What was let through a moment ago is sent by then, and what was answered is seen.
+      await nextTurn();
+      const preparing = this.#open.get(runner)?.preparing ?? null;
+      if (preparing !== null) await preparing;
+      else if (isBusy(runner) && this.#owing.get(runner) !== true) await answered(runner);
+      else return;
+    }
   }
 
   /** Resolves when everything that has sent a counted statement is over, or announced after `limit` ms. */
@@ -210,9 +257,32 @@ export class Transactions implements EntitySubscriberInterface {
     return expected;
   }
 
+  /** A ROLLBACK was not answered, or not sent, and may have been done: that is found out before anything else begins or ends. */
+  async #afterRollback(event: BeforeQuery, transaction: OpenTransaction): Promise<void> {
+    await this.clarify(event.queryRunner, transaction);
+    await this.beforeQuery(event);
+  }
+
+  #failed(runner: QueryRunner, command: TransactionCommand, error: unknown): void {
+    const { kind } = command;
+    const transaction = this.#open.get(runner);
+    const isRefused = isRefusal(error);
+    if (kind === 'begin' && isRefused) this.#open.set(runner, undefined);
+    // One that was given up may be done yet.
+    else if (kind === 'rollback' && isRefused) transaction?.goOn();
+    else if (!isRefused && transaction !== undefined) this.#givenUp(transaction, command, error);
+  }
+
+  #givenUp(transaction: OpenTransaction, command: TransactionCommand, error: unknown): void {
+    transaction.suspect();
+    // A savepoint that may be there is as good as one that is: to go back to one that is not is refused by the server.
+    if (command.kind === 'savepoint') transaction.savepoint(command.name);
+    if (command.kind === 'rollback-to') transaction.refuse(unanswered(error));
+  }
+
   #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
     if (transaction.isIdle && transaction.preparing === null) {
-      transaction.startEnding();
+      transaction.startEnding('commit');
       return undefined;
     }
     return this.#inTurn(transaction, () => this.#prepare(transaction, runner));
@@ -231,14 +301,14 @@ export class Transactions implements EntitySubscriberInterface {
 
   /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */
   #beforeRollback(transaction: OpenTransaction): Promise<void> | undefined {
-    if (transaction.hasStatements) return this.#startEndingOnceIdle(transaction);
-    transaction.startEnding();
+    if (transaction.hasStatements) return this.#rollBackOnceIdle(transaction);
+    transaction.startEnding('rollback');
     return undefined;
   }
 
-  async #startEndingOnceIdle(transaction: OpenTransaction): Promise<void> {
+  async #rollBackOnceIdle(transaction: OpenTransaction): Promise<void> {
     while (transaction.hasStatements) await transaction.idle();
-    transaction.startEnding();
+    transaction.startEnding('rollback');
   }
 
   /** Hands over all that is captured when COMMIT is sent: statements under way are part of the transaction. */
@@ -247,6 +317,7 @@ export class Transactions implements EntitySubscriberInterface {
     let prepared: number;
     do {
       if (transaction.hasStatements) await transaction.idle();
+      if (transaction.isDisturbed(heardOn(runner))) transaction.distrust();
       if (transaction.refusal !== null) throw transaction.refusal;
       if (transaction.isDated) await this.#recheck(transaction);
       prepared = transaction.version;
@@ -258,7 +329,7 @@ export class Transactions implements EntitySubscriberInterface {
         throw error;
       }
     } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
-    transaction.startEnding();
+    transaction.startEnding('commit');
   }
 
   async #recheck(transaction: OpenTransaction): Promise<void> {
@@ -285,6 +356,7 @@ export class Transactions implements EntitySubscriberInterface {
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {
     const transaction = this.#open.get(runner);
+    if (command.kind !== 'begin') transaction?.follow();
     switch (command.kind) {
       case 'savepoint':
         transaction?.savepoint(command.name);
@@ -293,13 +365,15 @@ export class Transactions implements EntitySubscriberInterface {
         transaction?.release(command.name);
         break;
       case 'rollback-to':
+        // To which of several of that name is not known then.
+        if (transaction?.isDisturbed(heardOn(runner)) === true) transaction.distrust();
         transaction?.rollbackTo(command.name);
         break;
       case 'rollback':
         if (transaction !== undefined) this.#settle(runner, transaction, 'rolled back', command.chain);
         break;
       case 'begin':
-        transaction?.goOn();
+        transaction?.begin(heardOn(runner));
         break;
       case 'commit':
       case 'truncate':
@@ -318,16 +392,24 @@ export class Transactions implements EntitySubscriberInterface {
     this.#open.set(runner, undefined);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
+    if (outcome === 'unseen' && transaction.refusal !== null) this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
     if (outcome !== 'rolled back') this.#handOff.wake(transaction.alarms);
     if (transaction.isIdle) return;
     // What was handed over is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
     const isOutrun = outcome === 'committed' && transaction.isOutrun;
     if (outcome === 'committed' && !isOutrun) this.#handOff.confirm(transaction);
-    if (outcome === 'rolled back' || isOutrun) this.#handOff.discard(transaction);
+    if (outcome === 'rolled back' || outcome === 'unseen' || isOutrun) this.#handOff.discard(transaction);
+    // Not before it is over everywhere: it may have been ended by PREPARE TRANSACTION.
+    if (outcome === 'unseen') this.#handOff.recalculate(transaction.everyTarget().map(healed));
     if (isOutrun) this.#handOff.recalculate(transaction.targets());
     if (outcome === 'unknown') this.#handOff.leave(transaction);
   }
+}
+
+/** A target that is recounted once every transaction that is open now is over. */
+function healed(target: string): { readonly target: string; readonly heal: true } {
+  return { target, heal: true };
 }
 
 /**
@@ -338,9 +420,4 @@ function commitOutcome(event: AfterQuery): Outcome {
   if (event.success)
     return (event.rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
   return isRefusal(event.error) ? 'rolled back' : 'unknown';
-}
-
-/** A savepoint that may be there is as good as one that is: to go back to one that is not is refused by the server. */
-function isFollowedUnanswered({ error }: AfterQuery, { kind }: TransactionCommand): boolean {
-  return kind === 'savepoint' && !isRefusal(error);
 }
