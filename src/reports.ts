@@ -2,6 +2,7 @@ import type { Counter, Definitions } from './counter/definition';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
 import type { Events } from './events';
 import { describeTarget } from './jobs/context';
+import { isNotPermitted } from './permissions/permissions';
 
 /** Reports targets whose recalculation could not be requested before these counters were closed. */
 export function reportUnrequested(events: Events, definitions: Definitions | null, lost: readonly string[]): void {
@@ -22,4 +23,9 @@ export function reportUnknownType(events: Events, counter: Counter, type: string
   const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
   const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
   events.reportOnce(`type ${counter.name} ${type}`, new ConfigurationError([message]));
+}
+
+/** Reports what went wrong in the background, unless this process may not do it: a worker that may finds it undone. */
+export function reportUnlessLeft(events: Events, error: unknown): void {
+  if (!isNotPermitted(error)) events.emit('error', error);
 }
