@@ -31,12 +31,13 @@ import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
 import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
 import type { SweptEpochs } from './jobs/sweep';
-import { CounterWorker, type WorkerOptions } from './jobs/worker';
+import { closeStarted, CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
-import { reportForgotten, reportTruncated, reportUnknownType, reportUnseenEnd } from './reports';
+import { Permissions } from './permissions/permissions';
+import { reportForgotten, reportTruncated, reportUnknownType, reportUnlessLeft, reportUnseenEnd } from './reports';
 import { catalogueOf } from './sql/catalogue-of';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
@@ -63,6 +64,7 @@ export class Counters {
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
   #catalogue: KnownCatalogue | null = null;
+  #permissions: Permissions | null = null;
   #capture: RunningCapture | null = null;
   #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
@@ -155,7 +157,9 @@ export class Counters {
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     this.#assertOpen();
     await this.#handOff.settled();
-    return flush(await this.#context(), filter);
+    const context = await this.#context();
+    await this.#permissions?.expectApplying('flush');
+    return flush(context, filter);
   }
 
   /**
@@ -165,12 +169,16 @@ export class Counters {
    * until then stays
    */
   async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
-    return recountRun(await this.#context(), filter, false);
+    const context = await this.#context();
+    await this.#permissions?.expectApplying('recalculate');
+    return recountRun(context, filter, false);
   }
 
   /** The same comparison as `recalculate`, changing nothing; throws alike. */
   async verify(filter: RecountFilter = {}): Promise<RecountReport> {
-    return recountRun(await this.#context(), filter, true);
+    const context = await this.#context();
+    await this.#permissions?.expectCounting('verify');
+    return recountRun(context, filter, true);
   }
 
   /**
@@ -319,6 +327,7 @@ export class Counters {
   async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
     const { installation, context } = await this.#open();
     await this.#installer.assertWorkerAccess();
+    await this.#permissions?.expectWorker();
     this.#assertOpen();
     return CounterWorker.start(context, installation.scheduler, options);
   }
@@ -333,6 +342,7 @@ export class Counters {
     this.#installation = null;
     const catalogue = catalogueOf(this.#dataSource);
     this.#catalogue = catalogue;
+    this.#permissions = new Permissions(this.#dataSource, definitions, catalogue);
     this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
       durability: this.#options.durability,
       wait: this.#options.wait,
@@ -369,6 +379,7 @@ export class Counters {
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
     const definitions = this.#definitions;
     if (definitions === null) throw notInitialized();
+    await this.#permissions?.expectOpening();
     const installation = await this.#installer.open((swept) => this.#rebuild(swept));
     await this.#presence?.stop();
     if (this.#closing === null) this.#presence = this.#startPresence(installation, definitions);
@@ -398,7 +409,8 @@ export class Counters {
     reportLost({ events: this.#events }, lost);
     const work = this.#open()
       .then(({ context }) => rebuild({ ...context, isStopping: () => this.#closing !== null }))
-      .catch((error: unknown) => this.#events.emit('error', error))
+      // What this process may not list is left to a worker, whose sweep finds that it is not finished.
+      .catch((error: unknown) => reportUnlessLeft(this.#events, error))
       .finally(() => this.#background.delete(work));
     this.#background.add(work);
   }
@@ -420,12 +432,6 @@ export class Counters {
   #assertOpen(): void {
     if (this.#closing !== null) throw new CounterCacheError('CLOSED', 'these counters are closed: attach again');
   }
-}
-
-/** Whoever called for a worker that did not start knows why. */
-async function closeStarted(starting: Promise<CounterWorker>): Promise<void> {
-  const worker = await starting.catch(() => null);
-  await worker?.close();
 }
 
 function notInitialized(): CounterCacheError {

@@ -16,6 +16,8 @@ export type ErrorCode =
   | 'NOT_INITIALIZED'
   /** This process and the installation, or this worker and the writers, do not fit together. */
   | 'STATE_MISMATCH'
+  /** The database keeps rows, or privileges, from this process that it needs; the message says what to grant. */
+  | 'NOT_PERMITTED'
   /** A write could not be captured and was not made. */
   | 'WRITE_FAILED'
   /** A write was seen that cannot be captured, and its targets have to be recalculated by hand. */
@@ -47,6 +49,22 @@ export class ConfigurationError extends CounterCacheError {
     super('CONFIGURATION', `typeorm-counter-cache: ${problems.length} configuration problem(s):\n${list}`, {
       problems,
     });
+  }
+}
+
+/**
+ * The database keeps rows from this process, by row security, or privileges that it needs: nothing is guessed, so nothing
+ * was done. `problems` lists all that is missing, each with the statement that grants it.
+ */
+export class NotPermittedError extends CounterCacheError {
+  constructor(
+    summary: string,
+    readonly problems: readonly string[],
+    context: Readonly<Record<string, unknown>> = {},
+    options?: ErrorOptions,
+  ) {
+    const list = problems.map((problem) => `  - ${problem}`).join('\n');
+    super('NOT_PERMITTED', `typeorm-counter-cache: ${summary}:\n${list}`, { problems, ...context }, options);
   }
 }
 

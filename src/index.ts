@@ -9,6 +9,7 @@ export {
   ConfigurationError,
   CounterCacheError,
   type ErrorCode,
+  NotPermittedError,
   TablesMissingError,
 } from './errors';
 export type { ColumnChange, CountersEvents, Drift } from './events';

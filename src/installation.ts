@@ -13,6 +13,7 @@ import type { Scheduler } from './jobs/scheduler';
 import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
+import { isNotPermitted } from './permissions/permissions';
 import { isDirect } from './sql/direct';
 import { withConnection } from './sql/query';
 import { withSideConnection } from './sql/side-connection';
@@ -123,7 +124,7 @@ export class Installer {
         if (swept.isRebuilding) onLost(swept);
       } catch (error) {
         // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
-        this.#onDegraded(error);
+        if (!isNotPermitted(error)) this.#onDegraded(error);
       }
       return installation;
     });

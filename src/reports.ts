@@ -2,6 +2,7 @@ import type { Counter, Definitions } from './counter/definition';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
 import type { Events } from './events';
 import { describeTarget } from './jobs/context';
+import { isNotPermitted } from './permissions/permissions';
 
 /** A table whose rows count was emptied by TRUNCATE. */
 export function reportTruncated(events: Events, entity: string): void {
@@ -29,4 +30,9 @@ export function reportForgotten(events: Events, definitions: Definitions | null,
   const targets = definitions === null ? [] : lost.map((target) => describeTarget(definitions, target));
   const reason = `closed while ${lost.length} targets wait for a recalculation. Run counters.recalculate() for them`;
   events.emit('error', new BufferUnavailableError(reason, { targets }));
+}
+
+/** Reports what went wrong in the background, unless this process may not do it: a worker that may finds it undone. */
+export function reportUnlessLeft(events: Events, error: unknown): void {
+  if (!isNotPermitted(error)) events.emit('error', error);
 }

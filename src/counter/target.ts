@@ -41,6 +41,19 @@ export function targetId(kind: string, values: readonly (string | null)[]): stri
   return `${kind}:${encoded.join(',')}`;
 }
 
+/** Stands for the key of all targets of a kind: no key is escaped like this, since `*` needs no escaping. */
+const EVERY = '%2A';
+
+/** Stands for every target of a kind, where it is asked for recalculations that nobody can name one by one. */
+export function everyTarget(kind: string): string {
+  return `${kind}:${EVERY}`;
+}
+
+/** Whether an id is one of {@link everyTarget}. */
+export function isEveryTarget(target: string): boolean {
+  return target.endsWith(`:${EVERY}`);
+}
+
 /** The kind id that a target id starts with. */
 export function kindIdOf(target: string): string {
   return target.slice(0, target.lastIndexOf(':'));

@@ -1,8 +1,12 @@
 import { byShard, shardOf } from '../buffer/shard';
-import { CounterCacheError } from '../errors';
+import { CounterCacheError, NotPermittedError } from '../errors';
+import { isEveryTarget } from '../counter/target';
 import { withConnection } from '../sql/query';
 import { readHorizon } from '../sql/snapshot';
 import { describeTarget, type JobContext, scheduledColumns } from './context';
+import { ifPermitted, reportNotPermitted } from './permitted';
+import { recountChanged } from './recount-changed';
+import { recountEvery } from './recount-every';
 import { type Recalculated, type RecalculateOptions, recalculateTargets, UNKNOWN } from './recount-targets';
 
 /** Targets asked for at once. */
@@ -24,9 +28,12 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
     const due = listed.filter(({ target }) => !postponed.has(target));
     if (due.length === 0) return;
     // Behind a barrier everything may be wrong; otherwise only what is scheduled is counted.
-    const heal = due.filter((one) => one.heal).map(({ target }) => target);
-    const plain = due.filter((one) => !one.heal).map(({ target }) => target);
+    const every = due.map(({ target }) => target).filter(isEveryTarget);
+    const single = due.filter(({ target }) => !isEveryTarget(target));
+    const heal = single.filter((one) => one.heal).map(({ target }) => target);
+    const plain = single.filter((one) => !one.heal).map(({ target }) => target);
     const results = [
+      ...(await recountKinds(context, every)),
       ...(await recalculateIsolating(context, heal, {
         columns: (kind) => [...kind.columns.values()],
         consume: true,
@@ -50,6 +57,14 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
   }
 }
 
+/** What is asked of every target of a kind is asked of each of them from now on. */
+async function recountKinds(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
+  if (requests.length === 0) return [];
+  const results = await recountEvery(context, requests);
+  await ifPermitted(context, () => recountChanged(context));
+  return results;
+}
+
 function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalculated['outcome'][]): Set<string> {
   return new Set(results.filter(({ outcome }) => outcomes.includes(outcome)).map(({ target }) => target));
 }
@@ -59,10 +74,15 @@ async function recalculateIsolating(
   context: JobContext,
   targets: readonly string[],
   options: RecalculateOptions,
-): Promise<Recalculated[]> {
+): Promise<readonly Recalculated[]> {
   try {
     return await recalculateTargets(context, targets, options);
   } catch (error) {
+    // Of one target or of many: the same is hidden.
+    if (error instanceof NotPermittedError) {
+      reportNotPermitted(context, error);
+      return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
+    }
     // Without SQL or the buffer nothing could be told apart: this throws then, and the job is retried.
     const [first = ''] = targets;
     const epoch = context.buffer.epoch(shardOf(first, context.buffer.shards));

@@ -3,7 +3,9 @@ import { kindIdOf } from '../counter/target';
 import { CounterCacheError } from '../errors';
 import { applyBatch } from '../sql/apply';
 import type { AppliedEntries } from '../sql/apply-entries';
+import { hiddenRows } from '../sql/sight';
 import { describeTarget, type JobContext } from './context';
+import { reportNotPermitted } from './permitted';
 
 /** What a reconcile did. */
 export interface ReconcileReport {
@@ -82,6 +84,7 @@ export function emitApplied({ events, definitions }: JobContext, shard: number, 
   for (const row of applied.unapplied) {
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
   }
+  for (const hidden of applied.hiddenBy) reportNotPermitted({ events }, hiddenRows(hidden));
   for (const kind of new Set(applied.unknown.map(kindIdOf))) events.reportOnce(`unknown ${kind}`, unknownKind(kind));
   if (!events.has('reconciled')) return;
   const changes = applied.changes.map(({ target, column, before, after }) => ({

@@ -13,6 +13,7 @@ const PAGE = 5_000;
  * Requests the recalculation, behind a barrier, of one page of a kind's targets, as far as they lie in these shards.
  *
  * @returns the last key of the page; `null` when there are no more
+ * @throws NotPermittedError when policies may have hidden targets
  */
 export async function requestPage(
   { buffer, schedule }: Pick<JobContext, 'buffer' | 'schedule'>,

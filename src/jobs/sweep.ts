@@ -5,6 +5,7 @@ import { withConnection } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
 import { healDue } from './drain';
+import { ifPermitted } from './permitted';
 import { recalculateDue } from './recalculate';
 import { recountChanged } from './recount-changed';
 import { rebuild, reportLost } from './rebuild';
@@ -20,9 +21,10 @@ const LIMIT = 100;
 export async function sweep(context: JobContext): Promise<void> {
   const { lost, isRebuilding } = await sweepEpochs(context);
   reportLost(context, lost);
-  if (isRebuilding) await rebuild(context);
+  if (isRebuilding) await ifPermitted(context, () => rebuild(context));
   const failures: unknown[] = [];
-  for (const step of [recountChanged, healDue]) await step(context).catch((error: unknown) => failures.push(error));
+  const recountKinds = () => ifPermitted(context, () => recountChanged(context));
+  for (const step of [recountKinds, healDue]) await step(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.
     for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));

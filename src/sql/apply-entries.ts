@@ -4,6 +4,7 @@ import type { BatchEntry, Unapplied } from '../buffer/buffer';
 import type { Definitions, TargetKind } from '../counter/definition';
 import { kindIdOf } from '../counter/target';
 import { undoSavepoint } from './savepoint';
+import type { Hidden } from './sight';
 import { type Change, updateColumns, type Updated } from './update-columns';
 
 /** What became of entries. */
@@ -15,6 +16,8 @@ export interface AppliedEntries {
   readonly updates: number;
   /** Targets of which this process does not know the table or a column (a rolling deploy); among `unapplied`. */
   readonly unknown: readonly string[];
+  /** What may have hidden rows from this process: they are among `unapplied`. */
+  readonly hiddenBy: readonly Hidden[];
 }
 
 /** How the entries of one kind are applied: {@link together}, or {@link isolating} the rows that are refused. */
@@ -34,6 +37,9 @@ const LOCKED_BACKOFF = 500;
 
 /** Milliseconds after which what this process does not know is offered to others again. */
 export const UNKNOWN_BACKOFF = 2_000;
+
+/** Milliseconds after which what this process may not see is offered to others again. */
+const HIDDEN_BACKOFF = 2_000;
 
 /**
  * Applies entries in two attempts at most: `attempt` runs in a transaction of its own, with all rows of a kind at once,
@@ -62,16 +68,25 @@ export async function applyEntries(
   const { known, unknown } = partition(definitions, entries);
   const unapplied = new Map<string, Unapplied>(unknown.map((row) => [row.target, row]));
   const changes: Change[] = [];
+  const hiddenBy: Hidden[] = [];
   let updates = 0;
   for (const [kind, group] of known) {
     const outcome = await applyKind(runner, kind, group, withChanges);
     // Of a row that was left alone everything goes back, also what is known.
     for (const row of outcome.failed) unapplied.set(row.target, row);
     for (const target of outcome.locked) unapplied.set(target, { target, backoff: LOCKED_BACKOFF });
+    for (const target of outcome.hidden) unapplied.set(target, { target, backoff: HIDDEN_BACKOFF });
+    if (outcome.hiddenBy !== null) hiddenBy.push(outcome.hiddenBy);
     changes.push(...outcome.changes);
     updates += outcome.updates;
   }
-  return { unapplied: [...unapplied.values()], unknown: unknown.map(({ target }) => target), changes, updates };
+  return {
+    unapplied: [...unapplied.values()],
+    unknown: unknown.map(({ target }) => target),
+    hiddenBy,
+    changes,
+    updates,
+  };
 }
 
 /** Groups entries by kind. What this process does not know is kept for another: entries, or columns of them. */
@@ -137,6 +152,8 @@ async function isolating(
       return {
         changes: [],
         locked: [],
+        hidden: [],
+        hiddenBy: null,
         failed: [{ target: only.target, failed: (error as Error).message }],
         updates: 1,
       };
@@ -147,6 +164,8 @@ async function isolating(
     return {
       changes: [...left.changes, ...right.changes],
       locked: [...left.locked, ...right.locked],
+      hidden: [...left.hidden, ...right.hidden],
+      hiddenBy: left.hiddenBy ?? right.hiddenBy,
       failed: [...left.failed, ...right.failed],
       updates: left.updates + right.updates,
     };

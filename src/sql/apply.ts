@@ -13,7 +13,7 @@ export interface Applied extends AppliedEntries {
   readonly status: 'applied' | 'already' | 'fenced';
 }
 
-const NOTHING = { unapplied: [], unknown: [], changes: [], updates: 0 } as const;
+const NOTHING = { unapplied: [], unknown: [], hiddenBy: [], changes: [], updates: 0 } as const;
 
 /**
  * Applies a batch exactly once (I3): the ledger entry and the columns change in one transaction. `withChanges`: the

@@ -4,10 +4,12 @@ import { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
 import { readCatalogue } from '../dialects/postgres/catalogue/read-catalogue';
 import { rowsOf, withConnection } from './query';
 import { withSideConnection } from './side-connection';
+import { ownTables } from './tables';
 
 /** What the database says of a DataSource's tables; its metadata have been built. */
 export function catalogueOf(dataSource: DataSource): KnownCatalogue {
-  const paths = [...new Set(dataSource.entityMetadatas.map(({ tablePath }) => tablePath))];
+  const own = Object.values(ownTables(dataSource));
+  const paths = [...new Set([...dataSource.entityMetadatas.map(({ tablePath }) => tablePath), ...own])];
   // Beside the pool: a write that holds its last connection may be waiting for this.
   const read = () =>
     withSideConnection(dataSource, (side) =>

@@ -105,6 +105,31 @@ export async function noteRecounts(runner: QueryRunner, tables: TablePaths, kind
   );
 }
 
+/**
+ * The same, for those kinds of which no recount is under way: one that has begun would never end if it began again with
+ * every note.
+ *
+ * @returns the kinds that will be recounted from the first target on
+ */
+export async function noteIdleRecounts(
+  runner: QueryRunner,
+  { state }: TablePaths,
+  kinds: readonly string[],
+): Promise<ReadonlySet<string>> {
+  const ids = kinds.map((kind) => RECOUNT + kind).toSorted();
+  await runner.query(
+    `INSERT INTO ${state} ("id", "value") SELECT "id", $2 FROM unnest($1::text[]) AS "k"("id") ON CONFLICT DO NOTHING`,
+    [ids, START],
+  );
+  // One that is locked is worked on, and its first page may be listed.
+  const rows = await rowsOf(
+    runner,
+    `SELECT "id" FROM ${state} WHERE "id" = ANY($1::text[]) AND "value" = $2 ORDER BY "id" FOR UPDATE SKIP LOCKED`,
+    [ids, START],
+  );
+  return new Set(rows.map((row) => String(row['id']).slice(RECOUNT.length)));
+}
+
 async function upsert(
   runner: QueryRunner,
   { state }: TablePaths,

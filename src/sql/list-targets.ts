@@ -2,7 +2,8 @@ import type { FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
 
 import type { TargetKind } from '../counter/definition';
 import { keyText, targetId } from '../counter/target';
-import { escapeForBuilder } from './escape';
+import { escapeForBuilder, escapePath } from './escape';
+import { rowsSeen } from './sight';
 
 /** Which rows of a target table to list, in key order. */
 export interface TargetPage {
@@ -15,7 +16,11 @@ export interface TargetPage {
   readonly limit: number;
 }
 
-/** One page of target ids, soft-deleted rows included. Rows whose key is NULL cannot have sources. */
+/**
+ * One page of target ids, soft-deleted rows included. Rows whose key is NULL cannot have sources.
+ *
+ * @throws NotPermittedError when policies may have hidden some
+ */
 export async function listTargets(
   runner: QueryRunner,
   kind: TargetKind,
@@ -36,10 +41,16 @@ export async function listTargets(
   }
   if (page.from !== null) query.andWhere(`${columns[0]} >= ${cast('cc_from', 0)}`, { cc_from: page.from });
   if (page.to !== null) query.andWhere(`${columns[0]} <= ${cast('cc_to', 0)}`, { cc_to: page.to });
-  const rows = await query.getRawMany<Record<string, unknown>>();
+  const [sql, parameters] = query.getQueryAndParameters();
+  const keys = columns.map((_, i) => `q."k${i}"`).join(', ');
+  // A page without rows says as well whether it has seen all.
+  const rows = await rowsSeen(runner, [escapePath(kind.tablePath)], (sight) => [
+    `SELECT ${keys}, ${sight} FROM (SELECT 1) AS one LEFT JOIN (${sql}) AS q ON true ORDER BY ${keys}`,
+    parameters,
+  ]);
   return rows.flatMap((row) => {
-    const key = kind.keys.map(({ sqlType }, i) => keyText(row[`k${i}`], sqlType) ?? '');
+    const key = kind.keys.map(({ sqlType }, i) => keyText(row[`k${i}`], sqlType));
     const target = targetId(kind.id, key);
-    return target === null ? [] : [{ target, key }];
+    return target === null ? [] : [{ target, key: key.map(String) }];
   });
 }

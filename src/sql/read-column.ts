@@ -6,7 +6,7 @@ import { escapeName, escapePath } from './escape';
 import { keyArrays, listedTargets, matchesListed } from './keys';
 import { type AppliedBatches, appliedBatchesSql, parseApplied } from './ledger';
 import { waitingJoin } from './outbox/waiting-join';
-import { rowsOf } from './query';
+import { rowsSeen } from './sight';
 import type { TablePaths } from './tables';
 
 /** A counter column of several targets, with what waits for it in the outbox, and which of some batches are applied, in one snapshot. */
@@ -19,6 +19,8 @@ export interface ColumnValues {
 /**
  * Reads a counter column, the outbox and the ledger in one statement, so that what was applied is seen either before or
  * after, wherever it waited.
+ *
+ * @throws NotPermittedError when policies may have hidden rows
  */
 export async function readColumn(
   runner: QueryRunner,
@@ -31,14 +33,16 @@ export async function readColumn(
   const parameters: unknown[] = [...keyArrays(kind, targets), targets];
   const ids = `$${parameters.length}`;
   const bind = (value: unknown): string => `$${parameters.push(value)}`;
-  const rows = await rowsOf(
-    runner,
-    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, COALESCE(w.o0, 0)::text AS outbox, ${appliedBatchesSql(tables, bind(batches))} AS applied
+  const own = [escapePath(kind.tablePath), tables.outbox, tables.ledger];
+  const applied = appliedBatchesSql(tables, bind(batches));
+  const waiting = waitingJoin(tables, ids, [bind(column.name)]);
+  const rows = await rowsSeen(runner, own, (sight) => [
+    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, COALESCE(w.o0, 0)::text AS outbox, ${applied} AS applied, ${sight}
      FROM ${listedTargets(kind.keys.length)}
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waitingJoin(tables, ids, [bind(column.name)])}
+     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waiting}
      ORDER BY k.ordinal`,
     parameters,
-  );
+  ]);
   return {
     values: rows.map((row) =>
       row['present'] === true ? parseDecimal(String(row['value']), column.scale) + BigInt(String(row['outbox'])) : null,

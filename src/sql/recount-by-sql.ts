@@ -3,10 +3,12 @@ import type { QueryRunner } from 'typeorm';
 import type { Snapshot } from '../buffer/buffer';
 import { parseDecimal, scaleAmount } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
+import { sourceTablesOf } from '../counter/fingerprint';
 import { escapeName, escapePath } from './escape';
 import { keyArrays, listedTargets, matchesListed } from './keys';
 import { waitingJoin } from './outbox/waiting-join';
-import { rowsOf, type ResultRow } from './query';
+import type { ResultRow } from './query';
+import { rowsSeen } from './sight';
 import { parseSnapshot } from './snapshot';
 import { type Feed, readTogether, sourceJoin } from './source-join';
 import type { TablePaths } from './tables';
@@ -28,7 +30,11 @@ export interface Counts {
   readonly refused: readonly string[];
 }
 
-/** Counts what can be counted in SQL, and reads the columns and the outbox, in one statement. */
+/**
+ * Counts what can be counted in SQL, and reads the columns and the outbox, in one statement.
+ *
+ * @throws NotPermittedError when policies may have hidden rows of the targets, or any that count
+ */
 export async function recountBySql(
   runner: QueryRunner,
   tables: TablePaths,
@@ -54,18 +60,27 @@ export async function recountBySql(
     '(w."target" IS NOT NULL) AS waiting, w.refused',
     ...readings.flatMap((feeds, i) => feeds.map((_, at) => `COALESCE(s${i}.n${at}, 0)::text AS s${i}n${at}`)),
   ];
-  const rows = await rowsOf(
-    runner,
-    `SELECT ${selected.join(', ')} FROM ${listedTargets(kind.keys.length)}
+  const rows = await rowsSeen(runner, tablesOf(tables, kind, columns), (sight) => [
+    `SELECT ${[...selected, sight].join(', ')} FROM ${listedTargets(kind.keys.length)}
      LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waiting} ${joins.join(' ')} ORDER BY k.ordinal`,
     parameters,
-  );
+  ]);
   return {
     snapshot: parseSnapshot(String(rows[0]?.['snapshot'])),
     counted: rows.map((row) => countedOf(row, columns, readings)),
     waiting: new Set(targets.filter((_, i) => rows[i]?.['waiting'] === true)),
     refused: targets.filter((_, i) => rows[i]?.['refused'] === true),
   };
+}
+
+/** All tables whose rows decide what the columns should hold, or what they hold. */
+export function tablesOf(
+  { outbox }: Pick<TablePaths, 'outbox'>,
+  kind: TargetKind,
+  columns: readonly CounterColumn[],
+): readonly string[] {
+  const paths = [kind.tablePath, ...columns.flatMap(sourceTablesOf)];
+  return [...new Set([...paths.map(escapePath), outbox])];
 }
 
 function feedsOf(column: CounterColumn, kind: TargetKind): Feed[] {

@@ -4,7 +4,8 @@ import type { CounterColumn, TargetKind } from '../counter/definition';
 import { withConnection, withTransaction } from './query';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
-import { type Counted, type Counts, recountBySql } from './recount-by-sql';
+import { type Counted, type Counts, recountBySql, tablesOf } from './recount-by-sql';
+import { expectAllVisible } from './sight';
 import type { TablePaths } from './tables';
 
 /**
@@ -23,7 +24,10 @@ export async function recount(
   }
   return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
     const counts = await recountBySql(runner, tables, kind, columns, targets);
-    return { ...counts, counted: await addOthers(manager, kind, columns, targets, counts.counted) };
+    const counted = await addOthers(manager, kind, columns, targets, counts.counted);
+    // Once more: the first statement did not read all of them, and so did not keep others from adding policies.
+    await expectAllVisible(runner, tablesOf(tables, kind, columns));
+    return { ...counts, counted };
   });
 }
 

@@ -111,23 +111,38 @@ export interface TablePaths {
   readonly outboxIndices: readonly string[];
 }
 
+/** Paths of the library's own tables, not escaped. */
+export type OwnTables = Readonly<Record<'state' | 'shard' | 'ledger' | 'outbox', string>>;
+
 /** Where the library's tables are: as the DataSource's metadata say, else by its schema and prefix. */
-export function tablePaths(dataSource: DataSource): TablePaths {
+export function ownTables(dataSource: DataSource): OwnTables {
   const { schema, entityPrefix = '' } = dataSource.options as { schema?: string; entityPrefix?: string };
-  const path = ({ options }: EntitySchema<never>): string => {
+  const path = ({ options }: Pick<EntitySchema<never>, 'options'>): string => {
     const name = entityPrefix + (options.tableName ?? options.name);
     const metadata = dataSource.entityMetadatas.find((candidate) => candidate.name === options.name);
-    return escapePath(metadata?.tablePath ?? dataSource.driver.buildTableName(name, schema));
+    return metadata?.tablePath ?? dataSource.driver.buildTableName(name, schema);
   };
-  // As `synchronize` and `migration:generate` name them.
-  const index = ({ tableName }: { tableName?: string }, columns: string[], where?: string): string =>
-    escapeName(dataSource.namingStrategy.indexName(entityPrefix + (tableName ?? ''), columns, where));
   return {
     state: path(StateEntity as unknown as EntitySchema<never>),
     shard: path(ShardEntity as unknown as EntitySchema<never>),
     ledger: path(LedgerEntity as unknown as EntitySchema<never>),
-    ledgerIndex: index(LedgerEntity.options, ['applied_at']),
     outbox: path(OutboxEntity as unknown as EntitySchema<never>),
+  };
+}
+
+/** The same, escaped, with the names of indexes. */
+export function tablePaths(dataSource: DataSource): TablePaths {
+  const { entityPrefix = '' } = dataSource.options as { entityPrefix?: string };
+  const { state, shard, ledger, outbox } = ownTables(dataSource);
+  // As `synchronize` and `migration:generate` name them.
+  const index = ({ tableName }: { tableName?: string }, columns: string[], where?: string): string =>
+    escapeName(dataSource.namingStrategy.indexName(entityPrefix + (tableName ?? ''), columns, where));
+  return {
+    state: escapePath(state),
+    shard: escapePath(shard),
+    ledger: escapePath(ledger),
+    ledgerIndex: index(LedgerEntity.options, ['applied_at']),
+    outbox: escapePath(outbox),
     outboxIndices: OUTBOX_INDICES.map(({ columns, where }) => index(OutboxEntity.options, columns, where)),
   };
 }

@@ -6,6 +6,7 @@ import type { CounterColumn, TargetKind, TouchColumn } from '../counter/definiti
 import { escapeName, escapePath } from './escape';
 import { keyArrays, listedKeys, matchesListed } from './keys';
 import { type ResultRow, rowsOf } from './query';
+import { type Hidden, hiddenTables } from './sight';
 
 /** A column's value before and after it was reconciled, in units of the column (not scaled), as text. */
 export interface Change {
@@ -21,6 +22,10 @@ export interface Updated {
   readonly changes: readonly Change[];
   /** Exists, but somebody holds its lock. */
   readonly locked: readonly string[];
+  /** Neither changed nor seen, and not known to be gone: policies may hide rows. */
+  readonly hidden: readonly string[];
+  /** Why. */
+  readonly hiddenBy: Hidden | null;
 }
 
 /**
@@ -38,7 +43,7 @@ export async function updateColumns(
   if (!withChanges) {
     const rows = await rowsOf(runner, statement.missingSql(), statement.parameters);
     const missing = rows.flatMap((row) => ordinalsOf(row).flatMap((ordinal) => entries[ordinal - 1] ?? []));
-    return { changes: [], locked: await lockedTargets(runner, kind, missing) };
+    return { changes: [], ...(await whyMissing(runner, kind, missing)) };
   }
   const changes: Change[] = [];
   const done = new Set<number>();
@@ -48,7 +53,7 @@ export async function updateColumns(
     changes.push(...statement.changesOf(row, ordinals));
   }
   const missing = entries.filter((_, i) => !done.has(i + 1));
-  return { changes, locked: await lockedTargets(runner, kind, missing) };
+  return { changes, ...(await whyMissing(runner, kind, missing)) };
 }
 
 function ordinalsOf(row: ResultRow): number[] {
@@ -162,6 +167,20 @@ class UpdateStatement {
       ...this.#touches.map(({ name }, i) => `${escapeName(name)} = GREATEST(t.${escapeName(name)}, l.t${i})`),
     ].join(', ');
   }
+}
+
+/** What became of targets that were not changed: a row that is not seen is gone only for those who see all rows. */
+async function whyMissing(
+  runner: QueryRunner,
+  kind: TargetKind,
+  missing: readonly BatchEntry[],
+): Promise<Omit<Updated, 'changes'>> {
+  const locked = await lockedTargets(runner, kind, missing);
+  const unseen = missing.length - locked.length;
+  const hiddenBy = unseen === 0 ? null : await hiddenTables(runner, [escapePath(kind.tablePath)]);
+  if (hiddenBy === null || hiddenBy.tables.length === 0) return { locked, hidden: [], hiddenBy: null };
+  const present = new Set(locked);
+  return { locked, hidden: targetsOf(missing).filter((target) => !present.has(target)), hiddenBy };
 }
 
 /** Those of the missing targets whose row exists: somebody has locked it. */

@@ -86,7 +86,7 @@ describe('what a recalculation costs', () => {
       expect(await recalculate()).toMatchObject({ checked: TARGETS, fixedCount: 2 * TARGETS });
     });
     expect(tally(sent.sql.map((sql) => sql.split(' ').slice(0, 2).join(' ')))).toEqual({
-      'SELECT t."id"': 1,
+      'SELECT q."k0",': 1,
       'SELECT pg_snapshot_xmin(pg_current_snapshot())::text': 3,
       'SELECT (t."id"': 3,
       'BEGIN ISOLATION': SHARDS,

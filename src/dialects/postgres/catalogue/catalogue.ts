@@ -62,7 +62,21 @@ export interface CatalogueTable {
   readonly hasRules: boolean;
   /** Policies may hide rows of it from the present role, or keep it from changing them. */
   readonly hasRowSecurity: boolean;
+  /** Row security is switched on, whomever it concerns: roles that it concerns may come and go with every statement. */
+  readonly isRowSecured: boolean;
+  /** Whether the present role reaches every row by a command, as far as policies are concerned. */
+  readonly reachesAll: TableReach;
   readonly privileges: TablePrivileges;
+  /** The present role may use the schema: without it, no privilege on the table is worth anything. */
+  readonly canUseSchema: boolean;
+}
+
+/** Whether policies let a role reach every row of a table. */
+export interface TableReach {
+  readonly select: boolean;
+  readonly insert: boolean;
+  readonly update: boolean;
+  readonly delete: boolean;
 }
 
 /** What the present role may do with a table; with `select` and `update`, with at least one of its columns. */

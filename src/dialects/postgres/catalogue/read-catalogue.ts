@@ -7,6 +7,7 @@ import {
   type ForeignKey,
   type ForeignKeyAction,
 } from './catalogue';
+import { reachesAllSql } from './policies';
 
 /** Runs one statement and returns its rows. */
 export type RunQuery = (
@@ -91,6 +92,7 @@ const PRIVILEGES = `jsonb_build_object(
 function catalogueSql(serverVersion: number): string {
   const events = ['insert', 'update', 'delete'] as const;
   const triggers = events.map((event) => `'${event}', ${rowTrigger(event)}`).join(', ');
+  const reaches = (['select', ...events] as const).map((command) => `'${command}', ${reachesAllSql('c.oid', command)}`);
   return `${TABLES}
 SELECT current_user::text AS role,
   (SELECT jsonb_object_agg(n.path, n.oid::text) FROM named n) AS paths,
@@ -100,7 +102,9 @@ SELECT current_user::text AS role,
     'descendants', ARRAY(SELECT up.oid::text FROM up WHERE up.ancestor = c.oid ORDER BY up.depth, up.oid),
     'columns', ${COLUMNS}, 'uniqueKeys', ${UNIQUE_KEYS}, 'foreignKeys', ${foreignKeysSql(serverVersion)},
     'rowTriggers', jsonb_build_object(${triggers}), 'hasRules', c.relhasrules,
-    'hasRowSecurity', row_security_active(c.oid), 'privileges', ${PRIVILEGES}
+    'hasRowSecurity', row_security_active(c.oid), 'isRowSecured', c.relrowsecurity,
+    'reachesAll', jsonb_build_object(${reaches.join(', ')}),
+    'privileges', ${PRIVILEGES}, 'canUseSchema', has_schema_privilege(s.oid, 'USAGE')
   ) ORDER BY c.oid) FROM tables t JOIN pg_class c ON c.oid = t.oid JOIN pg_namespace s ON s.oid = c.relnamespace) AS tables`;
 }
 

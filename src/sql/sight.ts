@@ -1,0 +1,80 @@
+import type { QueryRunner } from 'typeorm';
+
+import { bypassSql, policySql } from '../dialects/postgres/catalogue/grants';
+import { hiddenTablesSql } from '../dialects/postgres/catalogue/policies';
+import { NotPermittedError } from '../errors';
+import { type ResultRow, rowsOf, type SqlQuery } from './query';
+
+/** Alias of the column by which a statement says what it did not see. */
+const HIDDEN = '__cc_hidden';
+
+/** Tables of which policies may hide rows from the present role. */
+export interface Hidden {
+  readonly role: string;
+  /** Escaped, as they were asked for. */
+  readonly tables: readonly string[];
+}
+
+/**
+ * Asks, in the present transaction and for its present role, of which tables policies may hide rows. Tables that were
+ * read before in this transaction have had the same policies since: their locks keep others from changing them.
+ */
+export async function hiddenTables(runner: QueryRunner, tables: readonly string[]): Promise<Hidden> {
+  const [row] = await rowsOf(runner, `SELECT ${detailSql(tables)}`);
+  return hiddenOf(row);
+}
+
+/** @throws NotPermittedError when policies may hide rows of one of these tables */
+export async function expectAllVisible(runner: QueryRunner, tables: readonly string[]): Promise<void> {
+  const hidden = await hiddenTables(runner, tables);
+  if (hidden.tables.length > 0) throw hiddenRows(hidden);
+}
+
+/**
+ * Runs a statement that counts what it finds, or takes for absent what it does not, and that returns at least one row. It
+ * says itself whether it has seen all rows of some tables, as of its own moment and role. That costs some microseconds;
+ * where policies do concern the role, it is run once more, to find out what they say.
+ *
+ * @param statement told what else to select
+ * @throws NotPermittedError when policies may have hidden rows
+ */
+export async function rowsSeen(
+  runner: QueryRunner,
+  tables: readonly string[],
+  statement: (selected: string) => SqlQuery,
+): Promise<readonly ResultRow[]> {
+  const active = tables.map((table) => `row_security_active(${literal(table)})`).join(' OR ');
+  const rows = await rowsOf(runner, ...statement(`(SELECT ${active}) AS "${HIDDEN}"`));
+  if (rows[0]?.[HIDDEN] !== true) return rows;
+  const again = await rowsOf(runner, ...statement(detailSql(tables)));
+  const hidden = hiddenOf(again[0]);
+  if (hidden.tables.length > 0) throw hiddenRows(hidden);
+  return again;
+}
+
+/** What was not done, since policies may have hidden rows. */
+export function hiddenRows({ role, tables }: Hidden): NotPermittedError {
+  const problems = tables.map((table) => hiddenProblem(table, role));
+  return new NotPermittedError('rows that it cannot see would count as absent, so nothing was counted', problems, {
+    role,
+    tables,
+  });
+}
+
+/** Names a table whose rows may be hidden from a role, and what to do. */
+export function hiddenProblem(table: string, role: string): string {
+  return `row security may hide rows of ${table} from role ${role}. ${bypassSql(role)}, or ${policySql(table, role)}`;
+}
+
+function detailSql(tables: readonly string[]): string {
+  const hidden = hiddenTablesSql(`ARRAY[${tables.map(literal).join(', ')}]::text[]`);
+  return `(SELECT jsonb_build_object('role', current_user, 'tables', ${hidden})::text) AS "${HIDDEN}"`;
+}
+
+function hiddenOf(row: ResultRow | undefined): Hidden {
+  return JSON.parse(String(row?.[HIDDEN])) as Hidden;
+}
+
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
