@@ -2,11 +2,12 @@ import type { QueryRunner } from 'typeorm';
 
 import { parseDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
 import { keyArrays, listedTargets, matchesListed } from './keys';
 import { type AppliedBatches, appliedBatchesSql, parseApplied } from './ledger';
 import { waitingJoin } from './outbox/waiting-join';
 import { rowsOf } from './query';
+import { tableSql } from './table-names';
 import type { TablePaths } from './tables';
 
 /** A counter column of several targets, with what waits for it in the outbox, and which of some batches are applied, in one snapshot. */
@@ -35,7 +36,7 @@ export async function readColumn(
     runner,
     `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, COALESCE(w.o0, 0)::text AS outbox, ${appliedBatchesSql(tables, bind(batches))} AS applied
      FROM ${listedTargets(kind.keys.length)}
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waitingJoin(tables, ids, [bind(column.name)])}
+     LEFT JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)} ${waitingJoin(tables, ids, [bind(column.name)])}
      ORDER BY k.ordinal`,
     parameters,
   );

@@ -3,12 +3,13 @@ import type { QueryRunner } from 'typeorm';
 import type { Snapshot } from '../buffer/buffer';
 import { parseDecimal, scaleAmount } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
 import { keyArrays, listedTargets, matchesListed } from './keys';
 import { waitingJoin } from './outbox/waiting-join';
 import { rowsOf, type ResultRow } from './query';
 import { parseSnapshot } from './snapshot';
 import { type Feed, readTogether, sourceJoin } from './source-join';
+import { tableSql } from './table-names';
 import type { TablePaths } from './tables';
 
 /**
@@ -57,7 +58,7 @@ export async function recountBySql(
   const rows = await rowsOf(
     runner,
     `SELECT ${selected.join(', ')} FROM ${listedTargets(kind.keys.length)}
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waiting} ${joins.join(' ')} ORDER BY k.ordinal`,
+     LEFT JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)} ${waiting} ${joins.join(' ')} ORDER BY k.ordinal`,
     parameters,
   );
   return {

@@ -3,9 +3,10 @@ import type { QueryRunner } from 'typeorm';
 import type { BatchEntry } from '../buffer/buffer';
 import { formatDecimal, parseDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind, TouchColumn } from '../counter/definition';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
 import { keyArrays, listedKeys, matchesListed } from './keys';
 import { type ResultRow, rowsOf } from './query';
+import { tableSql } from './table-names';
 
 /** A column's value before and after it was reconciled, in units of the column (not scaled), as text. */
 export interface Change {
@@ -120,7 +121,7 @@ class UpdateStatement {
   }
 
   #table(): string {
-    return escapePath(this.#kind.tablePath);
+    return tableSql(this.#kind.metadata);
   }
 
   #matches(list: 'i' | 'l'): string {
@@ -174,7 +175,7 @@ async function lockedTargets(
   const targets = targetsOf(missing);
   const rows = await rowsOf(
     runner,
-    `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)} JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)}`,
+    `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)} JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)}`,
     keyArrays(kind, targets),
   );
   const present = new Set(rows.map((row) => Number(row['ordinal'])));
