@@ -14,11 +14,11 @@ import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
 import { isNotPermitted } from './permissions/permissions';
+import { withPinnedPath } from './sql/catalogue-of';
 import { isDirect } from './sql/direct';
-import { withConnection } from './sql/query';
 import { withSideConnection } from './sql/side-connection';
 import { loadInstallation } from './sql/state';
-import { type TablePaths, tablePaths } from './sql/tables';
+import { locateTables, type TablePaths, tablePaths } from './sql/tables';
 import { within } from './time-limit';
 
 /** The parts that exist once our tables can be read. */
@@ -103,14 +103,15 @@ export class Installer {
    * @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH`
    */
   async open(onLost: (swept: SweptEpochs) => void): Promise<Installation> {
-    const tables = tablePaths(this.#dataSource);
     const shards = this.#options.buffer?.shards ?? this.#options.shards;
     return withSideConnection(this.#dataSource, async (side) => {
-      const found = await withConnection(side, async (runner) => ({
-        tables,
-        id: await loadInstallation(runner, tables, shards),
-        isDirect: this.#options.preparedStatements && (await isDirect(runner)),
-      }));
+      const found = await withPinnedPath(this.#dataSource, side, async (runner) => {
+        const paths = tablePaths(this.#dataSource);
+        const id = await loadInstallation(runner, paths, shards);
+        const tables = await locateTables(runner, paths);
+        return { id, tables, isDirect: this.#options.preparedStatements && (await isDirect(runner)) };
+      });
+      const { tables } = found;
       const installation = await this.#installation(found);
       try {
         const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });

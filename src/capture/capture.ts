@@ -21,6 +21,7 @@ import {
 } from './plan';
 import { Encloser, type EncloserOptions } from './encloser';
 import { inOwnTransaction } from './own-transaction';
+import { Place } from './place';
 import type { PreparedStatements } from './prepared-statements';
 import { Recorder, type RecorderOptions } from './recorder';
 import { Recording, type RecordingTools } from './recording';
@@ -43,6 +44,8 @@ export interface CaptureOptions extends RecorderOptions, EncloserOptions {
 export interface CaptureBasis {
   readonly definitions: Definitions;
   readonly catalogue: Catalogue;
+  /** Asks the database again what its tables are. */
+  readonly refresh: () => Promise<Catalogue>;
 }
 
 /** How one write is captured. */
@@ -64,6 +67,7 @@ export class Capture {
   readonly #tools: RecordingTools;
   readonly #prepared: PreparedStatements;
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
+  readonly #places: ReadonlyMap<EntityMetadata, Place>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
   readonly #unkeyed: ReadonlyMap<TablePlan, TablePlan>;
   readonly #cascades: ReadonlyMap<string, CascadeNode>;
@@ -74,7 +78,7 @@ export class Capture {
 
   constructor(
     dataSource: DataSource,
-    { definitions, catalogue }: CaptureBasis,
+    { definitions, catalogue, refresh }: CaptureBasis,
     transactions: Transactions,
     options: CaptureOptions,
   ) {
@@ -82,6 +86,9 @@ export class Capture {
     this.#transactions = transactions;
     this.#plans = planTables(dataSource, definitions);
     this.#unkeyed = new Map([...this.#plans.values()].map((plan) => [plan, unkeyed(plan)]));
+    this.#places = new Map(
+      dataSource.entityMetadatas.map((metadata) => [metadata, new Place(metadata, catalogue, refresh)]),
+    );
     const recorder = new Recorder(options);
     const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
@@ -132,8 +139,20 @@ export class Capture {
     if (runner === undefined || open === undefined)
       return manager.transaction((own) => this.track(own, metadata, where, work));
     const node = this.#cascades.get(metadata.tablePath);
-    const rows = new TrackedRows(manager, { metadata, where, node, plan: node?.plan ?? this.#rootPlan(plan) });
+    const rows = new TrackedRows(manager, {
+      metadata,
+      where,
+      node,
+      plan: node?.plan ?? this.#rootPlan(plan),
+      place: this.#placeOf(metadata),
+    });
     return trackWork({ ...this.#tools, runner, open, rows }, () => work(manager));
+  }
+
+  #placeOf(metadata: EntityMetadata): Place {
+    const place = this.#places.get(metadata);
+    if (place === undefined) throw new Error(`no place is known of ${metadata.name}`);
+    return place;
   }
 
   #isTracked({ queryRunner }: WriteBuilder): boolean {
@@ -199,10 +218,11 @@ export class Capture {
     const { encloser } = this.#tools;
     // Without a query runner of the caller's there is no transaction.
     if (runner === undefined ? !encloser.mayBeOutside(way.plan, builder) : current() === null) return null;
+    const place = this.#placeOf(way.plan.metadata);
     return executeWatched({
       builder,
-      returning: Returning.addTo(builder, way.plan, way.versions),
-      recording: new Recording(this.#tools, builder, runner ?? null, way.plan),
+      returning: Returning.addTo(builder, way.plan, way.versions, place),
+      recording: new Recording(this.#tools, builder, runner ?? null, way.plan, place),
       transactions: this.#transactions,
       prepared: isPlanFixed(way, builder) ? this.#prepared : null,
       transaction: current,
@@ -219,11 +239,12 @@ export class Capture {
   async #capture(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> {
     const given = builder.queryRunner;
     const runner = given ?? this.#dataSource.createQueryRunner();
-    const returning = Returning.addTo(builder, way.plan, way.versions);
-    const recording = new Recording(this.#tools, builder, runner, way.plan);
+    const place = this.#placeOf(way.plan.metadata);
+    const returning = Returning.addTo(builder, way.plan, way.versions, place);
+    const recording = new Recording(this.#tools, builder, runner, way.plan, place);
     const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
-      const statement = { runner, builder, plan: way.plan, returning, record, sql, parameters };
+      const statement = { runner, builder, plan: way.plan, returning, whereabouts: recording, record, sql, parameters };
       return this.#send(statement, way, given !== undefined);
     });
     try {

@@ -1,8 +1,9 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
-import { escapeName, escapePath } from '../sql/escape';
+import { escapeName } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
+import { tableSql } from '../sql/table-names';
 import type { CascadeEdge, CascadeNode } from './cascade-plan';
 import { restrict } from './lock-and-read';
 import type { TablePlan } from './plan';
@@ -96,7 +97,7 @@ export async function referencing(
     edge.foreignKeys.map(({ name }) => escapeName(name)),
     edge.foreignKeys.map(({ sqlType }) => sqlType),
   );
-  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${wanted}`;
+  const source = `FROM ${tableSql(plan.metadata)} WHERE ${wanted}`;
   return lockRows(runner, plan, source, arrays);
 }
 

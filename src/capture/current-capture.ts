@@ -52,7 +52,13 @@ export class CurrentCapture {
     if (this.#capture !== null && this.#catalogue === catalogue) return this.#capture;
     const { definitions } = this.#basis;
     this.#catalogue = catalogue;
-    this.#capture = new Capture(this.#dataSource, { definitions, catalogue }, this.#transactions, this.#options);
+    const refresh = () => this.#basis.catalogue.refresh();
+    this.#capture = new Capture(
+      this.#dataSource,
+      { definitions, catalogue, refresh },
+      this.#transactions,
+      this.#options,
+    );
     return this.#capture;
   }
 }

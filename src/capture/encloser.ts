@@ -12,6 +12,7 @@ import { isAlike } from './alike';
 import { type CapturedDelta, sumUp } from './captured-sums';
 import { Foresight } from './foresight';
 import { outboxRows } from './outbox-rows';
+import type { Place } from './place';
 import type { TablePlan } from './plan';
 import type { Recorder, RecorderOptions } from './recorder';
 import type { Returned } from './returning';
@@ -37,6 +38,7 @@ type Trust = 'always' | 'in transactions' | 'never';
 export interface Enclosable {
   readonly plan: TablePlan;
   readonly builder: WriteBuilder;
+  readonly place: Place;
   readonly query: SqlQuery;
   /** It commits by itself: nothing can be corrected. */
   readonly isOutside: boolean;
@@ -134,7 +136,7 @@ export class Encloser {
   }
 
   /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
-  enclose({ plan, builder, query, isOutside }: Enclosable): Enclosed | null {
+  enclose({ plan, builder, place, query, isOutside }: Enclosable): Enclosed | null {
     const foresight = this.#foresights.get(plan);
     const installation = this.#options.installation();
     const trust = this.#trust.get(plan);
@@ -149,7 +151,8 @@ export class Encloser {
     const rows = outboxRows(outbox, installation.buffer.shards);
     if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
-    encloseRows(query, installation.tables, rows);
+    // What commits by itself cannot be refused afterwards.
+    encloseRows(query, installation.tables, rows, isOutside ? place.condition : null);
     return new Enclosed(foreseen, rows, this.#options.window);
   }
 

@@ -6,6 +6,7 @@ import { CounterCacheError } from '../errors';
 import { escapeForBuilder, escapeName, escapePath } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
 import { undoSavepoint } from '../sql/savepoint';
+import { tableSql } from '../sql/table-names';
 import { type TablePlan, writesKey } from './plan';
 import { lockRows, type Returned, type RowChange } from './returning';
 import { keyOf, textOf } from './row-text';
@@ -185,7 +186,7 @@ export async function lockByKey(
     return column === undefined ? 'text' : sqlTypeOf(column, driver);
   });
   const arrays = names.map((name) => keys.map((row) => textOf(row, name)));
-  const source = `FROM ${escapePath(plan.metadata.tablePath)} WHERE ${amongKeys(names.map(escapeName), types)}`;
+  const source = `FROM ${tableSql(plan.metadata)} WHERE ${amongKeys(names.map(escapeName), types)}`;
   return lockRows(runner, plan, source, arrays);
 }
 

@@ -315,6 +315,11 @@ export class OpenTransaction {
     this.#version += 1;
   }
 
+  /** Takes back what {@link refuse} was told, wherever it stands by now. */
+  lift(error: Error): void {
+    for (const frame of this.#frames ?? []) if (frame.refusal === error) frame.refusal = null;
+  }
+
   get refusal(): Error | null {
     if (this.#tracks > 0) return unfinished();
     return this.#frames?.find(({ refusal }) => refusal !== null)?.refusal ?? null;

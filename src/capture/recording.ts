@@ -2,13 +2,15 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row, TargetKind } from '../counter/definition';
 import { AmountError } from '../errors';
+import { isElsewhere } from '../sql/outbox/enclose';
 import type { SqlQuery } from '../sql/query';
 import type { Enclosed, Encloser } from './encloser';
 import type { OpenTransaction } from './open-transaction';
+import type { Place } from './place';
 import { keyedKinds, type TablePlan } from './plan';
 import type { Recorder } from './recorder';
 import type { Returned } from './returning';
-import type { TableChanges } from './statement';
+import type { TableChanges, Whereabouts } from './statement';
 import type { Transactions } from './transactions';
 import type { WriteBuilder } from './write-builder';
 
@@ -29,16 +31,18 @@ const MOST = 3;
 const UNSUPPORTED = '0A000';
 
 /** Records what one builder's execution changes. */
-export class Recording {
+export class Recording implements Whereabouts {
   readonly #tools: RecordingTools;
   readonly #builder: WriteBuilder;
   readonly #runner: QueryRunner | null;
   readonly #plan: TablePlan;
+  readonly #place: Place;
   #hasEnclosed = false;
   #isUnfinished = false;
 
   /** Without a query runner, for a statement that is in no transaction. */
-  constructor(tools: RecordingTools, builder: WriteBuilder, runner: QueryRunner | null, plan: TablePlan) {
+  constructor(tools: RecordingTools, builder: WriteBuilder, runner: QueryRunner | null, plan: TablePlan, place: Place) {
+    this.#place = place;
     this.#tools = tools;
     this.#builder = builder;
     this.#runner = runner;
@@ -49,7 +53,8 @@ export class Recording {
   enclose(query: SqlQuery, transaction: OpenTransaction | null): Enclosed | null {
     if (transaction !== null && transaction.enclosures >= MOST) return null;
     const isOutside = transaction === null;
-    const enclosed = this.#tools.encloser.enclose({ plan: this.#plan, builder: this.#builder, query, isOutside });
+    const [plan, builder, place] = [this.#plan, this.#builder, this.#place];
+    const enclosed = this.#tools.encloser.enclose({ plan, builder, place, query, isOutside });
     if (enclosed === null) return null;
     this.#hasEnclosed = true;
     if (transaction !== null) transaction.enclosures += 1;
@@ -81,9 +86,30 @@ export class Recording {
     if (this.#runner !== null) await this.#tools.transactions.identify(this.#runner);
   }
 
-  /** Whether a statement failed only because something was enclosed in it; that is not done again then. */
+  suspect(): () => void {
+    const runner = this.#runner;
+    const transaction = runner === null ? undefined : this.#tools.transactions.current(runner);
+    const refusal = this.#place.refusal(null);
+    transaction?.refuse(refusal);
+    return () => transaction?.lift(refusal);
+  }
+
+  async check(oid: string): Promise<void> {
+    // Without a query runner, the statement itself has refused to go elsewhere.
+    const refusal = this.#runner === null ? null : await this.#place.check(oid, this.#runner);
+    if (refusal !== null) throw refusal;
+  }
+
+  noticeOutdated(error: unknown): void {
+    this.#place.noticeOutdated(error);
+  }
+
+  /** Whether a statement failed only because something was enclosed in it. */
   noticeUnfit(error: unknown): boolean {
-    if (!this.#hasEnclosed || (error as { code?: unknown } | null)?.code !== UNSUPPORTED) return false;
+    if (!this.#hasEnclosed) return false;
+    // The way that it goes instead tells whether that table is counted after all.
+    if (isElsewhere(error)) return true;
+    if ((error as { code?: unknown } | null)?.code !== UNSUPPORTED) return false;
     this.#tools.encloser.distrust(this.#plan);
     return true;
   }

@@ -4,6 +4,7 @@ import type { Row } from '../counter/definition';
 import { escapeForBuilder, escapeName } from '../sql/escape';
 import { TIME } from '../sql/outbox/enclose';
 import type { RawResult } from './observed';
+import type { Place } from './place';
 import type { TablePlan } from './plan';
 import { textName } from './row-text';
 import { wrapOnce } from './wrap-once';
@@ -42,6 +43,8 @@ export interface Returned {
   readonly inserted: readonly boolean[];
   /** The database's id of the transaction; `null` when no row was changed. */
   readonly transactionId: string | null;
+  /** Oid of the table that was changed, where that is not known to be the one that is counted; otherwise `null`. */
+  readonly elsewhere: string | null;
   /** The server's time, ms, where it was asked for and a row was changed; otherwise that of this process. */
   readonly time: number;
 }
@@ -56,6 +59,7 @@ const PREFIX = '__cc_';
 const NEW = `${PREFIX}n`;
 const OLD = `${PREFIX}o`;
 const XID = `${PREFIX}x`;
+const TABLE = `${PREFIX}r`;
 const INSERTED = `${PREFIX}i`;
 
 /** Our columns of one plan and set of versions: the same for every builder. */
@@ -67,16 +71,16 @@ interface OwnColumns {
 
 const known = new WeakMap<TablePlan, Map<Versions, OwnColumns>>();
 
-/** Made once for all writes of a plan. */
-function ownColumns(plan: TablePlan, versions: Versions): OwnColumns {
+/** Made once for all writes of a plan, which has one place. */
+function ownColumns(plan: TablePlan, versions: Versions, place: Place): OwnColumns {
   const own = known.get(plan)?.get(versions);
   if (own !== undefined) return own;
-  const made = newOwnColumns(plan, versions);
+  const made = newOwnColumns(plan, versions, place);
   known.set(plan, new Map(known.get(plan)).set(versions, made));
   return made;
 }
 
-function newOwnColumns(plan: TablePlan, versions: Versions): OwnColumns {
+function newOwnColumns(plan: TablePlan, versions: Versions, place: Place): OwnColumns {
   const both = versions === 'old-and-new';
   const columns = (version: string): string[] =>
     readings(plan, both ? version : null, escapeForBuilder).map(
@@ -87,6 +91,7 @@ function newOwnColumns(plan: TablePlan, versions: Versions): OwnColumns {
     ...(both ? columns(OLD) : []),
     ...(versions === 'marked-row' ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
     `pg_current_xact_id() AS ${escapeName(XID)}`,
+    `${place.returning()} AS ${escapeName(TABLE)}`,
   ].join(', ');
   return { sql, names: readings(plan, null, escapeName).map(({ name }) => name) };
 }
@@ -97,22 +102,24 @@ export class Returning {
   readonly #versions: Versions;
   readonly #queryType: ExpressionMap['queryType'];
   readonly #own: OwnColumns;
+  readonly #place: Place;
   /** The caller, or TypeORM, returns columns as well. */
   #others = false;
 
-  private constructor(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']) {
+  private constructor(plan: TablePlan, versions: Versions, place: Place, queryType: ExpressionMap['queryType']) {
     this.#plan = plan;
     this.#versions = versions;
     this.#queryType = queryType;
-    this.#own = ownColumns(plan, versions);
+    this.#place = place;
+    this.#own = ownColumns(plan, versions, place);
   }
 
   /**
    * Adds our columns to the RETURNING clause of whatever SQL the builder makes. Every added column has an alias of ours,
    * so that TypeORM's own mapping of returned columns is not disturbed.
    */
-  static addTo(builder: Extended, plan: TablePlan, versions: Versions): Returning {
-    const returning = new Returning(plan, versions, builder.expressionMap.queryType);
+  static addTo(builder: Extended, plan: TablePlan, versions: Versions, place: Place): Returning {
+    const returning = new Returning(plan, versions, place, builder.expressionMap.queryType);
     builder[EXTENSION] = (base) => returning.#extend(base);
     return returning;
   }
@@ -134,11 +141,19 @@ export class Returning {
       changes: rows.map((row) => this.#changeOf(row)),
       inserted: this.#versions === 'marked-row' ? rows.map((row) => row[INSERTED] === true) : [],
       transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
+      elsewhere: this.#elsewhere(rows[0]),
       time: timeOf(rows[0]?.[TIME]),
     };
     // Without a RETURNING clause of the caller's there were no rows.
     result.rows = this.#others ? withoutOurs(rows) : [];
     return returned;
+  }
+
+  /** All rows of a statement are of one table, its partitions and children. */
+  #elsewhere(row: Record<string, unknown> | undefined): string | null {
+    if (row === undefined) return null;
+    const oid = String(row[TABLE]);
+    return this.#place.has(oid) ? null : oid;
   }
 
   #changeOf(row: Record<string, unknown>): RowChange {

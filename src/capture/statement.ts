@@ -26,6 +26,8 @@ export interface Statement {
   /** As TypeORM made them, with our RETURNING columns. */
   readonly sql: string;
   readonly parameters: unknown[];
+  /** Settles where the statement wrote, when that is in doubt. */
+  readonly whereabouts: Whereabouts;
   /** Records changes in the transaction that the answer belongs to; called in the order of the server's answers. */
   readonly record: (transactionId: string | null, tables: readonly TableChanges[]) => void;
 }
@@ -33,19 +35,40 @@ export interface Statement {
 /** Sends a captured statement, with as many others as it takes, and returns the answer that TypeORM is to see. */
 export type Strategy = (statement: Statement) => Promise<QueryResult>;
 
+/** What is done about a statement that may have changed rows of another table than the one that is counted. */
+export interface Whereabouts {
+  /** Keeps the transaction that the statement is part of from COMMIT, at once; returns what lifts that. */
+  suspect(): () => void;
+  /** @throws when the rows with this oid are not counted, or it cannot be told */
+  check(oid: string): Promise<void>;
+  /** A statement failed. */
+  noticeOutdated(error: unknown): void;
+}
+
 /** The answer to one write, read inside `afterQuery`, before TypeORM looks at it. */
 export class Answer {
   readonly #parameters: readonly unknown[];
+  readonly #whereabouts: Whereabouts;
   #isSeen = false;
+  /** What to do once it is known that the counted table was written. */
+  #held: { readonly oid: string; readonly resume: () => void } | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   /** To the statement that is sent with this very array of parameters; `taken` is told what it returned. */
-  constructor(parameters: readonly unknown[], returning: Returning, taken: (returned: Returned) => void) {
+  constructor(
+    parameters: readonly unknown[],
+    returning: Returning,
+    whereabouts: Whereabouts,
+    taken: (returned: Returned) => void,
+  ) {
+    this.#whereabouts = whereabouts;
     this.#parameters = parameters;
     observe(parameters, (result) => {
       this.#isSeen = true;
       try {
-        taken(returning.take(result));
+        const returned = returning.take(result);
+        if (returned.elsewhere === null) taken(returned);
+        else this.#hold(returned.elsewhere, () => taken(returned));
       } catch (error) {
         this.#failure = { error };
       }
@@ -56,10 +79,27 @@ export class Answer {
     return this.#isSeen;
   }
 
-  /** @throws what `taken` threw, or that nothing was seen of the answer */
-  check(): void {
+  /** @throws what `taken` threw, that nothing was seen of the answer, or that another table than the counted one was written */
+  check(): Promise<void> | void {
     if (!this.#isSeen) throw unseen();
     if (this.#failure !== null) throw this.#failure.error;
+    if (this.#held !== null) return this.#settle(this.#held.oid, this.#held.resume);
+  }
+
+  /** Nothing is recorded before it is known where the rows are. */
+  #hold(oid: string, taken: () => void): void {
+    const lift = this.#whereabouts.suspect();
+    const resume = (): void => {
+      lift();
+      taken();
+    };
+    this.#held = { oid, resume };
+  }
+
+  async #settle(oid: string, resume: () => void): Promise<void> {
+    this.#held = null;
+    await this.#whereabouts.check(oid);
+    resume();
   }
 
   /** Has to be called when the statement is over. */
@@ -73,14 +113,20 @@ export class Answer {
  * TypeORM is done with the answer.
  */
 export async function send(
-  { runner, returning }: Statement,
+  { runner, returning, whereabouts }: Statement,
   sql: string,
   parameters: unknown[],
   taken: (returned: Returned) => void,
 ): Promise<QueryResult> {
-  const expected = new Answer(parameters, returning, taken);
-  const answer = await runner.query(sql, parameters, true).finally(() => expected.forget());
-  expected.check();
+  const expected = new Answer(parameters, returning, whereabouts, taken);
+  const answer = await runner
+    .query(sql, parameters, true)
+    .catch((error: unknown) => {
+      whereabouts.noticeOutdated(error);
+      throw error;
+    })
+    .finally(() => expected.forget());
+  await expected.check();
   return answer;
 }
 

@@ -5,6 +5,7 @@ import { escapeForBuilder } from '../sql/escape';
 import { plansBelow, rowsBelow } from './cascade';
 import type { CascadeNode } from './cascade-plan';
 import { lockByKey } from './lock-and-read';
+import type { Place } from './place';
 import type { TablePlan } from './plan';
 import { readings, type RowChange } from './returning';
 import { isMadeSince, versioned } from './row-version';
@@ -20,6 +21,8 @@ export interface TrackedSet {
   readonly where: TrackWhere;
   /** What to read of each row; of all classes of its table. */
   readonly plan: TablePlan;
+  /** Where the rows have to be. */
+  readonly place: Place;
   /** Where deletions of the rows spread to. */
   readonly node: CascadeNode | undefined;
 }
@@ -57,6 +60,9 @@ type CapturedRows = ReadonlyMap<string, Captured>;
 const NONE: CapturedRows = new Map();
 
 const PREFIX = '__cc_n';
+
+/** Alias of what tells a row's table. */
+const TABLE = '__cc_r';
 
 /** Rows of a table that match conditions, with those that the database would delete or change together with them. */
 export class TrackedRows {
@@ -131,7 +137,7 @@ export class TrackedRows {
   }
 
   async #matching(): Promise<Row[]> {
-    const { metadata, where, plan } = this.#set;
+    const { metadata, where, plan, place } = this.#set;
     const query = this.#manager
       .createQueryBuilder<ObjectLiteral>(metadata.target as never, 't')
       .setFindOptions({ where, withDeleted: true, loadEagerRelations: false })
@@ -139,9 +145,13 @@ export class TrackedRows {
       .setLock('pessimistic_write', undefined, ['t']);
     const columns = readings(plan, 't', escapeForBuilder);
     for (const [i, { sql }] of columns.entries()) query.addSelect(sql, `${PREFIX}${i}`);
+    query.addSelect(place.returning('t'), TABLE);
     // In one order: work that is tracked at the same time waits, and does not deadlock.
     for (const name of plan.primaryKey) query.addOrderBy(`t.${escapeForBuilder(name)}`);
     const rows = await query.getRawMany<Record<string, unknown>>();
+    const oid = String(rows[0]?.[TABLE]);
+    const refusal = rows.length === 0 || place.has(oid) ? null : await place.check(oid, this.#runner);
+    if (refusal !== null) throw refusal;
     return rows.map((row) => Object.fromEntries(columns.map(({ name }, i) => [name, row[`${PREFIX}${i}`]])));
   }
 }

@@ -44,17 +44,18 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       sent.transaction = open;
     }
     prepared?.prepare(query);
-    answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
+    answers.push(new Answer(query[1], returning, recording, (returned) => recording.record(returned, enclosed)));
   });
   try {
     const result = await execute();
     const seen = answers.find(({ isSeen }) => isSeen);
     // What commits by itself is counted, seen or not.
     if (seen === undefined && !isOutside) throw unseen();
-    seen?.check();
+    await seen?.check();
     if (recording.isUnfinished) await recording.finish();
     return result;
   } catch (error) {
+    recording.noticeOutdated(error);
     const isUnfit = isStale(error) || recording.noticeUnfit(error);
     if (error !== NOT_SENT && !(isUnfit && isOutside)) {
       // What is enclosed in it may have to be corrected by its answer.

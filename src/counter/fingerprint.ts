@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 
+import type { EntityMetadata } from 'typeorm';
+
 import type { Counter, CounterColumn, CounterTarget, KeyColumn, Path } from './definition';
 import type { Where } from './where';
 
@@ -16,11 +18,16 @@ export function fingerprintOf(column: CounterColumn): string {
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 
+/** Entities whose rows decide the truth of a column. */
+export function sourceEntitiesOf({ counters }: CounterColumn): readonly EntityMetadata[] {
+  const between = (counter: Counter): EntityMetadata[] =>
+    counter.targets.flatMap(({ path }) => path?.steps ?? []).map(({ metadata }) => metadata);
+  return counters.flatMap((counter) => [counter.source, ...between(counter)]);
+}
+
 /** Paths of the tables whose rows decide the truth of a column. */
-export function sourceTablesOf({ counters }: CounterColumn): readonly string[] {
-  const between = (counter: Counter): string[] =>
-    counter.targets.flatMap(({ path }) => path?.steps ?? []).map(({ metadata }) => metadata.tablePath);
-  return [...new Set(counters.flatMap((counter) => [counter.source.tablePath, ...between(counter)]))].toSorted();
+export function sourceTablesOf(column: CounterColumn): readonly string[] {
+  return [...new Set(sourceEntitiesOf(column).map(({ tablePath }) => tablePath))].toSorted();
 }
 
 function truthOf(counter: Counter, column: CounterColumn): unknown {

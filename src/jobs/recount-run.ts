@@ -5,7 +5,7 @@ import type { CounterColumn, TargetKind } from '../counter/definition';
 import type { Drift } from '../events';
 import { listTargets } from '../sql/list-targets';
 import { refusedTargets } from '../sql/outbox/refused-targets';
-import { withConnection } from '../sql/query';
+import { withConnection, withTransaction } from '../sql/query';
 import { workAtOnce } from './at-once';
 import { describeTarget, type JobContext } from './context';
 import { drain } from './drain';
@@ -186,7 +186,9 @@ async function* steps(
         after,
         limit,
       };
-      const rows = await withConnection(context.dataSource, (runner) => listTargets(runner, kind, page));
+      const rows = await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>
+        listTargets(runner, kind, page),
+      );
       const last = rows.at(-1);
       if (last === undefined) break;
       yield { targets: rows.map(({ target }) => target), cursor: { kind: kind.id, after: last.key } };

@@ -1,19 +1,41 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
 
 import { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
 import { readCatalogue } from '../dialects/postgres/catalogue/read-catalogue';
-import { rowsOf, withConnection } from './query';
+import { rowsOf, withTransaction } from './query';
+import { pinnedSearchPath, pinSearchPath } from './search-path';
 import { withSideConnection } from './side-connection';
 import { ownTables } from './tables';
+import { noteTables } from './table-names';
 
-/** What the database says of a DataSource's tables; its metadata have been built. */
+/**
+ * What the database says of a DataSource's tables; its metadata have been built. Names are looked up by the search path of
+ * the first reading, also when that of the role is another one by then.
+ */
 export function catalogueOf(dataSource: DataSource): KnownCatalogue {
   const own = Object.values(ownTables(dataSource));
   const paths = [...new Set([...dataSource.entityMetadatas.map(({ tablePath }) => tablePath), ...own])];
+  pinSearchPath(dataSource, null);
   // Beside the pool: a write that holds its last connection may be waiting for this.
   const read = () =>
     withSideConnection(dataSource, (side) =>
-      withConnection(side, (runner) => readCatalogue((...query) => rowsOf(runner, ...query), paths)),
+      withPinnedPath(dataSource, side, (runner) => readCatalogue((...query) => rowsOf(runner, ...query), paths)),
     );
-  return new KnownCatalogue(read, () => undefined);
+  return new KnownCatalogue(read, (catalogue) => noteTables(dataSource, catalogue));
+}
+
+/** Runs `work` on a connection beside the pool, in a transaction with the search path of the first; the first notes it. */
+export function withPinnedPath<T>(
+  dataSource: DataSource,
+  side: DataSource,
+  work: (runner: QueryRunner) => Promise<T>,
+): Promise<T> {
+  pinSearchPath(side, pinnedSearchPath(dataSource));
+  return withTransaction(side, 'READ COMMITTED', async (runner) => {
+    if (pinnedSearchPath(dataSource) === null) {
+      const [row] = await rowsOf(runner, `SELECT current_setting('search_path') AS path`);
+      pinSearchPath(dataSource, String(row?.['path']));
+    }
+    return work(runner);
+  });
 }

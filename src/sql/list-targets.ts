@@ -2,8 +2,9 @@ import type { FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
 
 import type { TargetKind } from '../counter/definition';
 import { keyText, targetId } from '../counter/target';
-import { escapeForBuilder, escapePath } from './escape';
+import { escapeForBuilder } from './escape';
 import { rowsSeen } from './sight';
+import { tableSql } from './table-names';
 
 /** Which rows of a target table to list, in key order. */
 export interface TargetPage {
@@ -44,7 +45,7 @@ export async function listTargets(
   const [sql, parameters] = query.getQueryAndParameters();
   const keys = columns.map((_, i) => `q."k${i}"`).join(', ');
   // A page without rows says as well whether it has seen all.
-  const rows = await rowsSeen(runner, [escapePath(kind.tablePath)], (sight) => [
+  const rows = await rowsSeen(runner, [tableSql(kind.metadata)], (sight) => [
     `SELECT ${keys}, ${sight} FROM (SELECT 1) AS one LEFT JOIN (${sql}) AS q ON true ORDER BY ${keys}`,
     parameters,
   ]);

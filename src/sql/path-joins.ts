@@ -1,5 +1,6 @@
 import type { KeyColumn, PathStep } from '../counter/definition';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
+import { tableSql } from './table-names';
 
 type Bind = (value: unknown) => string;
 
@@ -29,7 +30,7 @@ export function pathJoins(
     const left =
       before === undefined ? entry : before.foreignKeys.map((key) => ({ ...key, sql: columnSql(i - 1, key) }));
     const matches = step.keys.map((key, at) => equals(left[at], { ...key, sql: columnSql(i, key) }));
-    return `${kind} ${escapePath(step.metadata.tablePath)} ${stepAlias(i)} ON ${[...matches, ...conditionsOf(step, i, bind)].join(' AND ')}`;
+    return `${kind} ${tableSql(step.metadata)} ${stepAlias(i)} ON ${[...matches, ...conditionsOf(step, i, bind)].join(' AND ')}`;
   });
   return joins.join(' ');
 }

@@ -1,5 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
+import { searchPathSql } from './search-path';
+
 /** A result row: column alias → raw driver value. */
 export type ResultRow = Readonly<Record<string, unknown>>;
 
@@ -42,6 +44,12 @@ const BEGIN: Readonly<Record<Isolation, string>> = {
   'REPEATABLE READ': 'BEGIN ISOLATION LEVEL REPEATABLE READ',
 };
 
+/** In one round trip with BEGIN: what users name in it (a `where`, a `method`) means the tables that it meant at the opening. */
+function beginSql(dataSource: DataSource, isolation: Isolation): string {
+  const path = searchPathSql(dataSource);
+  return path === null ? BEGIN[isolation] : `${BEGIN[isolation]}; ${path}`;
+}
+
 /**
  * Runs `work` in a transaction of our own. Plain statements, not `startTransaction()`: the user's transaction
  * subscribers are not for our bookkeeping.
@@ -54,7 +62,7 @@ export async function withTransaction<T>(
   return withConnection(dataSource, async (runner) => {
     try {
       // One that is answered too late has begun all the same.
-      await runner.query(BEGIN[isolation]);
+      await runner.query(beginSql(dataSource, isolation));
       const result = await work(runner, runner.manager);
       await runner.query('COMMIT');
       return result;

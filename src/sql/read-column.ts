@@ -2,11 +2,12 @@ import type { QueryRunner } from 'typeorm';
 
 import { parseDecimal } from '../counter/amount';
 import type { CounterColumn } from '../counter/definition';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
 import { keyArrays, listedTargets, matchesListed } from './keys';
 import { type AppliedBatches, appliedBatchesSql, parseApplied } from './ledger';
 import { waitingJoin } from './outbox/waiting-join';
 import { rowsSeen } from './sight';
+import { tableSql } from './table-names';
 import type { TablePaths } from './tables';
 
 /** A counter column of several targets, with what waits for it in the outbox, and which of some batches are applied, in one snapshot. */
@@ -33,13 +34,13 @@ export async function readColumn(
   const parameters: unknown[] = [...keyArrays(kind, targets), targets];
   const ids = `$${parameters.length}`;
   const bind = (value: unknown): string => `$${parameters.push(value)}`;
-  const own = [escapePath(kind.tablePath), tables.outbox, tables.ledger];
+  const own = [tableSql(kind.metadata), tables.outbox, tables.ledger];
   const applied = appliedBatchesSql(tables, bind(batches));
   const waiting = waitingJoin(tables, ids, [bind(column.name)]);
   const rows = await rowsSeen(runner, own, (sight) => [
     `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, COALESCE(w.o0, 0)::text AS outbox, ${applied} AS applied, ${sight}
      FROM ${listedTargets(kind.keys.length)}
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waiting}
+     LEFT JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)} ${waiting}
      ORDER BY k.ordinal`,
     parameters,
   ]);

@@ -3,14 +3,15 @@ import type { QueryRunner } from 'typeorm';
 import type { Snapshot } from '../buffer/buffer';
 import { parseDecimal, scaleAmount } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
-import { sourceTablesOf } from '../counter/fingerprint';
-import { escapeName, escapePath } from './escape';
+import { sourceEntitiesOf } from '../counter/fingerprint';
+import { escapeName } from './escape';
 import { keyArrays, listedTargets, matchesListed } from './keys';
 import { waitingJoin } from './outbox/waiting-join';
 import type { ResultRow } from './query';
 import { rowsSeen } from './sight';
 import { parseSnapshot } from './snapshot';
 import { type Feed, readTogether, sourceJoin } from './source-join';
+import { tableSql } from './table-names';
 import type { TablePaths } from './tables';
 
 /**
@@ -62,7 +63,7 @@ export async function recountBySql(
   ];
   const rows = await rowsSeen(runner, tablesOf(tables, kind, columns), (sight) => [
     `SELECT ${[...selected, sight].join(', ')} FROM ${listedTargets(kind.keys.length)}
-     LEFT JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)} ${waiting} ${joins.join(' ')} ORDER BY k.ordinal`,
+     LEFT JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)} ${waiting} ${joins.join(' ')} ORDER BY k.ordinal`,
     parameters,
   ]);
   return {
@@ -79,8 +80,8 @@ export function tablesOf(
   kind: TargetKind,
   columns: readonly CounterColumn[],
 ): readonly string[] {
-  const paths = [kind.tablePath, ...columns.flatMap(sourceTablesOf)];
-  return [...new Set([...paths.map(escapePath), outbox])];
+  const entities = [kind.metadata, ...columns.flatMap(sourceEntitiesOf)];
+  return [...new Set([...entities.map(tableSql), outbox])];
 }
 
 function feedsOf(column: CounterColumn, kind: TargetKind): Feed[] {

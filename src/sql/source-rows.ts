@@ -1,7 +1,8 @@
 import type { Counter, CounterTarget } from '../counter/definition';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
 import { pathJoins, targetKeySql } from './path-joins';
 import { rowConditions } from './row-conditions';
+import { tableSql } from './table-names';
 
 /** The source rows of one counter that count for targets of one kind, in pieces of a SELECT; the source is `s`. */
 export interface SourceRows {
@@ -16,7 +17,7 @@ export interface SourceRows {
 /** User functions, and the counter's own `where`, are not part of it. */
 export function sourceRows(counter: Counter, target: CounterTarget, bind: (value: unknown) => string): SourceRows {
   const { path } = target;
-  const table = `${escapePath(counter.source.tablePath)} s`;
+  const table = `${tableSql(counter.source)} s`;
   const own = (path?.entry ?? target.foreignKeys).map(({ name, sqlType }) => ({
     sql: `s.${escapeName(name)}`,
     sqlType,

@@ -1,6 +1,7 @@
-import { type DataSource, EntitySchema } from 'typeorm';
+import { type DataSource, EntitySchema, type QueryRunner } from 'typeorm';
 
 import { escapeName, escapePath } from './escape';
+import { rowsOf } from './query';
 
 /** Installation id, number of shards, format, floor of the ledger. */
 const StateEntity = new EntitySchema<{ id: string; value: string }>({
@@ -145,6 +146,21 @@ export function tablePaths(dataSource: DataSource): TablePaths {
     outbox: escapePath(outbox),
     outboxIndices: OUTBOX_INDICES.map(({ columns, where }) => index(OutboxEntity.options, columns, where)),
   };
+}
+
+const LOCATED = ['state', 'shard', 'ledger', 'outbox'] as const satisfies readonly (keyof TablePaths)[];
+
+/** The same tables by names with their schemas, which mean the same on every connection; they exist. */
+export async function locateTables(runner: QueryRunner, paths: TablePaths): Promise<TablePaths> {
+  const rows = await rowsOf(
+    runner,
+    `SELECT s.nspname AS schema, c.relname AS name FROM unnest($1::text[]) WITH ORDINALITY AS p(path, ordinal)
+     JOIN pg_catalog.pg_class c ON c.oid = to_regclass(p.path)
+     JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace ORDER BY p.ordinal`,
+    [LOCATED.map((name) => paths[name])],
+  );
+  const names = rows.map((row) => [row['schema'], row['name']].map((part) => escapeName(String(part))).join('.'));
+  return { ...paths, ...Object.fromEntries(LOCATED.map((name, i) => [name, names[i] ?? paths[name]])) };
 }
 
 /**

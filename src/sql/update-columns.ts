@@ -3,10 +3,11 @@ import type { QueryRunner } from 'typeorm';
 import type { BatchEntry } from '../buffer/buffer';
 import { formatDecimal, parseDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind, TouchColumn } from '../counter/definition';
-import { escapeName, escapePath } from './escape';
+import { escapeName } from './escape';
 import { keyArrays, listedKeys, matchesListed } from './keys';
 import { type ResultRow, rowsOf } from './query';
 import { type Hidden, hiddenTables } from './sight';
+import { tableSql } from './table-names';
 
 /** A column's value before and after it was reconciled, in units of the column (not scaled), as text. */
 export interface Change {
@@ -125,7 +126,7 @@ class UpdateStatement {
   }
 
   #table(): string {
-    return escapePath(this.#kind.tablePath);
+    return tableSql(this.#kind.metadata);
   }
 
   #matches(list: 'i' | 'l'): string {
@@ -177,7 +178,7 @@ async function whyMissing(
 ): Promise<Omit<Updated, 'changes'>> {
   const locked = await lockedTargets(runner, kind, missing);
   const unseen = missing.length - locked.length;
-  const hiddenBy = unseen === 0 ? null : await hiddenTables(runner, [escapePath(kind.tablePath)]);
+  const hiddenBy = unseen === 0 ? null : await hiddenTables(runner, [tableSql(kind.metadata)]);
   if (hiddenBy === null || hiddenBy.tables.length === 0) return { locked, hidden: [], hiddenBy: null };
   const present = new Set(locked);
   return { locked, hidden: targetsOf(missing).filter((target) => !present.has(target)), hiddenBy };
@@ -193,7 +194,7 @@ async function lockedTargets(
   const targets = targetsOf(missing);
   const rows = await rowsOf(
     runner,
-    `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)} JOIN ${escapePath(kind.tablePath)} t ON ${matchesListed('t', kind.keys)}`,
+    `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)} JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)}`,
     keyArrays(kind, targets),
   );
   const present = new Set(rows.map((row) => Number(row['ordinal'])));

@@ -7,6 +7,26 @@ export const TIME = '__cc_t';
 
 const INSERT = 'INSERT INTO ';
 
+/** PostgreSQL: invalid_text_representation. */
+const UNREADABLE = '22P02';
+
+/** What a statement that would go elsewhere fails with. */
+const ELSEWHERE = 'counter_cache: another table';
+
+/**
+ * The integer, or an error. `concat` is not computed before the statement runs; a text that is known sooner would fail
+ * wherever the statement goes.
+ */
+function guarded(integer: string, condition: string): string {
+  return `CASE WHEN ${condition} THEN ${integer} ELSE CAST(concat('${ELSEWHERE}', '') AS integer) END`;
+}
+
+/** Whether a statement with enclosed rows failed because its condition was not true. */
+export function isElsewhere(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  return code === UNREADABLE && typeof message === 'string' && message.includes(ELSEWHERE);
+}
+
 /** Whether {@link encloseRows} can take this statement: an INSERT of new rows, with nothing in front, that returns columns. */
 export function canEnclose([sql]: Readonly<SqlQuery>): boolean {
   return sql.startsWith(INSERT) && sql.includes(' RETURNING ') && !sql.includes(' ON CONFLICT ');
@@ -15,14 +35,20 @@ export function canEnclose([sql]: Readonly<SqlQuery>): boolean {
 /**
  * Has an INSERT write rows to the outbox as well, in the same statement: they are there if and only if what it inserts is.
  * It returns the server's time too, from which the rows' waits are counted. Their due times are not rounded up to a window:
- * their alarm is (docs/adr/0018-prepared-inserts.md).
+ * their alarm is (docs/adr/0018-prepared-inserts.md). With a `condition`, the statement fails, and does nothing, where that
+ * is not true: {@link isElsewhere} recognises it.
  */
-export function encloseRows(query: SqlQuery, { outbox }: TablePaths, rows: readonly OutboxDelta[]): void {
+export function encloseRows(
+  query: SqlQuery,
+  { outbox }: TablePaths,
+  rows: readonly OutboxDelta[],
+  condition: string | null,
+): void {
   const [sql, parameters] = query;
   const given = (value: unknown): string => `$${parameters.push(value)}`;
-  const values = rows.map(({ shard, target, column, amount, touches, wait, recalculateIn }) =>
+  const values = rows.map(({ shard, target, column, amount, touches, wait, recalculateIn }, i) =>
     [
-      given(shard),
+      i === 0 && condition !== null ? guarded(given(shard), condition) : given(shard),
       given(target),
       given(column),
       given(amount.toString()),

@@ -1,0 +1,251 @@
+import { Client } from 'pg';
+import {
+  Column,
+  DeleteDateColumn,
+  Entity,
+  type EntityManager,
+  ManyToOne,
+  PrimaryGeneratedColumn,
+  PrimaryColumn,
+  type Relation,
+} from 'typeorm';
+import { CounterCache, CounterCacheError } from 'typeorm-counter-cache';
+
+import { type Fixture, setup } from '../../support/setup';
+import { describeVersions } from '../../support/versions';
+
+@Entity()
+class Author {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ default: 0 }) postsCount!: number;
+  @Column({ default: 0 }) commentsCount!: number;
+}
+
+@Entity()
+@CounterCache<Post, Author>({ relation: 'author', column: 'postsCount' })
+class Post {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ default: '' }) title!: string;
+  @Column({ type: 'integer', nullable: true, unique: true }) slot!: number | null;
+  @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null;
+  @Column({ type: 'integer', nullable: true }) authorId!: number | null;
+  @ManyToOne(() => Author, { onDelete: 'CASCADE' }) author!: Relation<Author> | null;
+  @Column({ default: 0 }) tagsCount!: number;
+}
+
+@Entity()
+@CounterCache<Comment, Author>({ relation: 'post.author', column: 'commentsCount' })
+class Comment {
+  @PrimaryGeneratedColumn() id!: number;
+  @Column({ type: 'integer', nullable: true }) postId!: number | null;
+  @ManyToOne(() => Post, { onDelete: 'CASCADE' }) post!: Relation<Post> | null;
+}
+
+@Entity()
+@CounterCache<Tagging, Post>({ relation: 'post', column: 'tagsCount' })
+class Tagging {
+  @PrimaryColumn() postId!: number;
+  @PrimaryColumn() tag!: string;
+  @ManyToOne(() => Post, { onDelete: 'CASCADE' }) post!: Relation<Post>;
+}
+
+const ENTITIES = [Author, Post, Comment, Tagging];
+
+/** The same tables again, each schema with an author, a post of it, and a comment. */
+async function copyTables({ databaseUrl }: Fixture, ...schemas: readonly string[]): Promise<void> {
+  await execute(
+    databaseUrl,
+    schemas
+      .map(
+        (schema) => `
+      CREATE SCHEMA ${schema};
+      SET search_path = ${schema};
+      CREATE TABLE author (LIKE public.author INCLUDING ALL); CREATE TABLE post (LIKE public.post INCLUDING ALL);
+      CREATE TABLE comment (LIKE public.comment INCLUDING ALL); CREATE TABLE tagging (LIKE public.tagging INCLUDING ALL);
+      ALTER TABLE post ADD FOREIGN KEY ("authorId") REFERENCES author ON DELETE CASCADE;
+      ALTER TABLE comment ADD FOREIGN KEY ("postId") REFERENCES post ON DELETE CASCADE;
+      ALTER TABLE tagging ADD FOREIGN KEY ("postId") REFERENCES post ON DELETE CASCADE;
+      INSERT INTO author (id) VALUES (1); INSERT INTO post (id, slot, "authorId") VALUES (1, 1, 1), (2, 2, 1);
+      INSERT INTO comment (id, "postId") VALUES (1, 1); INSERT INTO tagging VALUES (1, 'old');`,
+      )
+      .join(';'),
+  );
+}
+
+async function execute(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+const TRUTH = (schema: string): string => `SELECT
+  (SELECT json_agg(to_jsonb(a) ORDER BY id) FROM ${schema}.author a) AS authors,
+  (SELECT json_agg(to_jsonb(p) ORDER BY id) FROM ${schema}.post p) AS posts,
+  (SELECT json_agg(to_jsonb(c) ORDER BY id) FROM ${schema}.comment c) AS comments,
+  (SELECT json_agg(to_jsonb(t) ORDER BY tag) FROM ${schema}.tagging t) AS taggings`;
+
+/** Writes of every kind, one of which each, in the schema that is in the search path. */
+const WRITES: readonly (readonly [string, (manager: EntityManager) => Promise<unknown>])[] = [
+  ['an insert', (manager) => manager.insert(Post, { authorId: 1 })],
+  ['a save', (manager) => manager.save(Post, { authorId: 1 })],
+  ['an update of the reference', (manager) => manager.update(Post, { id: 1 }, { authorId: null })],
+  ['a delete', (manager) => manager.delete(Post, { slot: 2 })],
+  ['a delete with cascades', (manager) => manager.delete(Author, { id: 1 })],
+  ['a soft delete', (manager) => manager.softDelete(Post, { id: 1 })],
+  ['an upsert of a row that is there', (manager) => manager.upsert(Post, { slot: 1, authorId: null }, ['slot'])],
+  ['an upsert of a new row', (manager) => manager.upsert(Post, { slot: 9, authorId: 1 }, ['slot'])],
+  ['a junction row', (manager) => manager.insert(Tagging, { postId: 1, tag: 'new' })],
+  ['a junction row that goes', (manager) => manager.delete(Tagging, { postId: 1 })],
+  ['a target with a chosen key', (manager) => manager.insert(Author, { id: 77 })],
+  ['a source at the end of a path', (manager) => manager.insert(Comment, { postId: 1 })],
+  ['a row between', (manager) => manager.update(Post, { id: 2 }, { authorId: null })],
+];
+
+describeVersions('the search path', (server) => {
+  describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+    let f: Fixture;
+
+    beforeAll(async () => {
+      f = await setup({ entities: ENTITIES, server: server(), counters: { durability } });
+      await f.dataSource.manager.save(Author, { id: 1 });
+      await f.dataSource.manager.insert(Post, [
+        { slot: 1, authorId: 1 },
+        { slot: 2, authorId: 1 },
+      ]);
+      await f.dataSource.manager.insert(Comment, { postId: 1 });
+      await copyTables(f, 'a');
+    });
+    afterAll(async () => {
+      await f.close();
+      expect(f.errors).toEqual([]);
+    });
+
+    const refused: unknown = expect.objectContaining({
+      code: 'WRITE_FAILED',
+      message: expect.stringMatching(/went to a\.\w+, but .* count public\.\w+.*`schema`/) as unknown,
+    });
+
+    const state = async (): Promise<unknown> => [
+      await execute(f.databaseUrl, TRUTH('a')),
+      await execute(f.databaseUrl, TRUTH('public')),
+    ];
+
+    /** Nothing is counted of what was refused, and all of it is right. */
+    async function expectRight(): Promise<void> {
+      await f.counters.flush();
+      expect(await f.counters.verify()).toMatchObject({ fixedCount: 0 });
+    }
+
+    test.each(WRITES)(
+      '%s: refused at once in a transaction with another one, and so is its COMMIT',
+      async (_, write) => {
+        await f.counters.flush();
+        const before = await state();
+        const runner = f.dataSource.createQueryRunner();
+        try {
+          await runner.startTransaction();
+          await runner.query('SET LOCAL search_path = a');
+          await expect(write(runner.manager)).rejects.toEqual(refused);
+          await expect(runner.commitTransaction()).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+          await runner.rollbackTransaction();
+        } finally {
+          await runner.release();
+        }
+        await expectRight();
+        expect(await state()).toEqual(before);
+      },
+    );
+
+    test.each(WRITES)(
+      '%s: refused outside a transaction, on a connection that was left with another one',
+      async (_, write) => {
+        await f.counters.flush();
+        const before = await state();
+        const runner = f.dataSource.createQueryRunner();
+        try {
+          await runner.query('SET search_path = a');
+          await expect(write(runner.manager)).rejects.toEqual(refused);
+        } finally {
+          await runner.query('RESET search_path');
+          await runner.release();
+        }
+        await expectRight();
+        expect(await state()).toEqual(before);
+      },
+    );
+
+    test('a refused write that is rolled back to a savepoint: the rest is committed', async () => {
+      await f.counters.flush();
+      const [author] = await f.dataSource.manager.find(Author);
+      await f.dataSource.transaction(async (manager) => {
+        await manager.insert(Post, { authorId: 1 });
+        await manager.query('SAVEPOINT mine');
+        await manager.query('SET LOCAL search_path = a');
+        await expect(manager.insert(Post, { authorId: 1 })).rejects.toEqual(refused);
+        await manager.query('ROLLBACK TO SAVEPOINT mine');
+        await manager.insert(Post, { authorId: 1 });
+      });
+      await f.counters.flush();
+      const [after] = await f.dataSource.manager.find(Author);
+      expect(after?.postsCount).toBe((author?.postsCount ?? 0) + 2);
+      await expectRight();
+    });
+
+    test('a path that a function sets, and one that a transaction changes in between', async () => {
+      const work = f.dataSource.transaction(async (manager) => {
+        await manager.insert(Post, { authorId: 1 });
+        await manager.query(`SELECT set_config('search_path', 'a', true)`);
+        await manager.update(Post, { id: 1 }, { authorId: null });
+      });
+      await expect(work).rejects.toEqual(refused);
+      await expectRight();
+    });
+
+    test('a temporary table that hides the counted one', async () => {
+      const work = f.dataSource.transaction(async (manager) => {
+        await manager.query('CREATE TEMP TABLE post (LIKE public.post INCLUDING ALL) ON COMMIT DROP');
+        await manager.insert(Post, { authorId: 1 });
+      });
+      await expect(work).rejects.toMatchObject({ code: 'WRITE_FAILED' });
+      await expectRight();
+    });
+
+    test('counters.track: rows of another schema are refused', async () => {
+      const work = f.dataSource.transaction(async (manager) => {
+        await manager.query('SET LOCAL search_path = a');
+        await f.counters.track(manager, Post, { id: 1 }, (inner) => inner.query('DELETE FROM post WHERE id = 1'));
+      });
+      await expect(work).rejects.toEqual(refused);
+      await expectRight();
+    });
+
+    test('recounts, reads and drains on connections that were left with another one mean the same tables', async () => {
+      const runners = Array.from({ length: 20 }, () => f.dataSource.createQueryRunner());
+      await f.dataSource.manager.insert(Post, { authorId: 1 });
+      for (const runner of runners) await runner.query('SET search_path = a');
+      await Promise.all(runners.map((runner) => runner.release()));
+      await f.counters.flush();
+      const [truth] = await execute(
+        f.databaseUrl,
+        'SELECT count(*)::int AS n FROM public.post WHERE "authorId" = 1 AND "deletedAt" IS NULL',
+      );
+      await execute(f.databaseUrl, 'UPDATE public.author SET "postsCount" = 55');
+      expect(await f.counters.recalculate({ target: Author })).toMatchObject({ checked: 1, fixedCount: 1 });
+      expect(await f.counters.recalculate({ target: Author, where: { id: 1 } as never })).toMatchObject({
+        checked: 1,
+        fixedCount: 0,
+      });
+      expect(await f.counters.read(Author, 1, 'postsCount')).toBe(truth?.['n']);
+      const [right] = await execute(f.databaseUrl, 'SELECT "postsCount" AS n FROM public.author WHERE id = 1');
+      const [other] = await execute(f.databaseUrl, 'SELECT "postsCount" AS n FROM a.author WHERE id = 1');
+      expect([right, other]).toEqual([truth, { n: 0 }]);
+      const reset = Array.from({ length: 20 }, () => f.dataSource.createQueryRunner());
+      for (const runner of reset) await runner.query('RESET search_path');
+      await Promise.all(reset.map((runner) => runner.release()));
+    });
+  });
+});
