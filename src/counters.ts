@@ -18,7 +18,7 @@ import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
-import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
+import { BufferUnavailableError, CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
 import { describeTarget, type JobContext } from './jobs/context';
@@ -35,8 +35,13 @@ import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
+import { Outage } from './outage';
+import { reportTruncated, reportUnknownType } from './reports';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
+
+/** Alarms that cannot be set within this time of each other fail in one outage, ms. */
+const SCHEDULING_OUTAGE = 60_000;
 
 /** How long `close()` waits for transactions that have captured something, ms. */
 const DRAIN_LIMIT = 5_000;
@@ -58,6 +63,7 @@ export class Counters {
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new Set<Promise<CounterWorker>>();
   readonly #background = new Set<Promise<void>>();
+  readonly #scheduling = new Outage((error) => this.#events.emit('error', error), { quiet: SCHEDULING_OUTAGE });
   #definitions: Definitions | null = null;
   #capture: RunningCapture | null = null;
   #presence: Presence | null = null;
@@ -332,8 +338,8 @@ export class Counters {
       prepared: this.#prepared,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
-      onTruncated: (entity) => this.#reportTruncated(entity),
-      onUnknownType: (counter, type) => this.#reportUnknownType(counter, type),
+      onTruncated: (entity) => reportTruncated(this.#events, entity),
+      onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
     });
   }
@@ -402,8 +408,9 @@ export class Counters {
     if (alarms.length === 0) return;
     try {
       await scheduler.schedule(alarms);
+      this.#scheduling.succeeded();
     } catch (error) {
-      this.#events.emit('error', error);
+      this.#scheduling.failed(error);
     }
   }
 
@@ -412,18 +419,6 @@ export class Counters {
     const targets = definitions === null ? [] : lost.map((target) => describeTarget(definitions, target));
     const reason = `closed while ${lost.length} targets wait for a recalculation. Run counters.recalculate() for them`;
     this.#events.emit('error', new BufferUnavailableError(reason, { targets }));
-  }
-
-  #reportTruncated(entity: string): void {
-    const advice = 'Run counters.recalculate() afterwards, or delete() the rows instead';
-    const message = `${entity} was emptied by TRUNCATE (clear()), which no counter can see. ${advice}`;
-    this.#events.reportOnce('truncate', new CounterCacheError('UNSEEN_WRITE', message, { entity }));
-  }
-
-  #reportUnknownType(counter: Counter, type: string): void {
-    const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
-    const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
-    this.#events.reportOnce(`type ${counter.name} ${type}`, new ConfigurationError([message]));
   }
 
   #assertOpen(): void {
