@@ -39,8 +39,12 @@ import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } fr
 import { Permissions } from './permissions/permissions';
 import { reportForgotten, reportTruncated, reportUnknownType, reportUnlessLeft, reportUnseenEnd } from './reports';
 import { catalogueOf } from './sql/catalogue-of';
+import { Outage } from './outage';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
+
+/** Alarms that cannot be set within this time of each other fail in one outage, ms. */
+const SCHEDULING_OUTAGE = 60_000;
 
 /** How long `close()` waits for transactions that have captured something, ms. */
 const DRAIN_LIMIT = 5_000;
@@ -62,6 +66,7 @@ export class Counters {
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new Set<Promise<CounterWorker>>();
   readonly #background = new Set<Promise<void>>();
+  readonly #scheduling = new Outage((error) => this.#events.emit('error', error), { quiet: SCHEDULING_OUTAGE });
   #definitions: Definitions | null = null;
   #catalogue: KnownCatalogue | null = null;
   #permissions: Permissions | null = null;
@@ -424,8 +429,9 @@ export class Counters {
     if (alarms.length === 0) return;
     try {
       await scheduler.schedule(alarms);
+      this.#scheduling.succeeded();
     } catch (error) {
-      this.#events.emit('error', error);
+      this.#scheduling.failed(error);
     }
   }
 

@@ -1,6 +1,11 @@
+import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 
 import { checkArgument } from './check-arguments';
+import { quote } from './describe';
+import { CounterCacheError } from './errors';
+import { Flood } from './flood';
+import { redact } from './redact';
 
 /** One column of one target, before and after. Values are in units of the column; decimals keep the column's scale. */
 export interface ColumnChange {
@@ -58,7 +63,9 @@ const NAMES = {
 export class Events {
   readonly #emitter = new EventEmitter();
   readonly #report: (error: unknown) => void;
-  readonly #reported = new Set<string>();
+  /** Group → keys that were reported, or their beginnings. */
+  readonly #reported = new Map<string, Set<string>>();
+  readonly #flood = new Flood();
 
   constructor(report: (error: unknown) => void) {
     this.#report = report;
@@ -79,15 +86,24 @@ export class Events {
     return this.#emitter.listenerCount(name) > 0;
   }
 
-  /** Reports an error that would repeat itself with every row or batch: once per key. */
-  reportOnce(key: string, error: Error): void {
-    if (this.#reported.has(key)) return;
-    this.#reported.add(key);
-    this.emit('error', error);
+  /**
+   * Reports an error that would repeat itself with every row or batch: once per key, and of a group of keys the first 20, with a
+   * summary at the end. A group is by default what begins with the same word.
+   */
+  reportOnce(key: string, error: Error | (() => Error), group: string = key.split(' ', 1)[0] ?? ''): void {
+    const keys = this.#reported.get(group) ?? new Set<string>();
+    if (keys.size === 0) this.#reported.set(group, keys);
+    const short = shortKey(key);
+    if (keys.size > MAX_KEYS || keys.has(short)) return;
+    keys.add(short);
+    this.emit('error', keys.size > MAX_KEYS ? manyMore(group) : typeof error === 'function' ? error() : error);
   }
 
   /** A listener that throws must not fail the work that it is told about. */
   emit<Name extends keyof CountersEvents>(name: Name, ...args: CountersEvents[Name]): void {
+    if (name === 'error' && !this.#flood.lets(args[0])) return;
+    if (name === 'error') redact(args[0]);
+    if (name === 'degraded') redact((args[0] as CountersEvents['degraded'][0]).error);
     if (name === 'error' && !this.has('error')) {
       this.#report(args[0]);
       return;
@@ -98,4 +114,20 @@ export class Events {
       this.#report(error);
     }
   }
+}
+
+/** Keys of one group that are reported, and remembered. */
+const MAX_KEYS = 20;
+
+/** Characters of a key that are remembered as they are. */
+const LONGEST_KEY = 200;
+
+/** Keys are values of rows, of any length. */
+function shortKey(key: string): string {
+  return key.length <= LONGEST_KEY ? key : createHash('sha256').update(key).digest('base64');
+}
+
+function manyMore(group: string): CounterCacheError {
+  const reason = `more than ${MAX_KEYS} errors that begin alike were reported (${quote(group)}): further ones are not`;
+  return new CounterCacheError('CONFIGURATION', reason, { group });
 }

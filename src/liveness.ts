@@ -61,11 +61,12 @@ class Liveness {
     // What came while this process was asleep is read only behind its timers.
     const wasAsleep = now - this.#last > this.#late;
     this.#last = now;
-    if (socket === undefined || socket.destroyed || socket !== this.#known || wasAsleep) this.#begin(socket, now);
+    if (socket !== this.#known) [this.#read, this.#written] = [0, 0];
+    if (socket !== this.#known || wasAsleep) this.#begin(socket, now);
     if (socket === undefined || socket.destroyed) return;
     this.#measure(socket, now);
     if (this.#unansweredSince === null) this.#ask(now);
-    else if (now - this.#unansweredSince >= this.#silence) this.#cut(socket, now);
+    else if (now - this.#unansweredSince >= this.#silence) this.#cut(socket);
   }
 
   #begin(socket: Socket | undefined, now: number): void {
@@ -88,8 +89,8 @@ class Liveness {
     this.#guarded.ping?.();
   }
 
-  #cut(socket: Socket, now: number): void {
-    this.#begin(undefined, now);
+  #cut(socket: Socket): void {
+    this.#unansweredSince = null;
     socket.destroy(new Error(`nothing came from Redis for ${this.#silence} ms: connecting again`));
   }
 }

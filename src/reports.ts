@@ -1,4 +1,5 @@
 import type { Counter, Definitions } from './counter/definition';
+import { quote } from './describe';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
 import type { Events } from './events';
 import { describeTarget } from './jobs/context';
@@ -18,11 +19,14 @@ export function reportUnseenEnd(events: Events, refusal: Error): void {
   events.emit('error', new CounterCacheError('UNSEEN_WRITE', `${reason}. ${advice}`, {}, { cause: refusal }));
 }
 
-/** Rows name a type that has no target. */
+/** Reports, once per counter and type and for the first types of a counter only, that rows of a type have no target. */
 export function reportUnknownType(events: Events, counter: Counter, type: string): void {
-  const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
-  const message = `${counter.label}: rows of type '${type}' have no target and are not counted. ${advice}`;
-  events.reportOnce(`type ${counter.name} ${type}`, new ConfigurationError([message]));
+  const report = (): Error => {
+    const advice = 'Add it to `polymorphic.targets`, or to `polymorphic.ignore` if it has no counter';
+    const message = `${counter.label}: rows of type ${quote(type)} have no target and are not counted. ${advice}`;
+    return new ConfigurationError([message]);
+  };
+  events.reportOnce(type, report, `types of ${counter.name}`);
 }
 
 /** Targets whose recalculation could not be requested before the end. */

@@ -2,6 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Alarm, DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
+import { Outage } from '../outage';
 import type { SqlQuery } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
 import { BufferHealth } from './buffer-health';
@@ -35,7 +36,10 @@ export interface HandOffOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** No transaction has this id: a discard of it asks whether the buffer answers, and changes nothing. */
+/** Failures in the background that follow one another within this time are of one outage, ms. */
+const OUTAGE = 30_000;
+
+/** No transaction has this id: to announce it asks whether the buffer takes anything, and it is taken back at once. */
 const NO_TRANSACTION = '0';
 
 /**
@@ -49,16 +53,18 @@ export class HandOff {
   readonly #lost: LostTargets;
   readonly #health: BufferHealth;
   readonly #discards: Discards;
+  readonly #outage: Outage;
   #wakes = true;
 
   constructor(options: HandOffOptions) {
     this.#options = options;
     const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
     this.#discards = new Discards({ buffer });
+    this.#outage = new Outage(options.onError, { quiet: OUTAGE });
     this.#lost = new LostTargets({ ...options, buffer, onRecovered: () => this.#health.review() });
     this.#health = new BufferHealth({
       ...options,
-      probe: async () => (await buffer()).discard(0, NO_TRANSACTION),
+      probe: () => this.#probe(buffer),
       isBehind: () => this.#lost.size > 0,
     });
   }
@@ -152,6 +158,15 @@ export class HandOff {
     return left;
   }
 
+  /** As what failed: a Redis whose memory is full answers all but what adds to it. */
+  async #probe(buffer: () => Promise<DeltaBuffer>): Promise<void> {
+    try {
+      await (await buffer()).announce(0, { id: NO_TRANSACTION, deltas: [] });
+    } finally {
+      await this.#discards.send(0, NO_TRANSACTION);
+    }
+  }
+
   async #confirmShard(shard: number, intent: Intent): Promise<void> {
     await this.#orLost(shard, intent, async (buffer) => {
       await this.#requestHeals(buffer, shard, intent);
@@ -209,6 +224,6 @@ export class HandOff {
   }
 
   #run(work: Promise<void>): void {
-    this.#underWay.add(work.catch(this.#options.onError));
+    this.#underWay.add(work.catch((error: unknown) => this.#outage.failed(error)));
   }
 }

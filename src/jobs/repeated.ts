@@ -1,8 +1,10 @@
-/** Work that is done again and again, from the start on, until it is stopped; its runs never overlap. */
+import { Outage } from '../outage';
+
+/** Work that is done again and again, from the start on, until it is stopped; its runs never overlap. What it fails with is told once until it succeeds. */
 export class Repeated {
   readonly #work: () => Promise<unknown>;
   readonly #interval: number;
-  readonly #onError: (error: unknown) => void;
+  readonly #outage: Outage;
   #timer: NodeJS.Timeout | null = null;
   #run: Promise<void> = Promise.resolve();
   #isStopped = false;
@@ -11,7 +13,7 @@ export class Repeated {
   constructor(work: () => Promise<unknown>, interval: number, onError: (error: unknown) => void) {
     this.#work = work;
     this.#interval = interval;
-    this.#onError = onError;
+    this.#outage = new Outage(onError);
     this.#start();
   }
 
@@ -24,7 +26,10 @@ export class Repeated {
 
   #start(): void {
     this.#run = this.#work()
-      .then(() => undefined, this.#onError)
+      .then(
+        () => this.#outage.succeeded(),
+        (error: unknown) => this.#outage.failed(error),
+      )
       .finally(() => {
         if (!this.#isStopped) this.#timer = setTimeout(() => this.#start(), this.#interval);
       });

@@ -14,6 +14,8 @@ export interface Proxy {
   interrupt(interruption: Interruption): Promise<void>;
   /** Keeps the answers to the next request that matches, and all that follow on its connection, until `release`. */
   withhold(when: Interruption['when']): { readonly release: () => void };
+  /** Drops what comes on the connections there are, in both directions and without a word, as a firewall does that forgot them. New ones work. */
+  silence(): void;
   /** Connects to another server from now on, and cuts every connection there is. */
   redirect(port: number): void;
   close(): Promise<void>;
@@ -25,22 +27,25 @@ export async function startProxy(
   rewrite: (answer: Buffer) => Buffer = (answer) => answer,
 ): Promise<Proxy> {
   const links = new Set<Socket>();
+  let silenced = new AbortController();
   let { port } = target;
   let pending: (Interruption & { readonly done: () => void }) | null = null;
   let withheld: { readonly when: Interruption['when']; readonly released: Promise<void> } | null = null;
   const server = createServer((client) => {
     const upstream = connect(port, target.host);
     const cut = (): void => void [client, upstream].map((socket) => socket.destroy());
+    const { signal: forgotten } = silenced;
     let isDeaf = false;
     let released = Promise.resolve();
     for (const socket of [client, upstream]) {
       links.add(socket);
       socket.on('error', cut).on('close', () => {
         links.delete(socket);
-        cut();
+        if (!forgotten.aborted) cut();
       });
     }
     client.on('data', (request: Buffer) => {
+      if (forgotten.aborted) return;
       const isIt = pending?.when(request) ?? false;
       if (isIt && pending !== null) {
         isDeaf = true;
@@ -55,6 +60,7 @@ export async function startProxy(
       if (!upstream.destroyed) upstream.write(request);
     });
     upstream.on('data', (answer: Buffer) => {
+      if (forgotten.aborted) return;
       if (isDeaf) cut();
       else void released.then(() => client.write(rewrite(answer)));
     });
@@ -67,6 +73,10 @@ export async function startProxy(
       let release = (): void => undefined;
       withheld = { when, released: new Promise((resolve) => (release = resolve)) };
       return { release };
+    },
+    silence() {
+      silenced.abort();
+      silenced = new AbortController();
     },
     redirect(other) {
       port = other;
