@@ -6,7 +6,7 @@ import type { OwnServers } from '../faults/load/servers';
 import { Deck, type Random } from '../integration/oracle/random';
 import { SOAK } from './settings';
 
-const EVENTS = [
+const ALL = [
   ...Array.from({ length: 5 }, () => 'writer killed' as const),
   ...Array.from({ length: 3 }, () => 'worker killed' as const),
   'Redis restarted with its data',
@@ -14,7 +14,10 @@ const EVENTS = [
   'Redis restarted empty',
   'PostgreSQL restarted',
 ] as const;
-type ChaosEvent = (typeof EVENTS)[number];
+type ChaosEvent = (typeof ALL)[number];
+
+/** Those that are not ruled out. */
+const EVENTS = ALL.filter((event) => SOAK.events === null || SOAK.events.test(event));
 
 /** Longest time for which Redis is away, ms. */
 const AWAY = 3_000;
@@ -47,7 +50,7 @@ export class Chaos {
 
   /** Goes on until `isOver`. */
   async run(isOver: () => boolean): Promise<void> {
-    if (SOAK.killEvery === 0) return;
+    if (SOAK.killEvery === 0 || EVENTS.length === 0) return;
     const kinds = new Set<ChaosEvent>();
     while (!isOver()) {
       await delay(SOAK.killEvery);

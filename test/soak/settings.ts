@@ -2,8 +2,8 @@ import type { CountersOptions } from 'typeorm-counter-cache';
 
 import { LOAD_OPTIONS } from '../faults/load/settings';
 
-/** `SOAK=full`: ten minutes. */
-const SECONDS = process.env['SOAK'] === 'full' ? 600 : 20;
+/** `SOAK=full`: ten minutes; `SOAK=short`: one. */
+const SECONDS = process.env['SOAK'] === 'full' ? 600 : 60;
 
 /** How long and how hard; each may be set by its variable. */
 export const SOAK = {
@@ -24,12 +24,14 @@ export const SOAK = {
   quiet: numberOf('SOAK_QUIET', 120_000),
   /** Growth of a heap that is none, bytes. */
   growth: 10 * 2 ** 20,
+  /** Which kinds of deaths and restarts happen, by their names; `null` for all. */
+  events: process.env['SOAK_EVENTS'] === undefined ? null : new RegExp(process.env['SOAK_EVENTS']),
   /** By which the database refuses to change a bad target: one each. */
   errcodes: (process.env['SOAK_ERRCODES'] ?? 'AR001,45000,42501,42883,55000,57014,XX000').split(','),
 } as const;
 
 /** After which a statement of a writer is given up, ms; and how long a slow one takes, s. */
-export const QUERY_TIMEOUT = 2_000;
+export const QUERY_TIMEOUT = numberOf('SOAK_QUERY_TIMEOUT', 2_000);
 export const SLOW = 3;
 
 /** Goals of a player whose statement is slow, and of one whose COMMIT is. */
