@@ -2,6 +2,8 @@
 module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
+  // What it meets depends on time, and it takes minutes: `npm run test:soak`.
+  testPathIgnorePatterns: ['/node_modules/', ...(process.env.SOAK === undefined ? ['<rootDir>/test/soak/'] : [])],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/example-app/dist/', '<rootDir>/bench/dist/'],
   moduleNameMapper: { '^typeorm-counter-cache$': '<rootDir>/src/index.ts' },
   // Options are in .swcrc.

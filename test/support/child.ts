@@ -7,9 +7,13 @@ export interface Child extends ChildProcess {
   readonly stdout: Readable;
 }
 
-/** Runs a TypeScript file in a process of its own, to be killed at will. Its stderr is ours; it may `process.send`. */
-export function startChild(file: string, env: NodeJS.ProcessEnv = {}): Child {
-  const child = spawn(process.execPath, ['--enable-source-maps', '-r', join(__dirname, 'register.js'), file], {
+/**
+ * Runs a TypeScript file in a process of its own, to be killed at will. Its stderr is ours; it may `process.send`.
+ * `flags` are Node's.
+ */
+export function startChild(file: string, env: NodeJS.ProcessEnv = {}, flags: readonly string[] = []): Child {
+  const args = [...flags, '--enable-source-maps', '-r', join(__dirname, 'register.js'), file];
+  const child = spawn(process.execPath, args, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
   }) as Child;
