@@ -352,6 +352,7 @@ export class Counters {
       onTruncated: (entity) => reportTruncated(this.#events, entity),
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
+      onNotPermitted: (error) => this.#events.reportOnce(error.message, error),
     });
   }
 
