@@ -360,6 +360,7 @@ export class Counters {
       onUnseen: (refusal) => reportUnseenEnd(this.#events, refusal),
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
+      onNotPermitted: (error) => this.#events.reportOnce(error.message, error),
     });
   }
 

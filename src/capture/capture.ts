@@ -27,6 +27,7 @@ import { Recorder, type RecorderOptions } from './recorder';
 import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
 import { versioned } from './row-version';
+import { type OnNotPermitted, SpreadingReach } from './spreading-reach';
 import { sendOnce, type Statement, type Strategy } from './statement';
 import { checkTrack, trackWork } from './track';
 import { TrackedRows, type TrackWhere } from './tracked-rows';
@@ -38,6 +39,8 @@ import type { WriteBuilder, WriteResult } from './write-builder';
 /** What capturing needs of the library around it. */
 export interface CaptureOptions extends RecorderOptions, EncloserOptions {
   readonly prepared: PreparedStatements;
+  /** Told that more is recounted than needed, since the role of a write could not see what it does. */
+  readonly onNotPermitted: OnNotPermitted;
 }
 
 /** What is counted, and in what tables: plans are made from both. */
@@ -66,6 +69,7 @@ export class Capture {
   readonly #transactions: Transactions;
   readonly #tools: RecordingTools;
   readonly #prepared: PreparedStatements;
+  readonly #reach: SpreadingReach;
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #places: ReadonlyMap<EntityMetadata, Place>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
@@ -93,6 +97,7 @@ export class Capture {
     const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
     this.#prepared = options.prepared;
+    this.#reach = new SpreadingReach(catalogue, options.onNotPermitted);
     this.#cascades = planCascades(dataSource, definitions);
     this.#updateCascades = planUpdateCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
@@ -146,7 +151,8 @@ export class Capture {
       plan: node?.plan ?? this.#rootPlan(plan),
       place: this.#placeOf(metadata),
     });
-    return trackWork({ ...this.#tools, runner, open, rows }, () => work(manager));
+    const track = { ...this.#tools, runner, open, rows, onNotPermitted: this.#reach.onNotPermitted };
+    return trackWork(track, () => work(manager));
   }
 
   #placeOf(metadata: EntityMetadata): Place {
@@ -178,7 +184,7 @@ export class Capture {
     if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
     const isInsert = builder.expressionMap.queryType === 'insert';
     const appearing = () => (isInsert ? appearingLinks(plan, builder) : new Set<never>());
-    return { ...way, strategy: following(way.strategy, appearing), alone: false };
+    return { ...way, strategy: following(way.strategy, appearing, this.#reach.onNotPermitted), alone: false };
   }
 
   /** The entity of a table whose rows count somewhere, or stand between; by the table's name without schema. */
@@ -191,7 +197,10 @@ export class Capture {
   #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) {
-      const strategy = queryType === 'update' ? cascadingUpdate(cascade) : cascadingDelete(cascade as CascadeNode);
+      const strategy =
+        queryType === 'update'
+          ? cascadingUpdate(cascade, this.#reach)
+          : cascadingDelete(cascade as CascadeNode, this.#reach);
       return { plan, versions: 'row', strategy, alone: false };
     }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))

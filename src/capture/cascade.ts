@@ -1,18 +1,20 @@
-import type { QueryRunner } from 'typeorm';
+import type { QueryResult, QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
 import { escapeName } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
 import { tableSql } from '../sql/table-names';
 import type { CascadeEdge, CascadeNode } from './cascade-plan';
+import { affectedBy } from './kept-rows';
 import { restrict } from './lock-and-read';
 import type { TablePlan } from './plan';
 import { lockRows, type RowChange } from './returning';
 import { keyOf, textOf } from './row-text';
-import { send, type Strategy, type TableChanges } from './statement';
+import type { Sight, SpreadingReach } from './spreading-reach';
+import { send, type Statement, type Strategy, type TableChanges } from './statement';
 
 /** A row that goes, or loses references, together with a deleted one. */
-interface Affected {
+export interface Affected {
   readonly plan: TablePlan;
   readonly row: Row;
   removed: boolean;
@@ -22,19 +24,51 @@ interface Affected {
 /**
  * Captures a DELETE together with the database's own `ON DELETE CASCADE` and `SET NULL`: locks the doomed rows, then, in
  * later statements, locks and reads what references them, recursively; then deletes exactly those rows. A reference
- * inserted meanwhile waits for the lock of its foreign-key check, and then finds no row.
+ * inserted meanwhile waits for the lock of its foreign-key check, and then finds no row. What of this the role may not
+ * see goes all the same: the targets that it may count for are recounted.
  */
-export function cascadingDelete(node: CascadeNode): Strategy {
+export function cascadingDelete(node: CascadeNode, reach: SpreadingReach): Strategy {
   return async (statement) => {
+    const sight = await reach.look(statement.runner, node);
+    if (!sight.mayLock(node.plan)) return unlockedDelete(node, statement, sight);
     const { rows, restricted } = await restrict(statement);
     const affected = new Map<string, Affected>();
     // The doomed rows themselves are captured by the DELETE; here they only end cycles.
     const doomed = new Set(rows.map((row) => nameOf(node.plan, row)));
-    await spread(statement.runner, node, rows, affected, doomed);
-    return send(statement, ...restricted, ({ changes, transactionId }) =>
-      statement.record(transactionId, [{ plan: node.plan, changes }, ...byTable(affected)]),
-    );
+    await spread(statement.runner, node, rows, { affected, doomed, sight });
+    // A policy may keep rows from being locked that it lets go: the DELETE finds them by itself.
+    const sent = sight.seesAll(node.plan) ? restricted : asGiven(statement);
+    return send(statement, ...sent, ({ changes, transactionId }) => {
+      const isWhole = sight.seesAll(node.plan) && changes.length === doomed.size;
+      const gone = isWhole ? affected : goneWith(node, changes, { affected, doomed, sight });
+      const moved = changes.length > 0 ? sight.unseenTargets() : [];
+      statement.record(transactionId, [{ plan: node.plan, changes, moved }, ...byTable(gone)]);
+    });
   };
+}
+
+/** What goes where other rows are deleted than were locked: fewer, by a trigger or a policy, or more, by a policy. */
+function goneWith(
+  node: CascadeNode,
+  changes: readonly RowChange[],
+  found: SpreadingRows,
+): ReadonlyMap<string, Affected> {
+  const deleted = changes.flatMap(({ before }) => (before === null ? [] : [before]));
+  if (deleted.some((row) => !found.doomed.has(nameOf(node.plan, row)))) found.sight?.spreadsUnseen(node);
+  return affectedBy(node, deleted, found.affected);
+}
+
+function asGiven({ sql, parameters }: Statement): [string, unknown[]] {
+  return [sql, [...parameters]];
+}
+
+/** Deletes without a look at what goes along. */
+function unlockedDelete(node: CascadeNode, statement: Statement, sight: Sight): Promise<QueryResult> {
+  sight.spreadsUnseen(node);
+  return send(statement, ...asGiven(statement), ({ changes, transactionId }) => {
+    const moved = changes.length > 0 ? sight.unseenTargets() : [];
+    statement.record(transactionId, [{ plan: node.plan, changes, moved }]);
+  });
 }
 
 /** The rows that a DELETE of these would take along or change, by table, locked. */
@@ -44,7 +78,11 @@ export async function rowsBelow(
   rows: readonly Row[],
 ): Promise<ReadonlyMap<TablePlan, readonly Row[]>> {
   const affected = new Map<string, Affected>();
-  await spread(runner, node, rows, affected, new Set(rows.map((row) => nameOf(node.plan, row))));
+  await spread(runner, node, rows, {
+    affected,
+    doomed: new Set(rows.map((row) => nameOf(node.plan, row))),
+    sight: null,
+  });
   const tables = new Map<TablePlan, Row[]>();
   for (const { plan, row } of affected.values()) listOf(tables, plan).push(row);
   return tables;
@@ -59,15 +97,24 @@ export function plansBelow(node: CascadeNode, found = new Map<string, TablePlan>
   return found;
 }
 
+/** What is found while deletions spread. */
+interface SpreadingRows {
+  readonly affected: Map<string, Affected>;
+  readonly doomed: ReadonlySet<string>;
+  /** `null` where all that there is can be seen. */
+  readonly sight: Sight | null;
+}
+
 async function spread(
   runner: QueryRunner,
   node: CascadeNode,
   rows: readonly Row[],
-  affected: Map<string, Affected>,
-  doomed: ReadonlySet<string>,
+  spreading: SpreadingRows,
 ): Promise<void> {
   if (rows.length === 0) return;
+  const { affected, doomed, sight } = spreading;
   for (const edge of node.edges) {
+    if (sight?.spreads(node, edge) === false) continue;
     const { plan } = edge.child;
     const removed: Row[] = [];
     for (const row of await referencing(runner, edge, rows)) {
@@ -81,7 +128,7 @@ async function spread(
         removed.push(row);
       }
     }
-    await spread(runner, edge.child, removed, affected, doomed);
+    await spread(runner, edge.child, removed, spreading);
   }
 }
 

@@ -1,40 +1,54 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { CounterTarget, KeyColumn, PathStep, Row, TargetKind } from '../counter/definition';
-import { isKeyText, keyText, targetId } from '../counter/target';
+import { everyTarget, isKeyText, keyText, targetId } from '../counter/target';
+import { NotPermittedError } from '../errors';
 import { followPath, type KeyTexts } from '../sql/follow-path';
+import { type Hidden, hiddenProblem } from '../sql/sight';
 import type { DatedEnd } from './dated-ends';
 import type { PathLink } from './links';
 import type { TablePlan } from './plan';
 import type { RowChange } from './returning';
+import type { OnNotPermitted } from './spreading-reach';
 import type { Strategy, TableChanges } from './statement';
 
 /**
  * Makes a strategy follow paths: what it captured is completed, by further queries, with the targets that paths lead to,
  * before it is recorded.
  */
-export function following(strategy: Strategy, appearing: () => ReadonlySet<PathLink>): Strategy {
+export function following(
+  strategy: Strategy,
+  appearing: () => ReadonlySet<PathLink>,
+  onNotPermitted: OnNotPermitted,
+): Strategy {
   return async (statement) => {
     const captured: { id: string | null; tables: readonly TableChanges[] }[] = [];
     const answer = await strategy({ ...statement, record: (id, tables) => void captured.push({ id, tables }) });
     for (const { id, tables } of captured)
-      statement.record(id, await followTables(statement.runner, tables, appearing()));
+      statement.record(id, await followTables(statement.runner, tables, { appearing: appearing(), onNotPermitted }));
     return answer;
   };
+}
+
+/** How paths are followed. */
+interface FollowOptions {
+  /** Links that rows may hang below already when their row is made. */
+  readonly appearing: ReadonlySet<PathLink>;
+  readonly onNotPermitted: OnNotPermitted;
 }
 
 /** Completes changes with the targets that paths lead to, and with those that moved rows led, or lead, to. */
 export async function followTables(
   runner: QueryRunner,
   tables: readonly TableChanges[],
-  appearing: ReadonlySet<PathLink>,
+  { appearing, onNotPermitted }: FollowOptions,
 ): Promise<TableChanges[]> {
   const followed: TableChanges[] = [];
-  for (const { plan, changes } of tables) {
-    const paths = new FollowedPaths(runner);
+  for (const { plan, changes, moved = [] } of tables) {
+    const paths = new FollowedPaths(runner, onNotPermitted);
     const completed = await followSources(paths, plan, changes);
-    const moved = await followMoved(paths, plan, changes, appearing);
-    followed.push({ plan, changes: completed, moved, dated: paths.dated });
+    const led = await followMoved(paths, plan, changes, appearing);
+    followed.push({ plan, changes: completed, moved: [...moved, ...led, ...paths.unseen], dated: paths.dated });
   }
   return followed;
 }
@@ -42,10 +56,14 @@ export async function followTables(
 /** Follows paths in one transaction, and keeps what it saw there if that may be out of date. */
 class FollowedPaths {
   readonly dated: DatedEnd[] = [];
+  /** Ask for the recalculation of all targets that a path may lead to by a row that was not seen. */
+  readonly unseen = new Set<string>();
   readonly #runner: QueryRunner;
+  readonly #onNotPermitted: OnNotPermitted;
 
-  constructor(runner: QueryRunner) {
+  constructor(runner: QueryRunner, onNotPermitted: OnNotPermitted) {
     this.#runner = runner;
+    this.#onNotPermitted = onNotPermitted;
   }
 
   /** Follows the distinct keys, in one query; none when there are none. */
@@ -57,11 +75,22 @@ class FollowedPaths {
     const distinct = new Map(keys.flatMap((key) => (key === null ? [] : [[JSON.stringify(key), key]])));
     if (distinct.size === 0) return keys;
     const given = [...distinct.values()];
-    const { ends, isDated } = await followPath(this.#runner, steps, given);
+    const { ends, isDated, hidden } = await followPath(this.#runner, steps, given);
+    if (hidden !== null) {
+      this.unseen.add(everyTarget(kind.id));
+      this.#onNotPermitted(unseenPath(hidden));
+    }
     if (isDated) for (const [i, key] of given.entries()) this.dated.push({ kind, steps, key, end: ends[i] ?? null });
     const found = new Map([...distinct.keys()].map((name, i) => [name, ends[i] ?? null]));
     return keys.map((key) => (key === null ? null : (found.get(JSON.stringify(key)) ?? null)));
   }
+}
+
+function unseenPath({ role, tables }: Hidden): NotPermittedError {
+  const problems = tables.map((table) => hiddenProblem(table, role));
+  const summary =
+    'rows between sources and targets cannot be seen: all targets that they may lead to are recounted, which is expensive';
+  return new NotPermittedError(summary, problems, { role, tables });
 }
 
 type PathTarget = CounterTarget & { readonly path: NonNullable<CounterTarget['path']> };

@@ -3,11 +3,13 @@ import type { EntityManager, EntityMetadata, QueryRunner } from 'typeorm';
 import { checkArgument } from '../check-arguments';
 import { CounterCacheError } from '../errors';
 import { undoSavepoint } from '../sql/savepoint';
+import { rowsSeen } from '../sql/sight';
 import { transactionIdOf } from '../sql/snapshot';
 import { exclusively } from './exclusive';
 import type { OpenTransaction } from './open-transaction';
 import { followTables } from './paths';
 import type { Recorder } from './recorder';
+import type { OnNotPermitted } from './spreading-reach';
 import type { TableChanges } from './statement';
 import type { Snapshot, TrackedRows } from './tracked-rows';
 import type { Transactions } from './transactions';
@@ -19,6 +21,7 @@ export interface Track {
   readonly runner: QueryRunner;
   readonly open: OpenTransaction;
   readonly rows: TrackedRows;
+  readonly onNotPermitted: OnNotPermitted;
 }
 
 /** What was there when the work began. */
@@ -63,7 +66,7 @@ export async function trackWork<Result>(track: Track, work: () => Promise<Result
       await runner.query(`SAVEPOINT ${savepoint}`);
       isSet = true;
       const before = await track.rows.read();
-      return { savepoint, before, transactionId: await transactionIdOf(runner) };
+      return { savepoint, before, transactionId: await seenTransactionId(runner, track.rows.tables) };
     });
     const result = await work();
     await exclusively(runner, () => end(track, start));
@@ -76,14 +79,20 @@ export async function trackWork<Result>(track: Track, work: () => Promise<Result
   }
 }
 
-async function end({ transactions, recorder, runner, open, rows }: Track, start: Start): Promise<void> {
+/** Before and after are compared: what a policy hides from one of them would come, or go. */
+async function seenTransactionId(runner: QueryRunner, tables: readonly string[]): Promise<string> {
+  const [row] = await rowsSeen(runner, tables, (sight) => [`SELECT pg_current_xact_id()::text AS "xid", ${sight}`, []]);
+  return String(row?.['xid']);
+}
+
+async function end({ transactions, recorder, runner, open, rows, onNotPermitted }: Track, start: Start): Promise<void> {
   const { savepoint, transactionId } = start;
   if (transactions.current(runner) !== open || !open.has(savepoint)) throw ended();
   const kept = (): readonly TableChanges[] => open.keptSince(savepoint);
   const { tables, inverse, doubtful } = await rows.compare(start.before, transactionId, kept);
   if ((await transactionIdOf(runner)) !== transactionId) throw ended();
   const links = new Set(tables.flatMap(({ plan }) => plan.links));
-  const followed = await followTables(runner, tables, links);
+  const followed = await followTables(runner, tables, { appearing: links, onNotPermitted });
   // A savepoint that was set beside the work may yet be rolled back, with a part of what is taken back here.
   const isInnermost = open.isInnermost(savepoint);
   const healed = isInnermost

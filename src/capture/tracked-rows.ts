@@ -1,7 +1,7 @@
 import type { EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
 
 import type { Counter, Row } from '../counter/definition';
-import { escapeForBuilder } from '../sql/escape';
+import { escapeForBuilder, escapePath } from '../sql/escape';
 import { plansBelow, rowsBelow } from './cascade';
 import type { CascadeNode } from './cascade-plan';
 import { lockByKey } from './lock-and-read';
@@ -77,6 +77,11 @@ export class TrackedRows {
     this.#set = { ...set, plan: versioned(set.plan) };
     this.#plans =
       set.node === undefined ? new Map([[set.plan.metadata.tablePath, this.#set.plan]]) : plansBelow(set.node);
+  }
+
+  /** All tables that are read, escaped. */
+  get tables(): readonly string[] {
+    return [...this.#plans.keys()].map(escapePath);
   }
 
   /** Locks and reads what there is. */

@@ -5,6 +5,7 @@ import { referencing } from './cascade';
 import { edgeOf, type CascadeNode, isRoot, readingReferenced } from './cascade-plan';
 import { afterOf, keepApart, pairUpdated, restrict } from './lock-and-read';
 import { planTable, type TablePlan, writtenColumns } from './plan';
+import type { Sight, SpreadingReach } from './spreading-reach';
 import { send, type Strategy } from './statement';
 import type { WriteBuilder } from './write-builder';
 
@@ -76,24 +77,26 @@ export function spreads({ plan, edges }: UpdateNode, builder: WriteBuilder): boo
  * Captures an UPDATE of keys together with the database's own `ON UPDATE CASCADE`: locks and reads what refers to the old
  * keys, recursively, before it, and what refers to the new ones after it.
  */
-export function cascadingUpdate(node: UpdateNode): Strategy {
+export function cascadingUpdate(node: UpdateNode, reach: SpreadingReach): Strategy {
   return async (statement) => {
     const { runner } = statement;
+    const sight = await reach.look(runner, node);
     const { rows, restricted } = await restrict(statement);
     const written = new Set(writtenColumns(node.plan.metadata, statement.builder));
-    const before = await below(runner, node, rows, written);
+    const before = await below(runner, node, rows, { changed: written, sight });
     let after: readonly Row[] = [];
     let id: string | null = null;
     const answer = await send(statement, ...restricted, ({ changes, transactionId }) => {
       after = afterOf(changes);
       id = transactionId;
     });
-    const came = await below(runner, node, after, written);
+    const came = await below(runner, node, after, { changed: written, sight });
     const tables = [...new Set([...before.keys(), ...came.keys()])].map((plan) => ({
       plan,
       changes: keepApart(before.get(plan) ?? [], came.get(plan) ?? []),
     }));
-    statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after) }, ...tables]);
+    const moved = after.length > 0 ? sight.unseenTargets() : [];
+    statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after), moved }, ...tables]);
     return answer;
   };
 }
@@ -103,14 +106,21 @@ async function below(
   runner: QueryRunner,
   node: UpdateNode,
   rows: readonly Row[],
-  changed: ReadonlySet<string>,
+  { changed, sight }: { readonly changed: ReadonlySet<string>; readonly sight: Sight },
   found = new Map<TablePlan, readonly Row[]>(),
 ): Promise<Map<TablePlan, readonly Row[]>> {
   if (rows.length === 0) return found;
   for (const edge of node.edges.filter(({ referenced }) => referenced.some((name) => changed.has(name)))) {
+    if (!sight.spreads(node, edge)) continue;
     const children = await referencing(runner, edge, rows);
     found.set(edge.child.plan, [...(found.get(edge.child.plan) ?? []), ...children]);
-    await below(runner, edge.child, children, new Set(edge.foreignKeys.map(({ name }) => name)), found);
+    await below(
+      runner,
+      edge.child,
+      children,
+      { changed: new Set(edge.foreignKeys.map(({ name }) => name)), sight },
+      found,
+    );
   }
   return found;
 }

@@ -13,3 +13,8 @@ export function escapeForBuilder(name: string): string {
 export function escapePath(path: string): string {
   return path.split('.').map(escapeName).join('.');
 }
+
+/** A text as a constant of SQL. */
+export function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}

@@ -26,13 +26,28 @@ export function pathJoins(
   bind: Bind,
 ): string {
   const joins = steps.map((step, i) => {
-    const before = steps[i - 1];
-    const left =
-      before === undefined ? entry : before.foreignKeys.map((key) => ({ ...key, sql: columnSql(i - 1, key) }));
+    const left = leftOf(steps, entry, i);
     const matches = step.keys.map((key, at) => equals(left[at], { ...key, sql: columnSql(i, key) }));
     return `${kind} ${tableSql(step.metadata)} ${stepAlias(i)} ON ${[...matches, ...conditionsOf(step, i, bind)].join(' AND ')}`;
   });
   return joins.join(' ');
+}
+
+/** What refers to a row of a path: the entry, or columns of the row before. */
+function leftOf(steps: readonly PathStep[], entry: readonly Side[], index: number): readonly Side[] {
+  const before = steps[index - 1];
+  return before === undefined ? entry : before.foreignKeys.map((key) => ({ ...key, sql: columnSql(index - 1, key) }));
+}
+
+/** Whether something refers to a row of a path that is not found at all, whatever its conditions; beside {@link pathJoins}. */
+export function unfoundSql(steps: readonly PathStep[], entry: readonly Side[], index: number): string {
+  const step = steps[index];
+  if (step === undefined) return 'false';
+  const left = leftOf(steps, entry, index);
+  const given = left.map(({ sql }) => `${sql} IS NOT NULL`);
+  const matches = step.keys.map((key, at) => equals(left[at], { ...key, sql: `x.${escapeName(key.name)}` }));
+  const found = `SELECT FROM ${escapePath(step.metadata.tablePath)} x WHERE ${matches.join(' AND ')}`;
+  return `(${[...given, `NOT EXISTS (${found})`].join(' AND ')})`;
 }
 
 /** The columns of a path's last row that refer to the target. */

@@ -3,6 +3,7 @@ import type { QueryRunner } from 'typeorm';
 import { bypassSql, policySql } from '../dialects/postgres/catalogue/grants';
 import { hiddenTablesSql } from '../dialects/postgres/catalogue/policies';
 import { NotPermittedError } from '../errors';
+import { literal } from './escape';
 import { type ResultRow, rowsOf, type SqlQuery } from './query';
 
 /** Alias of the column by which a statement says what it did not see. */
@@ -43,8 +44,7 @@ export async function rowsSeen(
   tables: readonly string[],
   statement: (selected: string) => SqlQuery,
 ): Promise<readonly ResultRow[]> {
-  const active = tables.map((table) => `row_security_active(${literal(table)})`).join(' OR ');
-  const rows = await rowsOf(runner, ...statement(`(SELECT ${active}) AS "${HIDDEN}"`));
+  const rows = await rowsOf(runner, ...statement(`${concernsSql(tables)} AS "${HIDDEN}"`));
   if (rows[0]?.[HIDDEN] !== true) return rows;
   const again = await rowsOf(runner, ...statement(detailSql(tables)));
   const hidden = hiddenOf(again[0]);
@@ -66,6 +66,11 @@ export function hiddenProblem(table: string, role: string): string {
   return `row security may hide rows of ${table} from role ${role}. ${bypassSql(role)}, or ${policySql(table, role)}`;
 }
 
+/** SQL that tells, within some microseconds, whether policies of some tables concern the present role at all. */
+export function concernsSql(tables: readonly string[]): string {
+  return `(SELECT ${tables.map((table) => `row_security_active(${literal(table)})`).join(' OR ')})`;
+}
+
 function detailSql(tables: readonly string[]): string {
   const hidden = hiddenTablesSql(`ARRAY[${tables.map(literal).join(', ')}]::text[]`);
   return `(SELECT jsonb_build_object('role', current_user, 'tables', ${hidden})::text) AS "${HIDDEN}"`;
@@ -73,8 +78,4 @@ function detailSql(tables: readonly string[]): string {
 
 function hiddenOf(row: ResultRow | undefined): Hidden {
   return JSON.parse(String(row?.[HIDDEN])) as Hidden;
-}
-
-function literal(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
 }
