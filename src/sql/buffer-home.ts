@@ -4,7 +4,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { RedisHome, SeenHome } from '../buffer/redis/home';
 import { CounterCacheError } from '../errors';
-import { countOthers, type ProcessSelf, sayAlive } from './processes';
+import { countOthers, type ProcessSelf, sayAlive, sayGone } from './processes';
 import { rowsOf, withTransaction } from './query';
 import type { TablePaths } from './tables';
 
@@ -35,7 +35,7 @@ export async function settleHome(
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const known = await readHome(runner, tables, '');
     if (known !== null && isHome(known, home, seen)) {
-      await sayAlive(runner, tables, self, seen.token);
+      await sayAlive(runner, tables, self, known.token);
       return null;
     }
     await runner.query(`INSERT INTO ${tables.state} ("id", "value") VALUES ('${HOME}', 'null') ON CONFLICT DO NOTHING`);
@@ -43,7 +43,8 @@ export async function settleHome(
     const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
     const refusal = noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
     if (refusal !== null) {
-      await sayAlive(runner, tables, self, null);
+      // Nobody has to wait for what this one uses.
+      await sayGone(runner, tables, self);
       return refusal;
     }
     await sayAlive(runner, tables, self, await move(runner, tables, { noted, home, seen }));

@@ -22,12 +22,12 @@ const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)';
 /** A condition on rows of processes: they have shown a sign lately. */
 const IS_ALIVE = `(p."value"::jsonb ->> 'seen')::numeric + ${SILENT_INTERVALS} * (p."value"::jsonb ->> 'interval')::numeric > ${NOW}`;
 
-/** Says that this process lives; `token`: what it saw in the Redis that it uses, if that is the installation's. */
+/** Says that this process lives, and saw this token in the Redis that it uses. */
 export async function sayAlive(
   runner: QueryRunner,
   { state }: TablePaths,
   { id, interval }: ProcessSelf,
-  token: string | null,
+  token: string,
 ): Promise<void> {
   await runner.query(
     `INSERT INTO ${state} ("id", "value")

@@ -69,7 +69,7 @@ describe.each(VERSIONS)('a standby is promoted beneath living processes, Postgre
     for (let i = 0; i < 5; i++) await write();
     const after = await until(async () => {
       const id = await installationOf(server.url);
-      return id !== before && id;
+      return id === before ? null : id;
     });
     installations.add(after);
     for (let i = 0; i < 5; i++) await write();
