@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { randomUUID } from 'node:crypto';
 
 import {
   type DataSource,
@@ -25,7 +26,7 @@ import { type Installation, Installer } from './installation';
 import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
 import { Presence } from './jobs/presence';
-import { rebuild, reportLost } from './jobs/rebuild';
+import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
@@ -40,6 +41,9 @@ import { Permissions } from './permissions/permissions';
 import { reportForgotten, reportTruncated, reportUnknownType, reportUnlessLeft, reportUnseenEnd } from './reports';
 import { catalogueOf } from './sql/catalogue-of';
 import { Outage } from './outage';
+import { countedTables } from './sql/counted-tables';
+import { noteRecounts } from './sql/definitions';
+import type { ProcessSelf } from './sql/processes';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
 
@@ -63,6 +67,7 @@ export class Counters {
   readonly #installer: Installer;
   readonly #handOff: HandOff;
   readonly #prepared: PreparedStatements;
+  readonly #self: ProcessSelf;
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new Set<Promise<CounterWorker>>();
   readonly #background = new Set<Promise<void>>();
@@ -73,6 +78,8 @@ export class Counters {
   #capture: RunningCapture | null = null;
   #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
+  /** Id of the installation that was opened last. */
+  #opened: string | null = null;
   /** Once it is opened. */
   #installation: Installation | null = null;
   #detach: () => void = () => undefined;
@@ -82,7 +89,9 @@ export class Counters {
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
-    this.#installer = new Installer(dataSource, options, this.#events, (error) => this.#handOff.reportDegraded(error));
+    this.#self = { id: randomUUID(), interval: options.sweepInterval };
+    const onDegraded = (error: unknown): void => this.#handOff.reportDegraded(error);
+    this.#installer = new Installer(dataSource, options, this.#events, onDegraded, this.#self);
     this.#prepared = new PreparedStatements({
       isOn: () => options.preparedStatements && this.#installation?.isDirect === true,
       onError: (error) => this.#events.emit('error', error),
@@ -323,7 +332,7 @@ export class Counters {
     if (lost.length > 0) reportForgotten(this.#events, this.#definitions, lost);
     this.#detach();
     this.#capture?.stop();
-    await this.#presence?.stop();
+    await this.#presence?.leave();
     await this.#opening?.catch(() => undefined);
     await Promise.all(this.#background);
     await this.#installer.close();
@@ -342,6 +351,7 @@ export class Counters {
     this.#capture?.stop();
     const definitions = resolveDefinitions(this.#dataSource);
     this.#definitions = definitions;
+    this.#opened = null;
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     this.#opening = null;
     this.#installation = null;
@@ -386,7 +396,13 @@ export class Counters {
     const definitions = this.#definitions;
     if (definitions === null) throw notInitialized();
     await this.#permissions?.expectOpening();
-    const installation = await this.#installer.open((swept) => this.#rebuild(swept));
+    await this.#catalogue?.load();
+    const installation = await this.#installer.open({
+      tables: countedTables(this.#dataSource, definitions),
+      onLost: (swept) => this.#rebuild(swept),
+      onCopied: (reason) => reportCopied({ events: this.#events }, reason),
+    });
+    await this.#noteMoved(installation, definitions);
     await this.#presence?.stop();
     if (this.#closing === null) this.#presence = this.#startPresence(installation, definitions);
     if (this.#definitions === definitions) this.#installation = installation;
@@ -394,6 +410,7 @@ export class Counters {
       dataSource: this.#dataSource,
       tables: installation.tables,
       buffer: installation.buffer,
+      settleHome: installation.settleHome,
       definitions,
       options: this.#options,
       events: this.#events,
@@ -404,10 +421,37 @@ export class Counters {
     return { installation, context };
   }
 
+  /** What this process wrote since may be counted under the installation that it knew before, or under none. */
+  async #noteMoved({ id, tables }: Installation, { kinds }: Definitions): Promise<void> {
+    if (this.#opened !== null && this.#opened !== id)
+      await withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()]));
+    this.#opened = id;
+  }
+
   /** In the background, too: a write may be waiting for the installation. */
-  #startPresence({ tables }: Installation, definitions: Definitions): Presence {
-    const { sweepInterval: interval } = this.#options;
-    return new Presence(this.#dataSource, tables, definitions, { events: this.#events, interval });
+  #startPresence(installation: Installation, definitions: Definitions): Presence {
+    return new Presence(this.#dataSource, installation.tables, definitions, {
+      events: this.#events,
+      interval: this.#options.sweepInterval,
+      self: this.#self,
+      installation,
+      onMoved: () => this.#reopen(),
+    });
+  }
+
+  /** In the background: the database, or its installation, is another one than was opened. */
+  #reopen(): void {
+    if (this.#closing !== null) return;
+    this.#opening = null;
+    const work = this.#open()
+      .then(({ installation, context }) => this.#moveWorkers(installation, context))
+      .catch((error: unknown) => this.#events.emit('error', error))
+      .finally(() => this.#background.delete(work));
+    this.#background.add(work);
+  }
+
+  async #moveWorkers({ scheduler }: Installation, context: JobContext): Promise<void> {
+    for (const starting of this.#workers) await (await starting.catch(() => null))?.move(context, scheduler);
   }
 
   /** In the background: it may take long, and a write may be waiting for the buffer to open. */

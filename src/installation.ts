@@ -4,8 +4,10 @@ import type { DeltaBuffer } from './buffer/buffer';
 import { closeConnections, evictionPolicy, mayInfo, openConnections, redisOptionsOf } from './buffer/redis/connection';
 import { addressOf } from './buffer/redis/connection-attempt';
 import { type AccessOptions, assertAccess, type KeyUse } from './buffer/redis/permissions';
+import { RedisHome } from './buffer/redis/home';
 import { type RedisConnections, RedisBuffer } from './buffer/redis/redis-buffer';
-import { BufferUnavailableError, ConfigurationError } from './errors';
+import { readIdentity } from './dialects/postgres/catalogue/identity';
+import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
 import type { Events } from './events';
 import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
 import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from './jobs/bullmq/permissions';
@@ -15,7 +17,11 @@ import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
 import { isNotPermitted } from './permissions/permissions';
 import { withPinnedPath } from './sql/catalogue-of';
+import { settleHome } from './sql/buffer-home';
+import { noteCountedTables } from './sql/counted-tables';
 import { isDirect } from './sql/direct';
+import { forgetSilent, type ProcessSelf } from './sql/processes';
+import { rowsOf, withConnection } from './sql/query';
 import { withSideConnection } from './sql/side-connection';
 import { loadInstallation } from './sql/state';
 import { locateTables, type TablePaths, tablePaths } from './sql/tables';
@@ -29,7 +35,29 @@ export interface Installation {
   readonly scheduler: Scheduler;
   /** Connections are sessions of the database, and keep what is prepared on them; looked at only if anything is to be prepared. */
   readonly isDirect: boolean;
+  /** Why the installation is a new one, which this process has just made for a copy of a database; otherwise `null`. */
+  readonly copied: string | null;
+  /**
+   * Makes sure that pending deltas are kept where the other processes keep theirs, and says that this process lives;
+   * `null` with a buffer of the user's own.
+   *
+   * @throws CounterCacheError `STATE_MISMATCH` when others keep them elsewhere
+   */
+  readonly settleHome: ((dataSource: DataSource) => Promise<void>) | null;
 }
+
+/** What opening tells. */
+export interface Opened {
+  /** What counts, and in which tables: path → escaped name with its schema. */
+  readonly tables: ReadonlyMap<string, string>;
+  /** Data of the buffer are lost, or recounts after a loss are still to be requested. */
+  readonly onLost: (swept: SweptEpochs) => void;
+  /** This process has made the installation for a copy of a database. */
+  readonly onCopied: (reason: string) => void;
+}
+
+/** What the database says of an installation. */
+type Found = Pick<Installation, 'id' | 'copied' | 'tables' | 'isDirect'>;
 
 /** The longest that opening waits for the buffer, ms: a write may be waiting for it. */
 const EPOCH_TIMEOUT = 1_000;
@@ -43,6 +71,7 @@ export class Installer {
   readonly #options: ResolvedCountersOptions;
   readonly #events: Events;
   readonly #onDegraded: (error: unknown) => void;
+  readonly #self: ProcessSelf;
   #connections: RedisConnections | null = null;
   #mayInfo = true;
   #current: Installation | null = null;
@@ -52,7 +81,9 @@ export class Installer {
     options: ResolvedCountersOptions,
     events: Events,
     onDegraded: (error: unknown) => void,
+    self: ProcessSelf,
   ) {
+    this.#self = self;
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = events;
@@ -102,28 +133,16 @@ export class Installer {
    *
    * @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH`
    */
-  async open(onLost: (swept: SweptEpochs) => void): Promise<Installation> {
-    const shards = this.#options.buffer?.shards ?? this.#options.shards;
+  async open({ tables, onLost, onCopied }: Opened): Promise<Installation> {
     return withSideConnection(this.#dataSource, async (side) => {
-      const found = await withPinnedPath(this.#dataSource, side, async (runner) => {
-        const paths = tablePaths(this.#dataSource);
-        const id = await loadInstallation(runner, paths, shards);
-        const tables = await locateTables(runner, paths);
-        return { id, tables, isDirect: this.#options.preparedStatements && (await isDirect(runner)) };
-      });
-      const { tables } = found;
-      const installation = await this.#installation(found);
+      const installation = await this.#installation(await this.#load(side, tables));
+      if (installation.copied !== null) onCopied(installation.copied);
       try {
-        const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
-        const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
-        const swept = await within(sweep, limit, null);
-        if (swept === null)
-          throw new BufferUnavailableError(
-            `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`,
-            { limit },
-          );
-        if (swept.isRebuilding) onLost(swept);
+        const swept = await this.#sweep(side, installation);
+        // Of a copy it is told already why they are lost.
+        if (swept.isRebuilding) onLost(installation.copied === null ? swept : { ...swept, lost: [] });
       } catch (error) {
+        if (error instanceof CounterCacheError && error.code === 'STATE_MISMATCH') throw error;
         // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
         if (!isNotPermitted(error)) this.#onDegraded(error);
       }
@@ -131,14 +150,41 @@ export class Installer {
     });
   }
 
-  async #installation(found: Pick<Installation, 'id' | 'tables' | 'isDirect'>): Promise<Installation> {
+  /** Asked outside a transaction who it is: a refused question would end it. */
+  async #load(side: DataSource, counted: Opened['tables']): Promise<Found> {
+    const shards = this.#options.buffer?.shards ?? this.#options.shards;
+    const identity = await withConnection(side, (runner) => readIdentity((...query) => rowsOf(runner, ...query)));
+    return withPinnedPath(this.#dataSource, side, async (runner) => {
+      const paths = tablePaths(this.#dataSource);
+      const { id, copied } = await loadInstallation(runner, paths, shards, identity);
+      const tables = await locateTables(runner, paths, identity);
+      await noteCountedTables(runner, tables, counted);
+      await forgetSilent(runner, tables);
+      return { id, copied, tables, isDirect: this.#options.preparedStatements && (await isDirect(runner)) };
+    });
+  }
+
+  async #sweep(side: DataSource, { buffer, tables, settleHome: settle }: Installation): Promise<SweptEpochs> {
+    const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
+    const sweep = sweepEpochs({ buffer, dataSource: side, tables, settleHome: settle });
+    const swept = await within(sweep, limit, null);
+    if (swept !== null) return swept;
+    throw new BufferUnavailableError(
+      `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`,
+      { limit },
+    );
+  }
+
+  async #installation(found: Found): Promise<Installation> {
     const { id } = found;
     // A DataSource that was destroyed and initialized again usually finds the installation it knows.
-    if (this.#current?.id === id) return (this.#current = { ...this.#current, ...found });
+    if (this.#current?.id === id)
+      return (this.#current = { ...this.#current, ...found, settleHome: this.#homeOf(found) });
     if (this.#options.scheduler === null) await this.#current?.scheduler.close();
     this.#current = {
       ...found,
       buffer: this.#options.buffer ?? this.#redisBuffer(id),
+      settleHome: this.#homeOf(found),
       scheduler: this.#options.scheduler ?? this.#bullMq(id),
     };
     return this.#current;
@@ -147,6 +193,15 @@ export class Installer {
   async close(): Promise<void> {
     if (this.#options.scheduler === null) await this.#current?.scheduler.close();
     if (this.#connections !== null) await closeConnections(this.#connections);
+  }
+
+  #homeOf({ id, tables }: Found): Installation['settleHome'] {
+    if (this.#options.buffer !== null || this.#connections === null) return null;
+    const home = new RedisHome(this.#connections.worker, this.#options.prefix, id);
+    return async (dataSource) => {
+      const refusal = await settleHome(dataSource, tables, home, this.#self);
+      if (refusal !== null) throw refusal;
+    };
   }
 
   #redisBuffer(installation: string): DeltaBuffer {

@@ -79,10 +79,10 @@ export class Place {
     return new CounterCacheError('WRITE_FAILED', `${reason}. ${advice}`, { entity: name, table: counted, found });
   }
 
-  /** Whether a statement failed since what was a table when the database was asked is a view by now. */
-  noticeOutdated(error: unknown): void {
+  /** A statement failed: if that is since what was a table is a view by now, the next one will know. */
+  async noticeOutdated(error: unknown): Promise<void> {
     const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
-    if (code === UNDEFINED_COLUMN && String(message).includes('tableoid')) void this.#refresh().catch(() => undefined);
+    if (code === UNDEFINED_COLUMN && String(message).includes('tableoid')) await this.#refresh().catch(() => undefined);
   }
 
   get #named(): string {

@@ -100,8 +100,8 @@ export class Recording implements Whereabouts {
     if (refusal !== null) throw refusal;
   }
 
-  noticeOutdated(error: unknown): void {
-    this.#place.noticeOutdated(error);
+  noticeOutdated(error: unknown): Promise<void> {
+    return this.#place.noticeOutdated(error);
   }
 
   /** Whether a statement failed only because something was enclosed in it. */

@@ -42,7 +42,7 @@ export interface Whereabouts {
   /** @throws when the rows with this oid are not counted, or it cannot be told */
   check(oid: string): Promise<void>;
   /** A statement failed. */
-  noticeOutdated(error: unknown): void;
+  noticeOutdated(error: unknown): Promise<void>;
 }
 
 /** The answer to one write, read inside `afterQuery`, before TypeORM looks at it. */
@@ -121,8 +121,8 @@ export async function send(
   const expected = new Answer(parameters, returning, whereabouts, taken);
   const answer = await runner
     .query(sql, parameters, true)
-    .catch((error: unknown) => {
-      whereabouts.noticeOutdated(error);
+    .catch(async (error: unknown) => {
+      await whereabouts.noticeOutdated(error);
       throw error;
     })
     .finally(() => expected.forget());

@@ -55,7 +55,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     if (recording.isUnfinished) await recording.finish();
     return result;
   } catch (error) {
-    recording.noticeOutdated(error);
+    await recording.noticeOutdated(error);
     const isUnfit = isStale(error) || recording.noticeUnfit(error);
     if (error !== NOT_SENT && !(isUnfit && isOutside)) {
       // What is enclosed in it may have to be corrected by its answer.

@@ -13,6 +13,8 @@ export interface JobContext {
   readonly tables: TablePaths;
   readonly definitions: Definitions;
   readonly buffer: DeltaBuffer;
+  /** See `Installation.settleHome`. */
+  readonly settleHome?: ((dataSource: DataSource) => Promise<void>) | null;
   readonly options: ResolvedCountersOptions;
   readonly events: Events;
   /** Adds alarms; never rejects. */

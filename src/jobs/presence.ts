@@ -1,10 +1,14 @@
 import type { DataSource } from 'typeorm';
 
 import type { CounterColumn, Definitions } from '../counter/definition';
+import { identityText } from '../dialects/postgres/catalogue/identity';
 import { CounterCacheError } from '../errors';
 import type { Events } from '../events';
+import { type ProcessSelf, sayGone, whereAmI } from '../sql/processes';
+import { withConnection } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
 import { within } from '../time-limit';
+import type { JobContext } from './context';
 import { noticeDefinitions } from './notice-definitions';
 import { type OwnDefinitions, ownDefinitions } from './sightings';
 
@@ -14,9 +18,20 @@ const NOT_ALLOWED = '42501';
 /** The longest that `stop()` waits for a connection, ms: nobody else waits for it. */
 const STOP_LIMIT = 1_000;
 
+/** What a presence needs of the process. */
+export interface PresenceOptions {
+  readonly events: Events;
+  /** Milliseconds. */
+  readonly interval: number;
+  readonly self: ProcessSelf;
+  readonly installation: { readonly id: string } & Pick<JobContext, 'settleHome'>;
+  /** Connections lead to another database, or its installation is another one. */
+  readonly onMoved: () => void;
+}
+
 /**
- * Says, again and again while this process lives, by which definitions it counts, and has columns recounted once
- * processes that counted by others are gone. Does not keep the process alive.
+ * Says, again and again while this process lives, that it does, and by which definitions it counts; has columns recounted
+ * once processes that counted by others are gone; notices when database or Redis are others. Does not keep the process alive.
  */
 export class Presence {
   readonly #dataSource: DataSource;
@@ -24,6 +39,9 @@ export class Presence {
   readonly #own: OwnDefinitions;
   readonly #events: Events;
   readonly #interval: number;
+  readonly #installation: PresenceOptions['installation'];
+  readonly #onMoved: () => void;
+  readonly #self: ProcessSelf;
   readonly #timer: NodeJS.Timeout;
   #run: Promise<void> | null = null;
 
@@ -32,8 +50,11 @@ export class Presence {
     dataSource: DataSource,
     tables: TablePaths,
     definitions: Definitions,
-    { events, interval }: { readonly events: Events; readonly interval: number },
+    { events, interval, installation, self, onMoved }: PresenceOptions,
   ) {
+    this.#installation = installation;
+    this.#self = self;
+    this.#onMoved = onMoved;
     this.#dataSource = dataSource;
     this.#tables = tables;
     this.#own = ownDefinitions(
@@ -46,9 +67,19 @@ export class Presence {
     this.#look();
   }
 
+  /** Looks no more; the process goes on, with another presence. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     if (this.#run !== null) await within(this.#run, STOP_LIMIT, undefined);
+  }
+
+  /** The same when the process ends, as others are told. */
+  async leave(): Promise<void> {
+    await this.stop();
+    if (!this.#dataSource.isInitialized) return;
+    const gone = withConnection(this.#dataSource, (runner) => sayGone(runner, this.#tables, this.#self));
+    // One that cannot say so is taken for gone after a while.
+    await within(gone, STOP_LIMIT, undefined).catch(() => undefined);
   }
 
   #look(): void {
@@ -59,8 +90,27 @@ export class Presence {
   }
 
   async #notice(): Promise<void> {
+    if (await this.#hasMoved()) return this.#onMoved();
+    await this.#settleHome();
     const waiting = await noticeDefinitions(this.#dataSource, this.#tables, this.#own, this.#interval);
     for (const column of waiting) this.#reportWaiting(column);
+  }
+
+  async #hasMoved(): Promise<boolean> {
+    const { database } = this.#tables;
+    if (database === null) return false;
+    const here = await withConnection(this.#dataSource, (runner) => whereAmI(runner, this.#tables));
+    return here.database !== identityText(database) || here.installation !== this.#installation.id;
+  }
+
+  /** An outage of Redis is told by whatever needs it. */
+  async #settleHome(): Promise<void> {
+    try {
+      await this.#installation.settleHome?.(this.#dataSource);
+    } catch (error) {
+      if (!(error instanceof CounterCacheError)) throw error;
+      if (error.code === 'STATE_MISMATCH') this.#events.reportOnce('redis', error);
+    }
   }
 
   /** Of an outage whatever else needs the database tells; a statement that is not allowed never will be. */

@@ -14,6 +14,12 @@ export function reportLost({ events }: Pick<JobContext, 'events'>, lost: readonl
   events.emit('error', new CounterCacheError('BUFFER_LOST', reason, { shards: lost }));
 }
 
+/** Tells that this process has given a copy of a database an installation of its own. */
+export function reportCopied({ events }: Pick<JobContext, 'events'>, reason: string): void {
+  const message = `this database is a copy of the one that its counters were kept for: ${reason}. What is pending elsewhere is not of this database; all targets are recalculated`;
+  events.emit('error', new CounterCacheError('BUFFER_LOST', message, { reason }));
+}
+
 /**
  * Requests the recalculation, behind a barrier, of every target of shards that lost their data. How far it has come is
  * noted in SQL: whoever finds a rebuilding that its finder did not finish goes on with it.

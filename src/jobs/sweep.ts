@@ -1,3 +1,4 @@
+import { CounterCacheError } from '../errors';
 import { adoptEpoch, adoptIncarnation, readShards } from '../sql/epoch';
 import { purgeLedger } from '../sql/ledger';
 import { purgeOutbox } from '../sql/outbox/settle-rows';
@@ -19,7 +20,10 @@ const LIMIT = 100;
  * without an alarm. The dirty index is the truth; jobs are only alarms.
  */
 export async function sweep(context: JobContext): Promise<void> {
-  const { lost, isRebuilding } = await sweepEpochs(context);
+  const swept = await sweepEpochs(context).catch((error: unknown) => reportElsewhere(context, error));
+  // What it sweeps there is nobody's.
+  if (swept === null) return;
+  const { lost, isRebuilding } = swept;
   reportLost(context, lost);
   if (isRebuilding) await ifPermitted(context, () => rebuild(context));
   const failures: unknown[] = [];
@@ -38,6 +42,13 @@ export async function sweep(context: JobContext): Promise<void> {
   });
 }
 
+/** Told once; until it is settled, or the process is ended, every sweep finds it again. */
+function reportElsewhere({ events }: JobContext, error: unknown): null {
+  if (!(error instanceof CounterCacheError) || error.code !== 'STATE_MISMATCH') throw error;
+  events.reportOnce('redis', error);
+  return null;
+}
+
 const STEPS: readonly ((context: JobContext, shard: number) => Promise<unknown>)[] = [
   sweepBatches,
   sweepIntents,
@@ -53,12 +64,19 @@ export interface SweptEpochs {
   readonly isRebuilding: boolean;
 }
 
-/** Brings the epochs of all shards together. */
+/**
+ * Brings the epochs of all shards together.
+ *
+ * @throws CounterCacheError `STATE_MISMATCH` when other processes of the installation use another Redis
+ */
 export async function sweepEpochs({
   buffer,
   dataSource,
   tables,
-}: Pick<JobContext, 'buffer' | 'dataSource' | 'tables'>): Promise<SweptEpochs> {
+  settleHome,
+}: Pick<JobContext, 'buffer' | 'dataSource' | 'tables' | 'settleHome'>): Promise<SweptEpochs> {
+  // First: the epochs of another Redis say nothing.
+  await settleHome?.(dataSource);
   const incarnation = await buffer.incarnation();
   if (incarnation !== null) await adoptIncarnation(dataSource, tables, incarnation);
   const inSql = await readShards(dataSource, tables);

@@ -24,13 +24,15 @@ const CLOSE_LIMIT = 15_000;
 
 /** Applies deltas in this process: rings with the scheduler's alarms, and sweeps on a timer of its own (I4). */
 export class CounterWorker {
-  readonly #context: JobContext;
+  readonly #concurrency: number;
+  #context: JobContext;
   #running: RunningScheduler | null = null;
   #repeated: readonly Repeated[] = [];
   #closing: Promise<void> | null = null;
 
-  private constructor(context: JobContext) {
-    this.#context = { ...context, isStopping: () => this.#closing !== null };
+  private constructor(context: JobContext, concurrency: number) {
+    this.#context = this.#own(context);
+    this.#concurrency = concurrency;
   }
 
   /**
@@ -40,10 +42,26 @@ export class CounterWorker {
    */
   static async start(context: JobContext, scheduler: Scheduler, options: WorkerOptions): Promise<CounterWorker> {
     const concurrency = checkConcurrency(options);
-    const worker = new CounterWorker(context);
-    worker.#running = await scheduler.start(({ kind, shard, at }) => worker.#handle(kind, shard, at), { concurrency });
-    worker.#sweep();
+    const worker = new CounterWorker(context, concurrency);
+    await worker.#begin(scheduler);
     return worker;
+  }
+
+  /** Goes on with another installation: the database has another one by now. */
+  async move(context: JobContext, scheduler: Scheduler): Promise<void> {
+    await this.#stop();
+    this.#context = this.#own(context);
+    if (this.#closing === null) await this.#begin(scheduler);
+  }
+
+  #own(context: JobContext): JobContext {
+    return { ...context, isStopping: () => this.#closing !== null };
+  }
+
+  async #begin(scheduler: Scheduler): Promise<void> {
+    const options = { concurrency: this.#concurrency };
+    this.#running = await scheduler.start(({ kind, shard, at }) => this.#handle(kind, shard, at), options);
+    this.#sweep();
   }
 
   /** Stops taking alarms, and finishes what is claimed, for 15 s at most; other workers go on at once. Idempotent. */
@@ -52,6 +70,10 @@ export class CounterWorker {
   }
 
   async #close(): Promise<void> {
+    await this.#stop();
+  }
+
+  async #stop(): Promise<void> {
     const stopped = this.#repeated.map((one) => one.stop());
     const finished = Promise.all([this.#running?.close(), ...stopped]).then(() => true);
     // A database or a Redis that answers no more must not keep the process: what is claimed is taken over by others.

@@ -2,6 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Batch, Unapplied } from '../buffer/buffer';
 import { CounterCacheError } from '../errors';
+import { identitySql, identityText } from '../dialects/postgres/catalogue/identity';
 import { rowsOf } from './query';
 import type { TablePaths } from './tables';
 
@@ -18,7 +19,9 @@ export type Entry =
  * @throws CounterCacheError `STATE_MISMATCH` when the library's own tables were emptied
  */
 export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch: Batch): Promise<Entry> {
-  const [fence] = await rowsOf(runner, enterSql(tables), [batch.id, batch.shard, batch.epoch, batch.claimedAt]);
+  const parameters: unknown[] = [batch.id, batch.shard, batch.epoch, batch.claimedAt];
+  if (tables.database !== null) parameters.push(identityText(tables.database));
+  const [fence] = await rowsOf(runner, enterSql(tables), parameters);
   if (fence === undefined) throw emptied(tables);
   if (fence['entered'] === true) return { status: 'new' };
   if (Number(fence['epoch']) !== batch.epoch) return { status: 'fenced' };
@@ -31,15 +34,18 @@ export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch:
 /**
  * Below the floor the ledger has forgotten: the batch may have been applied already. Nothing is entered, so that whoever
  * takes the batch over finds the same. No other can be applying it: that would hold the floor where it was.
+ *
+ * Nor in another database than the one that was opened: connections may lead elsewhere since.
  */
-function enterSql({ shard, state, ledger }: TablePaths): string {
+function enterSql({ shard, state, ledger, database }: TablePaths): string {
+  const isHere = database === null ? '' : ` AND ${identitySql(database)} = $5`;
   return `
     WITH fence AS MATERIALIZED (
       SELECT s."epoch", f."value" AS "floor" FROM ${shard} s, ${state} f
       WHERE s."shard" = $2 AND f."id" = 'ledger_floor' FOR SHARE
     ), entered AS (
       INSERT INTO ${ledger} ("batch", "shard")
-      SELECT $1, $2 FROM fence WHERE "epoch" = $3 AND "floor"::numeric <= $4
+      SELECT $1, $2 FROM fence WHERE "epoch" = $3 AND "floor"::numeric <= $4${isHere}
       ON CONFLICT DO NOTHING RETURNING "batch"
     )
     SELECT "epoch", EXISTS (SELECT FROM entered) AS "entered" FROM fence`;

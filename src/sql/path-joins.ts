@@ -46,7 +46,7 @@ export function unfoundSql(steps: readonly PathStep[], entry: readonly Side[], i
   const left = leftOf(steps, entry, index);
   const given = left.map(({ sql }) => `${sql} IS NOT NULL`);
   const matches = step.keys.map((key, at) => equals(left[at], { ...key, sql: `x.${escapeName(key.name)}` }));
-  const found = `SELECT FROM ${escapePath(step.metadata.tablePath)} x WHERE ${matches.join(' AND ')}`;
+  const found = `SELECT FROM ${tableSql(step.metadata)} x WHERE ${matches.join(' AND ')}`;
   return `(${[...given, `NOT EXISTS (${found})`].join(' AND ')})`;
 }
 

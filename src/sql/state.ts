@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
-
 import type { QueryRunner } from 'typeorm';
 
+import type { DatabaseIdentity } from '../dialects/postgres/catalogue/identity';
 import { CounterCacheError, TablesMissingError } from '../errors';
+import { adoptIdentity, newInstallationId } from './identity';
 import { rowsOf } from './query';
 import { createTablesSql, type TablePaths } from './tables';
 
@@ -12,13 +12,25 @@ const FORMAT = '1';
 /** PostgreSQL: undefined_table. */
 const UNDEFINED_TABLE = '42P01';
 
+/** The installation of a database. */
+export interface LoadedInstallation {
+  readonly id: string;
+  /** Why it was made just now for a database that had another one; otherwise `null`. */
+  readonly copied: string | null;
+}
+
 /**
- * Reads the installation id, making it on first use.
+ * Reads the installation, making it on first use, and again for a database that is a copy. Runs in a transaction.
  *
  * @throws TablesMissingError when the tables do not exist; CounterCacheError `STATE_MISMATCH` when this process is
  * configured with another number of shards than the installation has, or does not know its format.
  */
-export async function loadInstallation(runner: QueryRunner, tables: TablePaths, shards: number): Promise<string> {
+export async function loadInstallation(
+  runner: QueryRunner,
+  tables: TablePaths,
+  shards: number,
+  identity: DatabaseIdentity,
+): Promise<LoadedInstallation> {
   let state = await readState(runner, tables);
   // Also when somebody has emptied the tables: what is missing in Redis, or has no id any more, counts as a loss.
   if (!state.has('installation') || !state.has('ledger_floor') || !(await hasShards(runner, tables))) {
@@ -27,7 +39,9 @@ export async function loadInstallation(runner: QueryRunner, tables: TablePaths, 
   }
   expectState(state, 'shards', String(shards), 'Give every process the same `shards` option.');
   expectState(state, 'format', FORMAT, 'Run the same major version of typeorm-counter-cache everywhere.');
-  return state.get('installation') ?? '';
+  const copied = await adoptIdentity(runner, tables, identity);
+  // Once more: another process may have made a new one just now.
+  return { id: await readId(runner, tables), copied };
 }
 
 async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<string, string>> {
@@ -40,6 +54,11 @@ async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<s
     if ((error as { code?: string }).code !== UNDEFINED_TABLE) throw error;
     throw new TablesMissingError(createTablesSql(tables), { cause: error });
   }
+}
+
+async function readId(runner: QueryRunner, { state }: TablePaths): Promise<string> {
+  const [row] = await rowsOf(runner, `SELECT "value" FROM ${state} WHERE "id" = 'installation'`);
+  return String(row?.['value'] ?? '');
 }
 
 async function hasShards(runner: QueryRunner, { state, shard }: TablePaths): Promise<boolean> {
@@ -58,7 +77,7 @@ async function createState(runner: QueryRunner, tables: TablePaths, shards: numb
   // One statement, so that whoever sees the state sees all of it.
   await runner.query(
     `INSERT INTO ${tables.state} ("id", "value") VALUES ('installation', $1), ('shards', $2), ('format', $3), ('ledger_floor', '0') ON CONFLICT DO NOTHING`,
-    [randomBytes(6).toString('hex'), String(shards), FORMAT],
+    [newInstallationId(), String(shards), FORMAT],
   );
 }
 

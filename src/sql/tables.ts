@@ -1,5 +1,6 @@
 import { type DataSource, EntitySchema, type QueryRunner } from 'typeorm';
 
+import type { DatabaseIdentity } from '../dialects/postgres/catalogue/identity';
 import { escapeName, escapePath } from './escape';
 import { rowsOf } from './query';
 
@@ -110,6 +111,8 @@ export interface TablePaths {
   readonly outbox: string;
   /** Names of the outbox' indexes, in the order in which it is declared. */
   readonly outboxIndices: readonly string[];
+  /** Which database they are in; `null` where that is not looked at. */
+  readonly database: DatabaseIdentity | null;
 }
 
 /** Paths of the library's own tables, not escaped. */
@@ -145,13 +148,18 @@ export function tablePaths(dataSource: DataSource): TablePaths {
     ledgerIndex: index(LedgerEntity.options, ['applied_at']),
     outbox: escapePath(outbox),
     outboxIndices: OUTBOX_INDICES.map(({ columns, where }) => index(OutboxEntity.options, columns, where)),
+    database: null,
   };
 }
 
 const LOCATED = ['state', 'shard', 'ledger', 'outbox'] as const satisfies readonly (keyof TablePaths)[];
 
-/** The same tables by names with their schemas, which mean the same on every connection; they exist. */
-export async function locateTables(runner: QueryRunner, paths: TablePaths): Promise<TablePaths> {
+/** The same tables by names with their schemas, which mean the same on every connection; they exist, in this database. */
+export async function locateTables(
+  runner: QueryRunner,
+  paths: TablePaths,
+  database: DatabaseIdentity,
+): Promise<TablePaths> {
   const rows = await rowsOf(
     runner,
     `SELECT s.nspname AS schema, c.relname AS name FROM unnest($1::text[]) WITH ORDINALITY AS p(path, ordinal)
@@ -160,7 +168,7 @@ export async function locateTables(runner: QueryRunner, paths: TablePaths): Prom
     [LOCATED.map((name) => paths[name])],
   );
   const names = rows.map((row) => [row['schema'], row['name']].map((part) => escapeName(String(part))).join('.'));
-  return { ...paths, ...Object.fromEntries(LOCATED.map((name, i) => [name, names[i] ?? paths[name]])) };
+  return { ...paths, ...Object.fromEntries(LOCATED.map((name, i) => [name, names[i] ?? paths[name]])), database };
 }
 
 /**

@@ -16,8 +16,8 @@ const POINTS: Readonly<Partial<Record<KillPoint, readonly [Method, 'before' | 'a
 
 /** The statements after which to die, once they are answered. */
 const STATEMENTS: Readonly<Partial<Record<KillPoint, RegExp>>> = {
-  'after-outbox-insert': /INSERT INTO "counter_cache_outbox"/,
-  'after-outbox-delete': /^DELETE FROM "counter_cache_outbox" WHERE "id" = ANY/,
+  'after-outbox-insert': /INSERT INTO "public"."counter_cache_outbox"/,
+  'after-outbox-delete': /^DELETE FROM "public"."counter_cache_outbox" WHERE "id" = ANY/,
   'after-commit': /^COMMIT/,
 };
 

@@ -303,8 +303,8 @@ describe('what jobs cost', () => {
     const sent = await cost(costs, async () => {
       expect(await costs.fixture.counters.verify()).toMatchObject({ checked: 500, fixedCount: 0 });
     });
-    // The page of targets, the horizon, the recount.
-    expect(sent.sql.map((sql) => sql.split(' ')[0])).toEqual(['SELECT', 'SELECT', 'SELECT']);
+    // The page of targets, in a transaction with the search path of the opening; the horizon; the recount.
+    expect(sent.sql.map((sql) => sql.split(' ')[0])).toEqual(['BEGIN', 'SELECT', 'COMMIT', 'SELECT', 'SELECT']);
     expect(sent.scripts).toEqual(['watch', 'finalize']);
   });
 });

@@ -233,7 +233,7 @@ describe('our tables are emptied beneath a process', () => {
       const error = {
         code: 'STATE_MISMATCH',
         message: expect.stringContaining('the tables were emptied') as string,
-        context: { shard: '"counter_cache_shard"', state: '"counter_cache_state"' },
+        context: { shard: '"public"."counter_cache_shard"', state: '"public"."counter_cache_state"' },
       };
       await expect(first.counters.flush()).rejects.toMatchObject(error);
       await first.counters.close();

@@ -27,3 +27,8 @@ const FORMAT = 1;
 export function shardKey(prefix: string, installation: string, shard: number, key: ShardKey): string {
   return `{${prefix}:${installation}:${shard}}:${FORMAT}:${key}`;
 }
+
+/** The key by which the Redis of an installation is recognised. */
+export function tokenKey(prefix: string, installation: string): string {
+  return `{${prefix}:${installation}:redis}:${FORMAT}:token`;
+}

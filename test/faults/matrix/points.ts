@@ -37,14 +37,14 @@ const THROUGHOUT: readonly When[] = ['before', 'sent', 'after'];
 /** With its deltas enclosed, or without. */
 const CAPTURED = /^(WITH "__cc_outbox" |INSERT INTO "post")/;
 /** The one before COMMIT. */
-const OUTBOX_WRITTEN = /^\s*INSERT INTO "counter_cache_outbox"/;
-const REBUILDING_NOTED = /^UPDATE "counter_cache_shard" SET "epoch" = \$2, "rebuilding"/;
-const CURSOR_NOTED = /^UPDATE "counter_cache_shard" SET "rebuilding" = \$2/;
-const RECOUNTS_REQUESTED = /^DELETE FROM "counter_cache_state"/;
-const LEDGER = /INSERT INTO "counter_cache_ledger"/;
+const OUTBOX_WRITTEN = /^\s*INSERT INTO "public"."counter_cache_outbox"/;
+const REBUILDING_NOTED = /^UPDATE "public"."counter_cache_shard" SET "epoch" = \$2, "rebuilding"/;
+const CURSOR_NOTED = /^UPDATE "public"."counter_cache_shard" SET "rebuilding" = \$2/;
+const RECOUNTS_REQUESTED = /^DELETE FROM "public"."counter_cache_state"/;
+const LEDGER = /INSERT INTO "public"."counter_cache_ledger"/;
 const UPDATE_TARGETS = /^\s*WITH i AS MATERIALIZED/;
 const ROWS_LOCKED = /FOR UPDATE OF x SKIP LOCKED/;
-const ROWS_SETTLED = /^DELETE FROM "counter_cache_outbox" WHERE "id" = ANY/;
+const ROWS_SETTLED = /^DELETE FROM "public"."counter_cache_outbox" WHERE "id" = ANY/;
 const HEALS_TAKEN = /^\s*WITH l AS MATERIALIZED[^]*x\."heal"/;
 
 const claimed: Place = {

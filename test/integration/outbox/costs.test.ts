@@ -44,7 +44,7 @@ function cost(work: () => Promise<unknown>): Promise<Sent> {
   });
 }
 
-const OUTBOX = 'INSERT INTO "counter_cache_outbox"';
+const OUTBOX = 'INSERT INTO "public"."counter_cache_outbox"';
 /** An INSERT that writes to the outbox as well. */
 const ENCLOSED = 'WITH "__cc_outbox" AS';
 
@@ -121,7 +121,7 @@ test('a flush of what many transactions wrote for one target: one UPDATE', async
     'BEGIN ISOLATION LEVEL',
     'WITH t AS',
     'WITH i AS',
-    'DELETE FROM "counter_cache_outbox"',
+    'DELETE FROM "public"."counter_cache_outbox"',
     'COMMIT',
   ]);
   // A recalculation is asked for; the buffer itself holds nothing.

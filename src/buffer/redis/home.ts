@@ -1,0 +1,72 @@
+import { hostname } from 'node:os';
+
+import { type Redis, ReplyError } from 'ioredis';
+
+import { BufferUnavailableError } from '../../errors';
+import { tokenKey } from './keys';
+
+/** What a process sees of the Redis that it uses. */
+export interface SeenHome {
+  /** What the installation has put there; `null` when there is nothing. */
+  readonly token: string | null;
+  /** Names the present run of the server, with the number of the database; empty where it may not be asked. */
+  readonly server: string;
+  /** Where the connection leads to. */
+  readonly address: string;
+  /** Where it was asked to lead to, for people; without credentials. */
+  readonly name: string;
+}
+
+/** The place where an installation keeps what is pending, recognised by a token that it puts there. */
+export class RedisHome {
+  readonly prefix: string;
+  readonly #redis: Redis;
+  readonly #key: string;
+
+  constructor(redis: Redis, prefix: string, installation: string) {
+    this.prefix = prefix;
+    this.#redis = redis;
+    this.#key = tokenKey(prefix, installation);
+  }
+
+  /** @throws BufferUnavailableError */
+  async look(): Promise<SeenHome> {
+    const redis = this.#redis;
+    const { host = 'localhost', port = 6379, path, db = 0 } = redis.options;
+    const [token, info] = await Promise.all([redis.get(this.#key), redis.info('server').catch(refusedInfo)]).catch(
+      unavailable,
+    );
+    const run = /^run_id:(\w+)/m.exec(info)?.[1];
+    return {
+      token,
+      server: run === undefined ? '' : `${run}/${db}`,
+      address: `${addressOf(redis) ?? path ?? `${host}:${port}`}/${db}`,
+      name: `${path ?? `${host}:${port}`}${db === 0 ? '' : `, database ${db}`}`,
+    };
+  }
+
+  /** @throws BufferUnavailableError */
+  async put(token: string): Promise<void> {
+    await this.#redis.set(this.#key, token).catch(unavailable);
+  }
+}
+
+/** Of the other end, whatever name leads there; that of the machine itself is another one on every machine. */
+function addressOf({ stream }: { readonly stream?: Redis['stream'] }): string | null {
+  const { remoteAddress, remotePort } = (stream ?? {}) as { remoteAddress?: string; remotePort?: number };
+  if (remoteAddress === undefined) return null;
+  const address = remoteAddress.replace(/^::ffff:/, '');
+  const isLocal = address === '::1' || address.startsWith('127.');
+  return `${isLocal ? hostname() : address}:${remotePort}`;
+}
+
+/** Managed services may forbid INFO; a connection that is down is another matter. */
+function refusedInfo(error: unknown): string {
+  if (error instanceof ReplyError) return '';
+  throw error;
+}
+
+function unavailable(cause: unknown): never {
+  const message = `Redis does not answer: ${(cause as Error).message}. Which one it is is asked again`;
+  throw new BufferUnavailableError(message, { call: 'token' }, { cause });
+}

@@ -1,0 +1,113 @@
+import { randomBytes } from 'node:crypto';
+
+import type { DataSource, QueryRunner } from 'typeorm';
+
+import type { RedisHome, SeenHome } from '../buffer/redis/home';
+import { CounterCacheError } from '../errors';
+import { countOthers, type ProcessSelf, sayAlive, sayGone } from './processes';
+import { rowsOf, withTransaction } from './query';
+import type { TablePaths } from './tables';
+
+/** Where an installation keeps what is pending. */
+interface NotedHome extends Omit<SeenHome, 'token'> {
+  readonly token: string;
+  readonly prefix: string;
+}
+
+/** Row that says it; JSON. */
+const HOME = 'redis';
+
+/**
+ * Makes sure that this process keeps what is pending where the other processes of its installation do, and says that it
+ * lives. A token tells a Redis that was emptied from another one: the first is a loss, and gets its token again. Another
+ * one is adopted once nobody uses the first any more; of several that find out, one acts. See docs/adr/0024.
+ *
+ * @returns why this process must not go on; `null` when it may
+ * @throws BufferUnavailableError when Redis does not answer; what the database throws
+ */
+export async function settleHome(
+  dataSource: DataSource,
+  tables: TablePaths,
+  home: RedisHome,
+  self: ProcessSelf,
+): Promise<CounterCacheError | null> {
+  const seen = await home.look();
+  return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
+    const known = await readHome(runner, tables, '');
+    if (known !== null && isHome(known, home, seen)) {
+      await sayAlive(runner, tables, self, known.token);
+      return null;
+    }
+    await runner.query(`INSERT INTO ${tables.state} ("id", "value") VALUES ('${HOME}', 'null') ON CONFLICT DO NOTHING`);
+    const noted = await readHome(runner, tables, 'FOR UPDATE');
+    const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
+    const refusal = noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
+    if (refusal !== null) {
+      // Nobody has to wait for what this one uses.
+      await sayGone(runner, tables, self);
+      return refusal;
+    }
+    await sayAlive(runner, tables, self, await move(runner, tables, { noted, home, seen }));
+    return null;
+  });
+}
+
+async function readHome(
+  runner: QueryRunner,
+  { state }: TablePaths,
+  lock: '' | 'FOR UPDATE',
+): Promise<NotedHome | null> {
+  const [row] = await rowsOf(runner, `SELECT "value" FROM ${state} WHERE "id" = '${HOME}' ${lock}`);
+  return row === undefined ? null : (JSON.parse(String(row['value'])) as NotedHome | null);
+}
+
+/** Nothing has to be noted; processes may see one server by several addresses. */
+function isHome(noted: NotedHome, { prefix }: RedisHome, { token, server, address }: SeenHome): boolean {
+  const isRestarted = noted.address === address && noted.server !== server;
+  return noted.prefix === prefix && noted.token === token && !isRestarted;
+}
+
+/** The same server, whatever it holds by now. */
+function isSameServer(noted: NotedHome, { server, address }: SeenHome): boolean {
+  return (server !== '' && server === noted.server) || address === noted.address;
+}
+
+interface Move {
+  readonly noted: NotedHome | null;
+  readonly home: RedisHome;
+  readonly seen: SeenHome;
+}
+
+/** Notes where the installation is from now on; returns the token there. */
+async function move(runner: QueryRunner, tables: TablePaths, { noted, home, seen }: Move): Promise<string> {
+  const { prefix } = home;
+  const stays = noted !== null && noted.prefix === prefix && (noted.token === seen.token || isSameServer(noted, seen));
+  // What a Redis holds that was left, and is used again, is out of date.
+  const isLost = noted !== null && !stays;
+  const token = stays ? noted.token : randomBytes(8).toString('hex');
+  if (isLost) await runner.query(`UPDATE ${tables.shard} SET "epoch" = "epoch" + 1 WHERE "epoch" > 0`);
+  if (seen.token !== token) await home.put(token);
+  const { server, address, name } = seen;
+  await runner.query(`UPDATE ${tables.state} SET "value" = $1 WHERE "id" = '${HOME}'`, [
+    JSON.stringify({ token, prefix, server, address, name } satisfies NotedHome),
+  ]);
+  return token;
+}
+
+function refusalOf(noted: NotedHome, { prefix }: RedisHome, seen: SeenHome, others: number): CounterCacheError | null {
+  const users = `${others} other process${others === 1 ? '' : 'es'}`;
+  const context = { expected: { prefix: noted.prefix, redis: noted.name }, found: { prefix, redis: seen.name } };
+  const advice = 'Use the same in every process; to change it, end all of them first';
+  if (noted.prefix !== prefix)
+    return new CounterCacheError(
+      'STATE_MISMATCH',
+      `expected the option 'prefix' of this installation to be '${noted.prefix}' (Redis at ${noted.name}), as ${users} of it use, got: '${prefix}'. ${advice}`,
+      context,
+    );
+  if (noted.token === seen.token || isSameServer(noted, seen)) return null;
+  return new CounterCacheError(
+    'STATE_MISMATCH',
+    `expected the Redis of this installation at ${noted.name} (prefix '${noted.prefix}'), which ${users} of it use, got: another one, at ${seen.name}. ${advice}`,
+    context,
+  );
+}
