@@ -1,9 +1,10 @@
-import { byShard, shardOf } from '../buffer/shard';
+import { byShard } from '../buffer/shard';
+import type { Definitions } from '../counter/definition';
 import { CounterCacheError } from '../errors';
-import { withConnection } from '../sql/query';
-import { readHorizon } from '../sql/snapshot';
+import type { FailedTarget } from '../events';
 import { describeTarget, type JobContext, scheduledColumns } from './context';
-import { type Recalculated, type RecalculateOptions, recalculateTargets, UNKNOWN } from './recount-targets';
+import { recalculateIsolating } from './recount-isolating';
+import type { Recalculated } from './recount-targets';
 
 /** Targets asked for at once. */
 const TARGETS = 500;
@@ -40,6 +41,7 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
       })),
     ];
     announceResults(context, results);
+    reportUncountable(context, results);
     const done = targetsOf(results, ['done', 'absent']);
     const failed = targetsOf(results, ['failed']);
     const left = due.map(({ target }) => target).filter((target) => !done.has(target));
@@ -54,41 +56,29 @@ function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalcul
   return new Set(results.filter(({ outcome }) => outcomes.includes(outcome)).map(({ target }) => target));
 }
 
-/** Halves the targets until those whose recount fails stand alone: one must not keep a worker from the others (I4). */
-async function recalculateIsolating(
-  context: JobContext,
-  targets: readonly string[],
-  options: RecalculateOptions,
-): Promise<Recalculated[]> {
-  try {
-    return await recalculateTargets(context, targets, options);
-  } catch (error) {
-    // Without SQL or the buffer nothing could be told apart: this throws then, and the job is retried.
-    const [first = ''] = targets;
-    const epoch = context.buffer.epoch(shardOf(first, context.buffer.shards));
-    await Promise.all([withConnection(context.dataSource, readHorizon), epoch]);
-    if (targets.length === 1) return [cannotRecount(context, first, error)];
-    const middle = Math.ceil(targets.length / 2);
-    return [
-      ...(await recalculateIsolating(context, targets.slice(0, middle), options)),
-      ...(await recalculateIsolating(context, targets.slice(middle), options)),
-    ];
+/** Tells, of targets that could not be recounted, which, and why. */
+function reportUncountable(
+  { events, definitions }: Pick<JobContext, 'events' | 'definitions'>,
+  results: readonly Recalculated[],
+): void {
+  for (const failed of failedTargets(definitions, results)) {
+    const { entity, id, counter, reason } = failed;
+    const by = counter === undefined ? '' : ` by ${counter}`;
+    const message = `${entity} ${id} cannot be recounted${by}: ${reason}`;
+    events.emit('failed', failed);
+    events.emit('error', new CounterCacheError('RECOUNT_FAILED', message, { entity, id, counter }));
   }
 }
 
-function cannotRecount({ events, definitions }: JobContext, target: string, cause: unknown): Recalculated {
-  const { entity, id } = describeTarget(definitions, target);
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  events.emit(
-    'error',
-    new CounterCacheError(
-      'RECOUNT_FAILED',
-      `${entity} ${id} cannot be recounted: ${reason}`,
-      { entity, id },
-      { cause },
-    ),
+/** What could not be recounted, as reports name it. */
+export function failedTargets(definitions: Definitions, results: readonly Recalculated[]): FailedTarget[] {
+  return results.flatMap(({ target, uncountable = [] }) =>
+    uncountable.map(({ counter, reason }) => ({
+      ...describeTarget(definitions, target),
+      ...(counter === null ? {} : { counter }),
+      reason,
+    })),
   );
-  return { target, outcome: 'failed', drifts: [], ...UNKNOWN };
 }
 
 /** Emits what a recalculation found, shard by shard. */
