@@ -30,6 +30,17 @@ export interface Drift {
   readonly right: string;
 }
 
+/** A target whose row the database refused to change, or that a counter cannot be recounted for. */
+export interface FailedTarget {
+  /** Name of the target's entity. */
+  readonly entity: string;
+  /** Key of the target, as text; several parts joined by a comma. `*` where the rows of a table cannot be listed. */
+  readonly id: string;
+  /** Name of the counter that cannot be recounted; left out where the whole row is refused. */
+  readonly counter?: string;
+  readonly reason: string;
+}
+
 /** Every event with its payload. */
 export interface CountersEvents {
   /** A batch, or what waited in the outbox, was applied. `updates` counts the UPDATE statements on target tables. */
@@ -38,8 +49,11 @@ export interface CountersEvents {
   recalculated: [{ readonly shard: number; readonly checked: number; readonly fixed: number }];
   /** A recalculation found columns that were wrong. */
   drift: [{ readonly drifts: readonly Drift[] }];
-  /** The database refused to change a target; its delta is parked until the cause is gone and `retryFailed`, or a recalculation, tries again. */
-  failed: [{ readonly entity: string; readonly id: string; readonly reason: string }];
+  /**
+   * The database refused to change a target: its delta is parked until the cause is gone and `retryFailed`, or a
+   * recalculation, tries again. With `counter`: a scheduled recalculation could not count it, and is tried again.
+   */
+  failed: [FailedTarget];
   /** This process cannot reach the buffer; writes go on, and their deltas wait in the outbox. */
   degraded: [{ readonly error: unknown }];
   /** The buffer answers again, and recalculations that could not be asked for meanwhile are asked for. */

@@ -12,14 +12,14 @@ export {
   NotPermittedError,
   TablesMissingError,
 } from './errors';
-export type { ColumnChange, CountersEvents, Drift } from './events';
+export type { ColumnChange, CountersEvents, Drift, FailedTarget } from './events';
 export type { ReconcileReport } from './jobs/reconcile';
 export type { TargetFilter, TargetKey } from './jobs/targets';
 export type { LogEntry } from './live/log';
 export type { CounterValue } from './live/read';
 export type { CountersStatus } from './live/status';
 export type { RecountFilter } from './jobs/recount-filter';
-export type { FailedTarget, RecountReport } from './jobs/recount-run';
+export type { RecountReport } from './jobs/recount-run';
 export type { AlarmHandler, RunningScheduler, Scheduler } from './jobs/scheduler';
 export { InProcessScheduler, type InProcessSchedulerOptions } from './jobs/in-process/in-process-scheduler';
 export type { CounterWorker, WorkerOptions } from './jobs/worker';

@@ -76,13 +76,36 @@ export type ClaimScope =
   | { readonly select: 'dirty'; readonly kinds: readonly string[] | null }
   | { readonly select: 'targets'; readonly targets: readonly string[] };
 
+/** The columns and touches that a process knows, by kind: what it may claim. */
+export type Known = ReadonlyMap<
+  string,
+  { readonly columns: ReadonlyMap<string, unknown>; readonly touches: ReadonlyMap<string, unknown> }
+>;
+
+/** What a claim has left where it was, for processes that know it: targets, or some of their columns. */
+export interface LeftForOthers {
+  readonly targets: number;
+  /** Those of them of which the rest is in the batch. */
+  readonly inBatch: number;
+  /** When the oldest of them was due, buffer's clock. */
+  readonly since: number;
+  /** Their kinds. */
+  readonly kinds: readonly string[];
+  /** There are so many that they were put off: until then others do not find them due. */
+  readonly arePutOff: boolean;
+}
+
 /** The outcome of a claim. */
 export interface Claim {
   readonly batch: Batch | null;
   /** True when the limit was reached and more may be claimable now. */
   readonly more: boolean;
-  /** Earliest time at which something else of this shard is due; `null` when nothing is dirty. */
+  /** Earliest time at which something else of this shard is due for this caller; `null` when nothing is dirty. */
   readonly next: number | null;
+  /** `null` when there is nothing, or all was asked for. */
+  readonly left?: LeftForOthers | null;
+  /** True when the shard has no epoch: it lost its data, or was never used, and nothing of it can be claimed. */
+  readonly isLost?: boolean;
   /** Buffer's clock, ms. */
   readonly now: number;
 }
@@ -185,8 +208,8 @@ export interface DeltaBuffer {
   /** Makes a delta pending without announcing it (`relaxed`). Not idempotent. */
   add(shard: number, intent: Intent): Promise<readonly Alarm[]>;
 
-  /** Moves pending deltas into a new batch; watched targets stay. */
-  claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim>;
+  /** Moves pending deltas into a new batch; watched targets stay, and so does what is not `known` (all is, by default). */
+  claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim>;
   /** Deletes a batch; gives back what was not applied, with alarms for what is due again. */
   acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
   /**

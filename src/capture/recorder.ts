@@ -1,5 +1,5 @@
 import { isAlike } from './alike';
-import { contributionOf, waitOf } from '../counter/contribution';
+import { contributionOf, reachedBy, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
 import type { Durability } from '../durability';
 import type { CapturedDelta } from './captured-sums';
@@ -28,11 +28,17 @@ export class Recorder {
     this.#options = options;
   }
 
-  /** `keyedOf`: the kinds of target whose rows may have appeared, vanished or changed their key. */
+  /**
+   * `keyedOf`: the kinds of target whose rows may have appeared, vanished or changed their key. `isUndone`: the changes are
+   * taken back, so that an old version stands where a new one does otherwise.
+   *
+   * @throws AmountError when a new version cannot be counted, and the old one could
+   */
   record(
     transaction: OpenTransaction,
     tables: readonly TableChanges[],
     keyedOf: (plan: TablePlan) => readonly TargetKind[],
+    isUndone = false,
   ): void {
     transaction.keep(tables);
     for (const { plan, changes, moved = [], dated = [] } of tables) {
@@ -45,11 +51,13 @@ export class Recorder {
           continue;
         }
         recorded = [];
-        for (const counter of plan.counters)
-          for (const delta of this.#deltasOfChange(counter, change)) {
+        for (const counter of plan.counters) {
+          const repair = (target: string): void => transaction.heal(target);
+          for (const delta of this.#deltasOfChange(counter, change, isUndone, repair)) {
             transaction.record(delta);
             recorded.push(delta);
           }
+        }
         last = change;
       }
       for (const target of moved) transaction.heal(target);
@@ -57,26 +65,47 @@ export class Recorder {
     }
   }
 
-  /** What one counter makes of a row that was changed. */
-  #deltasOfChange(counter: Counter, { before, after }: RowChange): CapturedDelta[] {
-    const old = this.#contribution(counter, before);
-    const now = this.#contribution(counter, after);
+  /**
+   * What one counter makes of a row that was changed. A version that cannot be counted, and is not of this write's making,
+   * has what it may have counted for repaired: such a row must not be stuck where it is.
+   */
+  #deltasOfChange(
+    counter: Counter,
+    { before, after }: RowChange,
+    isUndone: boolean,
+    repair: (target: string) => void,
+  ): CapturedDelta[] {
+    const old = this.#counted(counter, before);
+    const now = this.#counted(counter, after);
+    if (now instanceof Uncounted && !isUndone && !now.isAs(old)) throw now.error;
+    for (const version of [old, now])
+      if (version instanceof Uncounted && version.target !== null) repair(version.target);
+    const minus = old instanceof Uncounted ? null : old;
+    const plus = now instanceof Uncounted ? null : now;
     if (
-      old !== null &&
-      now !== null &&
-      old.target === now.target &&
-      old.column === now.column &&
-      old.amount === now.amount
+      minus !== null &&
+      plus !== null &&
+      minus.target === plus.target &&
+      minus.column === plus.column &&
+      minus.amount === plus.amount
     )
       return [];
     const deltas: CapturedDelta[] = [];
-    if (old !== null && before !== null) deltas.push(this.#deltaOf(old, -old.amount, before));
-    if (now !== null && after !== null) deltas.push(this.#deltaOf(now, now.amount, after));
+    if (minus !== null && before !== null) deltas.push(this.#deltaOf(minus, -minus.amount, before));
+    if (plus !== null && after !== null) deltas.push(this.#deltaOf(plus, plus.amount, after));
     return deltas;
   }
 
   #contribution(counter: Counter, row: Row | null): Contribution | null {
     return row === null ? null : contributionOf(counter, row, this.#options.onUnknownType);
+  }
+
+  #counted(counter: Counter, row: Row | null): Contribution | Uncounted | null {
+    try {
+      return this.#contribution(counter, row);
+    } catch (error) {
+      return row === null ? null : new Uncounted(error, reachedBy(counter, row)?.target ?? null);
+    }
   }
 
   #deltaOf({ counter, target, column, touch }: Contribution, amount: bigint, row: Row): CapturedDelta {
@@ -118,16 +147,35 @@ export class Recorder {
     return rows.flatMap((row) => counters.flatMap((counter) => this.#contribution(counter, row) ?? []));
   }
 
-  /** Every target that changed rows count for, before or after. */
+  /** Every target that changed rows count for, or may count for, before or after. */
   targetsOf(tables: readonly TableChanges[]): string[] {
     return tables.flatMap(({ plan, changes }) =>
       plan.counters.flatMap((counter) =>
         changes
-          .flatMap(({ before, after }) => [this.#contribution(counter, before), this.#contribution(counter, after)])
-          .flatMap((contribution) => contribution?.target ?? []),
+          .flatMap(({ before, after }) => [this.#counted(counter, before), this.#counted(counter, after)])
+          .flatMap((counted) => counted?.target ?? []),
       ),
     );
   }
+}
+
+/** A version of a row that cannot be counted. */
+class Uncounted {
+  constructor(
+    readonly error: unknown,
+    /** What it may count for; `null` when that is nothing in any case. */
+    readonly target: string | null,
+  ) {}
+
+  /** Whether another version cannot be counted either, for the same reason: the write has not made it so. */
+  isAs(other: Contribution | Uncounted | null): boolean {
+    if (this.target === null) return true;
+    return other instanceof Uncounted && messageOf(other.error) === messageOf(this.error);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */

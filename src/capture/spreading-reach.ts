@@ -4,9 +4,9 @@ import { everyTarget } from '../counter/target';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { grantAllSql } from '../dialects/postgres/catalogue/grants';
 import { NotPermittedError } from '../errors';
-import { escapePath } from '../sql/escape';
 import { type Reach, reachOf } from '../sql/reach';
 import { hiddenProblem } from '../sql/sight';
+import { tableSql } from '../sql/table-names';
 import type { TablePlan } from './plan';
 import { type Spreading, type SpreadingEdge, unseenKinds } from './unseen-kinds';
 
@@ -108,7 +108,7 @@ export class Sight {
 }
 
 function tableOf({ metadata }: TablePlan): string {
-  return escapePath(metadata.tablePath);
+  return tableSql(metadata);
 }
 
 /** The plans of a node and of all below it, one per table. */

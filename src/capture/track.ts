@@ -100,7 +100,7 @@ async function end({ transactions, recorder, runner, open, rows, onNotPermitted 
     : [...followed, ...inverse];
   transactions.record(runner, transactionId, (transaction) =>
     transaction.under(savepoint, () => {
-      recorder.record(transaction, inverse, () => []);
+      recorder.record(transaction, inverse, () => [], true);
       recorder.record(transaction, followed, ({ kinds }) => kinds);
       for (const target of recorder.targetsOf(healed)) transaction.heal(target);
     }),

@@ -108,7 +108,12 @@ export function formatDecimal(amount: bigint, scale: number): string {
   return `${amount < 0n ? '-' : ''}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
 }
 
-function checkInt64(amount: bigint, value: unknown, place: AmountPlace): bigint {
+/**
+ * An amount in units of 10^-scale, as far as 64 bits hold it; `value` is what it was made of.
+ *
+ * @throws AmountError when they do not
+ */
+export function checkInt64(amount: bigint, value: unknown, place: AmountPlace): bigint {
   if (amount <= INT64_MAX && amount >= INT64_MIN) return amount;
   throw refuse(value, place, 'an amount that fits 64 bits at the scale of the column', 'Count in larger units.');
 }

@@ -3,6 +3,7 @@ import { AmountError, ConfigurationError, type CounterCacheError } from '../erro
 import { parseDecimal, scaleAmount } from './amount';
 import type { Contribution, Counter, CounterColumn, CounterTarget, Row, SourceEntity } from './definition';
 import { isKeyText, keyText, targetId } from './target';
+import type { Where } from './where';
 
 /** Told about a polymorphic type that has neither a target nor an entry in `ignore`. */
 export type UnknownTypeListener = (counter: Counter, type: string) => void;
@@ -23,6 +24,24 @@ export function contributionOf(counter: Counter, row: Row, onUnknownType?: Unkno
   if (column === null) return null;
   const amount = amountOf(counter, column, row);
   return amount === 0n ? null : { counter, column, touch: target.touch, target: id, amount };
+}
+
+/** What a row may count for, whatever its functions say of it. */
+export interface Reached {
+  readonly target: string;
+  /** One, unless `column` is dynamic. */
+  readonly columns: readonly CounterColumn[];
+}
+
+/**
+ * The target that a source row counts for through one counter, if it counts at all; `null` when it cannot. Calls no function
+ * of the declaration, so that it can be told for a row on which one throws. Pure.
+ */
+export function reachedBy(counter: Counter, row: Row): Reached | null {
+  if (!isSource(counter, row)) return null;
+  const target = targetOf(counter, row, undefined);
+  const id = target === null ? null : idOf(target, row);
+  return target === null || id === null ? null : { target: id, columns: [...target.columns.values()] };
 }
 
 /**
@@ -51,10 +70,21 @@ export function waitOf(
   return fallback;
 }
 
-function isCounted({ discriminator, deletedColumn, where }: Counter, row: Row): boolean {
+function isCounted(counter: Counter, row: Row): boolean {
+  return isSource(counter, row) && (counter.where === null || meetsWhere(counter, counter.where, row));
+}
+
+function isSource({ discriminator, deletedColumn }: Counter, row: Row): boolean {
   if (discriminator !== null && !discriminator.values.includes(keyText(row[discriminator.column]) ?? '')) return false;
-  if (deletedColumn !== null && !isNull(row[deletedColumn])) return false;
-  return where === null || where.test(row);
+  return deletedColumn === null || isNull(row[deletedColumn]);
+}
+
+function meetsWhere(counter: Counter, where: Where, row: Row): boolean {
+  try {
+    return where.test(row);
+  } catch (error) {
+    throw rejected(counter, `expected 'where' to fit the row, got an exception: ${messageOf(error)}`, error);
+  }
 }
 
 function isNull(value: unknown): boolean {
@@ -118,13 +148,16 @@ function call(counter: Counter, option: string, fn: (source: SourceEntity) => un
   try {
     return fn(counter.hydrate(row));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : describe(error);
     throw rejected(
       counter,
-      `expected '${option}' to return, got an exception: ${reason}. Functions of a counter see own columns only, and must not throw`,
+      `expected '${option}' to return, got an exception: ${messageOf(error)}. Functions of a counter see own columns only, and must not throw`,
       error,
     );
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : describe(error);
 }
 
 function rejected({ label, name }: Counter, message: string, cause?: unknown): AmountError {

@@ -1,13 +1,8 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { ClaimScope, TargetDelta } from '../buffer/buffer';
-import {
-  type AppliedEntries,
-  applyEntries,
-  applyOrIsolate,
-  type ApplyKind,
-  UNKNOWN_BACKOFF,
-} from '../sql/apply-entries';
+import { type AppliedEntries, applyEntries, applyOrIsolate, UNKNOWN_BACKOFF } from '../sql/apply-entries';
+import type { ApplyKind } from '../sql/apply-kind';
 import { lockWaiting, type WaitingEntry } from '../sql/outbox/lock-waiting';
 import { endRows, parkRows, postponeRows } from '../sql/outbox/settle-rows';
 import { takeHeals } from '../sql/outbox/take-heals';
@@ -116,17 +111,26 @@ async function drainOnce(
 async function putOff(runner: QueryRunner, tables: TablePaths, { entries, kept, unapplied }: Drained): Promise<void> {
   const ids = new Map(entries.map((entry) => [entry.target, entry.ids]));
   const backoffs = new Map<number, string[]>();
+  const reasons = new Map<string, string[]>();
   if (kept.length > 0)
-    backoffs.set(
+    note(
+      backoffs,
       UNKNOWN_BACKOFF,
       kept.flatMap(({ unknownIds }) => unknownIds),
     );
   for (const row of unapplied) {
     const own = ids.get(row.target) ?? [];
-    if ('failed' in row) await parkRows(runner, tables, own, row.failed);
-    else backoffs.set(row.backoff, [...(backoffs.get(row.backoff) ?? []), ...own]);
+    if ('failed' in row) note(reasons, row.failed, own);
+    else note(backoffs, row.backoff, own);
   }
+  for (const [reason, rows] of reasons) await parkRows(runner, tables, rows, reason);
   for (const [backoff, rows] of backoffs) await postponeRows(runner, tables, rows, backoff);
+}
+
+function note<K>(groups: Map<K, string[]>, key: K, rows: readonly string[]): void {
+  const group = groups.get(key) ?? [];
+  groups.set(key, group);
+  for (const row of rows) group.push(row);
 }
 
 /** Rows that were put off would wait for a sweep otherwise. */

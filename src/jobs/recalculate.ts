@@ -1,13 +1,14 @@
-import { byShard, shardOf } from '../buffer/shard';
-import { CounterCacheError, NotPermittedError } from '../errors';
+import { byShard } from '../buffer/shard';
+import type { Definitions } from '../counter/definition';
 import { isEveryTarget } from '../counter/target';
-import { withConnection } from '../sql/query';
-import { readHorizon } from '../sql/snapshot';
+import { CounterCacheError, NotPermittedError } from '../errors';
+import type { FailedTarget } from '../events';
 import { describeTarget, type JobContext, scheduledColumns } from './context';
 import { ifPermitted, reportNotPermitted } from './permitted';
 import { recountChanged } from './recount-changed';
 import { recountEvery } from './recount-every';
-import { type Recalculated, type RecalculateOptions, recalculateTargets, UNKNOWN } from './recount-targets';
+import { recalculateIsolating } from './recount-isolating';
+import { type Recalculated, type RecalculateOptions, UNKNOWN } from './recount-targets';
 
 /** Targets asked for at once. */
 const TARGETS = 500;
@@ -34,12 +35,12 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
     const plain = single.filter((one) => !one.heal).map(({ target }) => target);
     const results = [
       ...(await recountKinds(context, every)),
-      ...(await recalculateIsolating(context, heal, {
+      ...(await recalculatePermitted(context, heal, {
         columns: (kind) => [...kind.columns.values()],
         consume: true,
         dry: false,
       })),
-      ...(await recalculateIsolating(context, plain, {
+      ...(await recalculatePermitted(context, plain, {
         columns: scheduledColumns,
         consume: true,
         dry: false,
@@ -47,6 +48,7 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
       })),
     ];
     announceResults(context, results);
+    reportUncountable(context, results);
     const done = targetsOf(results, ['done', 'absent']);
     const failed = targetsOf(results, ['failed']);
     const left = due.map(({ target }) => target).filter((target) => !done.has(target));
@@ -65,50 +67,48 @@ async function recountKinds(context: JobContext, requests: readonly string[]): P
   return results;
 }
 
-function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalculated['outcome'][]): Set<string> {
-  return new Set(results.filter(({ outcome }) => outcomes.includes(outcome)).map(({ target }) => target));
-}
-
-/** Halves the targets until those whose recount fails stand alone: one must not keep a worker from the others (I4). */
-async function recalculateIsolating(
+/** What this process may not see is left to another worker. */
+async function recalculatePermitted(
   context: JobContext,
   targets: readonly string[],
   options: RecalculateOptions,
 ): Promise<readonly Recalculated[]> {
   try {
-    return await recalculateTargets(context, targets, options);
+    return await recalculateIsolating(context, targets, options);
   } catch (error) {
-    // Of one target or of many: the same is hidden.
-    if (error instanceof NotPermittedError) {
-      reportNotPermitted(context, error);
-      return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
-    }
-    // Without SQL or the buffer nothing could be told apart: this throws then, and the job is retried.
-    const [first = ''] = targets;
-    const epoch = context.buffer.epoch(shardOf(first, context.buffer.shards));
-    await Promise.all([withConnection(context.dataSource, readHorizon), epoch]);
-    if (targets.length === 1) return [cannotRecount(context, first, error)];
-    const middle = Math.ceil(targets.length / 2);
-    return [
-      ...(await recalculateIsolating(context, targets.slice(0, middle), options)),
-      ...(await recalculateIsolating(context, targets.slice(middle), options)),
-    ];
+    if (!(error instanceof NotPermittedError)) throw error;
+    reportNotPermitted(context, error);
+    return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
   }
 }
 
-function cannotRecount({ events, definitions }: JobContext, target: string, cause: unknown): Recalculated {
-  const { entity, id } = describeTarget(definitions, target);
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  events.emit(
-    'error',
-    new CounterCacheError(
-      'RECOUNT_FAILED',
-      `${entity} ${id} cannot be recounted: ${reason}`,
-      { entity, id },
-      { cause },
-    ),
+function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalculated['outcome'][]): Set<string> {
+  return new Set(results.filter(({ outcome }) => outcomes.includes(outcome)).map(({ target }) => target));
+}
+
+/** Tells, of targets that could not be recounted, which, and why. */
+function reportUncountable(
+  { events, definitions }: Pick<JobContext, 'events' | 'definitions'>,
+  results: readonly Recalculated[],
+): void {
+  for (const failed of failedTargets(definitions, results)) {
+    const { entity, id, counter, reason } = failed;
+    const by = counter === undefined ? '' : ` by ${counter}`;
+    const message = `${entity} ${id} cannot be recounted${by}: ${reason}`;
+    events.emit('failed', failed);
+    events.emit('error', new CounterCacheError('RECOUNT_FAILED', message, { entity, id, counter }));
+  }
+}
+
+/** What could not be recounted, as reports name it. */
+export function failedTargets(definitions: Definitions, results: readonly Recalculated[]): FailedTarget[] {
+  return results.flatMap(({ target, uncountable = [] }) =>
+    uncountable.map(({ counter, reason }) => ({
+      ...describeTarget(definitions, target),
+      ...(counter === null ? {} : { counter }),
+      reason,
+    })),
   );
-  return { target, outcome: 'failed', drifts: [], ...UNKNOWN };
 }
 
 /** Emits what a recalculation found, shard by shard. */

@@ -1,4 +1,4 @@
-import type { Batch, ClaimScope } from '../buffer/buffer';
+import type { Batch, ClaimScope, LeftForOthers } from '../buffer/buffer';
 import { kindIdOf } from '../counter/target';
 import { CounterCacheError } from '../errors';
 import { applyBatch } from '../sql/apply';
@@ -6,6 +6,7 @@ import type { AppliedEntries } from '../sql/apply-entries';
 import { hiddenRows } from '../sql/sight';
 import { describeTarget, type JobContext } from './context';
 import { reportNotPermitted } from './permitted';
+import { handOverAlarm } from './own-alarm';
 
 /** What a reconcile did. */
 export interface ReconcileReport {
@@ -32,29 +33,56 @@ export function addReports(left: ReconcileReport, right: ReconcileReport): Recon
   };
 }
 
+/** How a reconcile was asked for. */
+export interface ReconcileOptions {
+  /** The time of the alarm that rang: when it rang early (another clock), it is set again. */
+  readonly expected?: number;
+  /** Told that the shard lost its data: nothing of it can be claimed before its epochs are brought together. */
+  readonly onLost?: () => void;
+}
+
 /**
- * Claims, applies and acknowledges until nothing in scope is left, or the worker stops. `expected` is the time of the alarm that rang: when
- * it rang early (another clock), it is set again.
+ * Claims, applies and acknowledges until nothing in scope is left that this process knows, or the worker stops.
  */
 export async function reconcile(
   context: JobContext,
   shard: number,
   scope: ClaimScope,
-  expected?: number,
+  { expected, onLost }: ReconcileOptions = {},
 ): Promise<ReconcileReport> {
+  const { buffer, definitions, options } = context;
   let report = NOTHING;
   for (;;) {
     if (context.isStopping()) return report;
-    const claim = await context.buffer.claim(shard, scope, context.options.batch);
+    const claim = await buffer.claim(shard, scope, options.batch, definitions.kinds);
+    if (claim.isLost === true) onLost?.();
     const settled = claim.batch === null ? NOTHING : await settleBatch(context, claim.batch);
-    report = addReports(report, settled);
+    report = addReports(report, exceptFor(settled, claim.left?.inBatch ?? 0));
     // Rows given back are still dirty: a scope that does not ask for due ones would claim them for ever.
     if (claim.more && (settled.targets > 0 || settled.unapplied === 0)) continue;
+    if (claim.left) await handOn(context, shard, scope, claim.left, claim.now);
     if (expected !== undefined && claim.next !== null && claim.next <= expected) {
       await context.schedule([{ kind: 'reconcile', shard, at: claim.next, delay: claim.next - claim.now }]);
     }
-    return report;
+    return addReports(report, { ...NOTHING, unapplied: claim.left?.targets ?? 0 });
   }
+}
+
+/** Targets of which a part is left for others are not done. */
+function exceptFor(report: ReconcileReport, inBatch: number): ReconcileReport {
+  return { ...report, targets: Math.max(0, report.targets - inBatch) };
+}
+
+/** The alarm that rang is used up: what was left for processes that know it needs another. */
+async function handOn(
+  context: JobContext,
+  shard: number,
+  scope: ClaimScope,
+  { kinds, since, arePutOff }: LeftForOthers,
+  now: number,
+): Promise<void> {
+  for (const kind of kinds) context.events.reportOnce(`unknown ${kind}`, unknownKind(kind));
+  if (scope.select === 'due') await context.schedule([handOverAlarm(shard, arePutOff ? null : now - since)]);
 }
 
 /** Applies a batch and acknowledges it; a batch that was applied before is only acknowledged. */

@@ -2,27 +2,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { byShard } from '../buffer/shard';
 import type { CounterColumn, TargetKind } from '../counter/definition';
-import type { Drift } from '../events';
+import type { Drift, FailedTarget } from '../events';
+import { isAboutRows, reasonOf } from '../sql/divide';
 import { listTargets } from '../sql/list-targets';
 import { refusedTargets } from '../sql/outbox/refused-targets';
 import { withConnection, withTransaction } from '../sql/query';
 import { workAtOnce } from './at-once';
 import { describeTarget, type JobContext } from './context';
 import { drain } from './drain';
-import { announceResults } from './recalculate';
+import { announceResults, failedTargets } from './recalculate';
 import { reconcile } from './reconcile';
 import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
-import { type Recalculated, recalculateTargets, statementSize } from './recount-targets';
+import { recalculateIsolating } from './recount-isolating';
+import { type Recalculated, statementSize } from './recount-targets';
 import { idOf } from './targets';
-
-/** A target whose row the database refused to change. */
-export interface FailedTarget {
-  /** Name of the target's entity. */
-  readonly entity: string;
-  /** Key of the target, as text; several parts joined by a comma. */
-  readonly id: string;
-  readonly reason: string;
-}
 
 /** What a recount found. */
 export interface RecountReport {
@@ -35,8 +28,9 @@ export interface RecountReport {
   /** Targets that never held still: claimed, or behind a long transaction, until time ran out. */
   readonly unsettled: readonly { readonly entity: string; readonly id: string }[];
   /**
-   * Targets whose row the database refuses to change, at most 1,000: what they lack is parked until `retryFailed`. Empty
-   * for `verify`, which applies nothing.
+   * Targets for which a counter cannot be recounted, with its name; and those whose row the database refuses to change,
+   * without: what these lack is parked until `retryFailed`, and `verify`, which applies nothing, lists none of them. At most
+   * 1,000.
    */
   readonly failed: readonly FailedTarget[];
   /** Continues this run; `null` when it is complete. */
@@ -51,6 +45,9 @@ const APPLIED_AT_ONCE = 4;
 
 /** Drifts, and failed targets, listed in a report. */
 const LISTED = 1_000;
+
+/** In the place of an id: all rows of a table. */
+const ALL_ROWS = '*';
 
 /** Milliseconds for which a refused target is tried again. */
 const PATIENCE = 30_000;
@@ -71,6 +68,7 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
   let fixedCount = 0;
   let position: string | null = filter.cursor ?? null;
   for await (const step of steps(context, kinds, filter, columns, cursor)) {
+    if (step.failed !== undefined) failed.push(step.failed);
     const results = await recountStep(context, step.targets, columns, dry);
     const drifts = results.flatMap((result) => result.drifts);
     checked += results.filter(({ outcome }) => outcome === 'done').length;
@@ -79,8 +77,8 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
         .filter(({ outcome }) => outcome === 'refused' || outcome === 'lost')
         .map(({ target }) => describeTarget(context.definitions, target)),
     );
-    if (!dry && failed.length < LISTED)
-      failed.push(...(await failedAmong(context, unappliedOf(results))).slice(0, LISTED - failed.length));
+    const unapplied = dry || failed.length >= LISTED ? [] : await failedAmong(context, unappliedOf(results));
+    failed.push(...[...failedTargets(context.definitions, results), ...unapplied].slice(0, LISTED - failed.length));
     fixedCount += drifts.length;
     fixed.push(...drifts.slice(0, LISTED - fixed.length));
     position = encodeCursor(step.cursor);
@@ -143,7 +141,7 @@ async function recountPatiently(
   const results = new Map<string, Recalculated>();
   let open: readonly string[] = targets;
   for (let pause = 5; open.length > 0; pause = Math.min(2 * pause, 250)) {
-    for (const result of await recalculateTargets(context, open, { columns, consume: false, dry }))
+    for (const result of await recalculateIsolating(context, open, { columns, consume: false, dry }))
       results.set(result.target, result);
     open = open.filter((target) => ['refused', 'lost'].includes(results.get(target)?.outcome ?? 'done'));
     if (performance.now() > deadline) break;
@@ -162,13 +160,29 @@ async function batchesGone(context: JobContext, shard: number, targets: readonly
   }
 }
 
+/** A table that cannot be listed keeps no other from being recounted; conditions that do not fit are the caller's affair. */
+function unlisted({ where, from, to }: RecountFilter): (error: unknown) => { readonly error: unknown } {
+  const isPlain = [where, from, to].every((condition) => condition === undefined);
+  return (error) => {
+    if (isPlain && isAboutRows(error)) return { error };
+    throw error;
+  };
+}
+
+interface Step {
+  readonly targets: readonly string[];
+  readonly cursor: Cursor;
+  /** What keeps the rows of a table from being listed. */
+  readonly failed?: FailedTarget;
+}
+
 async function* steps(
   context: JobContext,
   kinds: readonly TargetKind[],
   filter: RecountFilter,
   columns: (kind: TargetKind) => CounterColumn[],
   start: Cursor | null,
-): AsyncGenerator<{ readonly targets: readonly string[]; readonly cursor: Cursor }> {
+): AsyncGenerator<Step> {
   const first = start === null ? 0 : kinds.findIndex(({ id }) => id === start.kind);
   for (const [i, kind] of kinds.slice(first).entries()) {
     let after = i === 0 ? (start?.after ?? null) : null;
@@ -188,7 +202,12 @@ async function* steps(
       };
       const rows = await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>
         listTargets(runner, kind, page),
-      );
+      ).catch(unlisted(filter));
+      if (!Array.isArray(rows)) {
+        const failed = { entity: kind.metadata.name, id: ALL_ROWS, reason: reasonOf(rows.error) };
+        yield { targets: [], cursor: { kind: kind.id, after: after ?? [] }, failed };
+        break;
+      }
       const last = rows.at(-1);
       if (last === undefined) break;
       yield { targets: rows.map(({ target }) => target), cursor: { kind: kind.id, after: last.key } };

@@ -9,6 +9,7 @@ import { withConnection } from '../sql/query';
 import { recount } from '../sql/recount';
 import type { Counted, Counts } from '../sql/recount-by-sql';
 import { readHorizon } from '../sql/snapshot';
+import type { Uncountable } from '../sql/uncountable';
 import { describeTarget, type JobContext, kindOf } from './context';
 import { Watches } from './watches';
 
@@ -36,13 +37,15 @@ export const UNKNOWN = { dirty: true, waiting: true } as const;
 /** How the recalculation of one target ended. */
 export interface Recalculated {
   readonly target: string;
-  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. `failed`: it cannot be recounted. */
+  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. `failed`: it, or a column of it, cannot be recounted. */
   readonly outcome: 'done' | 'absent' | 'refused' | 'lost' | 'failed';
   readonly drifts: readonly Drift[];
   /** Something is pending for it; also when that is not known. */
   readonly dirty: boolean;
   /** Something waits for it in the outbox; also when that is not known. */
   readonly waiting: boolean;
+  /** What could not be recounted: all of it or, when `drifts` says something of other columns, a part. */
+  readonly uncountable?: readonly Uncountable[];
 }
 
 /** How targets are recalculated. */
@@ -97,7 +100,7 @@ async function recalculateKind(
   targets: readonly string[],
   options: RecalculateOptions,
 ): Promise<Recalculated[]> {
-  const { buffer, dataSource, schedule } = context;
+  const { buffer, dataSource } = context;
   const horizon = await withConnection(dataSource, readHorizon);
   const watches = await Watches.put(buffer, targets, { horizon, plain: options.plain ?? false });
   const { watched } = watches;
@@ -106,14 +109,40 @@ async function recalculateKind(
   const columns = options.columns(kind);
   const counts = await watches.during(() => read(context, kind, columns, watched));
   const recounts = recountsOf(context, kind, watched, counts);
-  const { outcomes, dirty } = await watches.finalize(counts.snapshot, recounts, options, schedule);
+  const { outcomes, dirty } = await finalizeCountable(context, watches, recounts, counts, options);
   if (!options.dry) await retryRefused(context, counts.refused);
-  const results = outcomes.map((finalized, i) => {
-    const { target } = finalized;
+  const results = recounts.map(({ target }, i) => {
     const left = { dirty: dirty.has(target), waiting: counts.waiting.has(target) };
-    return resultOf(context, columns, finalized, counts.counted[i] ?? null, left);
+    const finalized = outcomes.get(target);
+    const uncountable = counts.uncountable.of(target);
+    if (finalized === undefined) return { target, outcome: 'failed' as const, drifts: [], uncountable, ...UNKNOWN };
+    const result = resultOf(context, columns, finalized, counts.counted[i] ?? null, left);
+    return uncountable.length === 0 ? result : { ...result, outcome: 'failed' as const, uncountable };
   });
   return [...refused, ...results];
+}
+
+/**
+ * Step 3. A target of which some columns could not be recounted keeps its request: the others are corrected all the same.
+ * One of which nothing could is left as it is.
+ */
+async function finalizeCountable(
+  { schedule }: JobContext,
+  watches: Watches,
+  recounts: readonly Recount[],
+  { snapshot, uncountable }: Counts,
+  options: RecalculateOptions,
+): Promise<{ readonly outcomes: ReadonlyMap<string, Finalized>; readonly dirty: ReadonlySet<string> }> {
+  const isWhole = ({ target }: Recount) => uncountable.of(target).length === 0;
+  const whole = await watches.finalize(snapshot, recounts.filter(isWhole), options, schedule);
+  const outcomes = new Map(whole.outcomes.map((outcome) => [outcome.target, outcome]));
+  if (uncountable.isEmpty) return { outcomes, dirty: whole.dirty };
+  const others = recounts.filter((one) => !isWhole(one));
+  const partly = others.filter(({ missing }) => missing === null || missing.size > 0);
+  const part = await watches.finalize(snapshot, partly, { ...options, consume: false }, schedule);
+  for (const outcome of part.outcomes) outcomes.set(outcome.target, outcome);
+  await watches.release(others.filter(({ missing }) => missing?.size === 0).map(({ target }) => target));
+  return { outcomes, dirty: new Set([...whole.dirty, ...part.dirty]) };
 }
 
 /** Step 2. */
@@ -179,7 +208,9 @@ function resultOf(
   if (!standing) return { target, outcome: 'lost', drifts: [], ...UNKNOWN };
   if (counted === null) return { target, outcome: 'absent', drifts: [], ...left };
   const drifts = columns.flatMap((column): Drift[] => {
-    const { column: value, truth } = counted.get(column.name) ?? { column: 0n, truth: 0n };
+    const values = counted.get(column.name);
+    if (values === undefined) return [];
+    const { column: value, truth } = values;
     const worth = value + (known.get(column.name) ?? 0n);
     if (worth === truth) return [];
     return [

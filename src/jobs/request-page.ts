@@ -2,9 +2,14 @@ import type { QueryRunner } from 'typeorm';
 
 import { byShard } from '../buffer/shard';
 import type { TargetKind } from '../counter/definition';
+import { CounterCacheError } from '../errors';
+import { isAboutRows, reasonOf } from '../sql/divide';
 import { listTargets } from '../sql/list-targets';
+import { undoSavepoint } from '../sql/savepoint';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
+
+const SAVEPOINT = 'counter_cache_page';
 
 /** Targets listed per page. */
 const PAGE = 5_000;
@@ -16,13 +21,14 @@ const PAGE = 5_000;
  * @throws NotPermittedError when policies may have hidden targets
  */
 export async function requestPage(
-  { buffer, schedule }: Pick<JobContext, 'buffer' | 'schedule'>,
+  context: Pick<JobContext, 'buffer' | 'schedule' | 'events'>,
   runner: QueryRunner,
   kind: TargetKind,
   after: readonly string[] | null,
   shards: Iterable<number>,
 ): Promise<readonly string[] | null> {
-  const rows = await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
+  const { buffer, schedule } = context;
+  const rows = await listOrReport(context, runner, kind, after);
   const barrier = await allocateBarrier(runner);
   const groups = byShard(rows, ({ target }) => target, buffer.shards);
   const requestIn = async (shard: number): Promise<void> => {
@@ -32,4 +38,27 @@ export async function requestPage(
   // At once: the transaction that notes the page waits, and must not be idle for long.
   await Promise.all(Array.from(shards, requestIn));
   return rows.length < PAGE ? null : (rows.at(-1)?.key ?? null);
+}
+
+/**
+ * A table that cannot be listed has none (I11): its recount is left out, and reported, so that all other tables have theirs.
+ */
+async function listOrReport(
+  { events }: Pick<JobContext, 'events'>,
+  runner: QueryRunner,
+  kind: TargetKind,
+  after: readonly string[] | null,
+): ReturnType<typeof listTargets> {
+  await runner.query(`SAVEPOINT ${SAVEPOINT}`);
+  try {
+    return await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
+  } catch (error) {
+    if (!isAboutRows(error)) throw error;
+    await undoSavepoint(runner, SAVEPOINT);
+    const { name: entity } = kind.metadata;
+    const advice = 'Run counters.recalculate() for it once that is mended';
+    const message = `rows of ${entity} cannot be listed, and are not recounted: ${reasonOf(error)}. ${advice}`;
+    events.emit('error', new CounterCacheError('RECOUNT_FAILED', message, { entity }, { cause: error }));
+    return [];
+  }
 }

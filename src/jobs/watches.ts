@@ -92,10 +92,13 @@ export class Watches {
   }
 
   /** Ends those that still stand. */
-  async end(): Promise<void> {
-    await eachShard(this.#buffer, this.watched, itself, (shard, group) =>
-      this.#buffer.unwatch(shard, this.#token, group),
-    );
+  end(): Promise<void> {
+    return this.release(this.watched);
+  }
+
+  /** The same for some of them. */
+  async release(targets: readonly string[]): Promise<void> {
+    await eachShard(this.#buffer, targets, itself, (shard, group) => this.#buffer.unwatch(shard, this.#token, group));
   }
 
   async #renew(): Promise<void> {

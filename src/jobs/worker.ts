@@ -94,7 +94,7 @@ export class CounterWorker {
       // One after the other: they would pass over each other's rows.
       await drain(this.#context, scope, shard);
     } finally {
-      await reconcile(this.#context, shard, scope, at);
+      await reconcile(this.#context, shard, scope, { expected: at });
     }
   }
 

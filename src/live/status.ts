@@ -1,6 +1,6 @@
 import type { ShardStatus } from '../buffer/buffer';
 import { describeTarget, type JobContext } from '../jobs/context';
-import type { FailedTarget } from '../jobs/recount-run';
+import type { FailedTarget } from '../events';
 import { outboxStatus } from '../sql/outbox/outbox-status';
 import { withConnection } from '../sql/query';
 

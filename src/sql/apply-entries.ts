@@ -3,9 +3,11 @@ import type { QueryRunner } from 'typeorm';
 import type { BatchEntry, Unapplied } from '../buffer/buffer';
 import type { Definitions, TargetKind } from '../counter/definition';
 import { kindIdOf } from '../counter/target';
-import { undoSavepoint } from './savepoint';
+import { type ApplyKind, together } from './apply-kind';
+import { isAboutRows } from './divide';
+import { isolating } from './isolate';
 import type { Hidden } from './sight';
-import { type Change, updateColumns, type Updated } from './update-columns';
+import type { Change } from './update-columns';
 
 /** What became of entries. */
 export interface AppliedEntries {
@@ -20,18 +22,6 @@ export interface AppliedEntries {
   readonly hiddenBy: readonly Hidden[];
 }
 
-/** How the entries of one kind are applied: {@link together}, or {@link isolating} the rows that are refused. */
-export type ApplyKind = (
-  runner: QueryRunner,
-  kind: TargetKind,
-  entries: readonly BatchEntry[],
-  withChanges: boolean,
-) => Promise<Outcome>;
-
-type Outcome = Updated & { readonly failed: readonly Unapplied[]; readonly updates: number };
-
-const SAVEPOINT = 'counter_cache';
-
 /** Milliseconds after which a row that was locked is tried again. */
 const LOCKED_BACKOFF = 500;
 
@@ -43,13 +33,14 @@ const HIDDEN_BACKOFF = 2_000;
 
 /**
  * Applies entries in two attempts at most: `attempt` runs in a transaction of its own, with all rows of a kind at once,
- * and, when the database refuses one of them, once more with savepoints, to find out which.
+ * and, when that fails for what some of them may be to blame, once more with savepoints, to find out which (I11). What is
+ * transient is thrown: all of it is retried later.
  */
 export async function applyOrIsolate<T>(attempt: (applyKind: ApplyKind) => Promise<T>): Promise<T> {
   try {
     return await attempt(together);
   } catch (error) {
-    if (!isRefusal(error)) throw error;
+    if (!isAboutRows(error)) throw error;
     return attempt(isolating);
   }
 }
@@ -73,7 +64,7 @@ export async function applyEntries(
   for (const [kind, group] of known) {
     const outcome = await applyKind(runner, kind, group, withChanges);
     // Of a row that was left alone everything goes back, also what is known.
-    for (const row of outcome.failed) unapplied.set(row.target, row);
+    for (const row of outcome.left) unapplied.set(row.target, row);
     for (const target of outcome.locked) unapplied.set(target, { target, backoff: LOCKED_BACKOFF });
     for (const target of outcome.hidden) unapplied.set(target, { target, backoff: HIDDEN_BACKOFF });
     if (outcome.hiddenBy !== null) hiddenBy.push(outcome.hiddenBy);
@@ -128,55 +119,4 @@ function unknownColumns(kind: TargetKind, { amounts, touches }: Pick<BatchEntry,
 function without({ target, amounts, touches }: BatchEntry, columns: readonly string[]): BatchEntry {
   const others = <T>(of: ReadonlyMap<string, T>) => new Map([...of].filter(([name]) => !columns.includes(name)));
   return { target, amounts: others(amounts), touches: others(touches) };
-}
-
-const together: ApplyKind = async (...entries) => ({ ...(await updateColumns(...entries)), failed: [], updates: 1 });
-
-/** Halves the entries until the refused rows stand alone. */
-async function isolating(
-  runner: QueryRunner,
-  kind: TargetKind,
-  entries: readonly BatchEntry[],
-  withChanges: boolean,
-): Promise<Outcome> {
-  await runner.query(`SAVEPOINT ${SAVEPOINT}`);
-  try {
-    const outcome = await together(runner, kind, entries, withChanges);
-    await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
-    return outcome;
-  } catch (error) {
-    if (!isRefusal(error)) throw error;
-    await undoSavepoint(runner, SAVEPOINT);
-    const [only] = entries;
-    if (entries.length === 1 && only !== undefined) {
-      return {
-        changes: [],
-        locked: [],
-        hidden: [],
-        hiddenBy: null,
-        failed: [{ target: only.target, failed: (error as Error).message }],
-        updates: 1,
-      };
-    }
-    const middle = Math.ceil(entries.length / 2);
-    const left = await isolating(runner, kind, entries.slice(0, middle), withChanges);
-    const right = await isolating(runner, kind, entries.slice(middle), withChanges);
-    return {
-      changes: [...left.changes, ...right.changes],
-      locked: [...left.locked, ...right.locked],
-      hidden: [...left.hidden, ...right.hidden],
-      hiddenBy: left.hiddenBy ?? right.hiddenBy,
-      failed: [...left.failed, ...right.failed],
-      updates: left.updates + right.updates,
-    };
-  }
-}
-
-/**
- * SQLSTATE classes by which the database refuses a row: data exceptions, integrity violations, a view's check option,
- * and what a trigger raises.
- */
-function isRefusal(error: unknown): boolean {
-  const code = (error as { code?: unknown }).code;
-  return typeof code === 'string' && /^(?:22|23|44|P0)/.test(code);
 }

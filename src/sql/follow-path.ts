@@ -2,11 +2,11 @@ import type { QueryRunner } from 'typeorm';
 
 import type { PathStep } from '../counter/definition';
 import { keyText } from '../counter/target';
-import { escapePath } from './escape';
 import { listedKeys } from './keys';
 import { pathJoins, targetKeySql, unfoundSql } from './path-joins';
 import { rowsOf } from './query';
 import { concernsSql, type Hidden, hiddenTables } from './sight';
+import { tableSql } from './table-names';
 
 /** Key values as text; `null` for NULL. */
 export type KeyTexts = readonly (string | null)[];
@@ -34,7 +34,7 @@ export async function followPath(
   const parameters: unknown[] = entry.map((_, i) => keys.map((key) => key[i] ?? null));
   const bind = (value: unknown): string => `$${parameters.push(value)}`;
   const joins = pathJoins('LEFT JOIN', steps, entry, bind);
-  const tables = [...new Set(steps.map(({ metadata }) => escapePath(metadata.tablePath)))];
+  const tables = [...new Set(steps.map(({ metadata }) => tableSql(metadata)))];
   const selected = [
     "current_setting('transaction_isolation') AS isolation",
     `${concernsSql(tables)} AS concerned`,
@@ -64,15 +64,16 @@ interface Sought {
 /** Those tables of which policies may have hidden a row that some path leads through. */
 async function hiddenAmong(runner: QueryRunner, tables: readonly string[], sought: Sought): Promise<Hidden | null> {
   const hidden = await hiddenTables(runner, tables);
-  const suspected = sought.steps.flatMap(({ metadata }, i) =>
-    hidden.tables.includes(escapePath(metadata.tablePath)) ? [i] : [],
-  );
+  const suspected = sought.steps.flatMap(({ metadata }, i) => (hidden.tables.includes(tableSql(metadata)) ? [i] : []));
   if (suspected.length === 0) return null;
   const unfound = suspected.map((i) => `bool_or(${unfoundSql(sought.steps, sought.entry, i)}) AS u${i}`);
   const [row] = await rowsOf(runner, `SELECT ${unfound.join(', ')} ${sought.from}`, sought.parameters);
   const found = suspected.filter((i) => row?.[`u${i}`] === true);
   if (found.length === 0) return null;
-  return { ...hidden, tables: found.map((i) => escapePath(sought.steps[i]?.metadata.tablePath ?? '')) };
+  return {
+    ...hidden,
+    tables: sought.steps.filter((_, i) => found.includes(i)).map(({ metadata }) => tableSql(metadata)),
+  };
 }
 
 function endOf(key: KeyTexts): KeyTexts | null {

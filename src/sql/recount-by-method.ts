@@ -5,27 +5,64 @@ import type { Counter, CounterColumn, TargetKind } from '../counter/definition';
 import { describe } from '../describe';
 import { keyValuesOf } from '../counter/target';
 import { AmountError } from '../errors';
+import { reasonOf } from './divide';
 import { escapeForBuilder } from './escape';
+import { columnsOf, Draft, type Tally } from './tally';
 
-/** Adds what a counter's `method` counts for each target; the method runs inside the recount's snapshot. */
+/** A `method`, or what loads its target, failed outside a savepoint: the transaction may be aborted. */
+export class MethodError extends Error {
+  constructor(cause: unknown) {
+    super('a recount method failed', { cause });
+  }
+}
+
+/**
+ * Adds what a counter's `method` counts for each target; the method runs inside the recount's snapshot. With a `savepoint`
+ * it may fail for one target, and for no other.
+ *
+ * @throws MethodError when it fails without a savepoint
+ */
 export async function recountByMethod(
   manager: EntityManager,
   counter: Counter,
   kind: TargetKind,
   targets: ReadonlySet<string>,
-  add: (target: string, column: CounterColumn, amount: bigint) => void,
+  tally: Tally,
+  savepoint: ((work: () => Promise<void>) => Promise<void>) | null = null,
 ): Promise<void> {
-  const { method } = counter;
-  const columns = counter.targets
-    .filter((target) => target.kind === kind)
-    .flatMap((target) => [...target.columns.values()]);
-  if (method === null) return;
+  const columns = columnsOf(counter, kind);
   for (const target of targets) {
-    const entity = await loadTarget(manager, kind, target);
-    if (entity === null) continue;
-    const counted = await method(entity, manager);
-    for (const column of columns) add(target, column, amountOf(counted, counter, column, target));
+    const draft = new Draft();
+    const count = () => countOne(manager, counter, columns, target, draft);
+    try {
+      await (savepoint === null ? count() : savepoint(count));
+      draft.passTo(tally);
+    } catch (error) {
+      if (error instanceof AmountError) tally.fail(target, columns, error);
+      else if (savepoint === null) throw new MethodError(error);
+      else tally.fail(target, columns, failed(counter, error));
+    }
   }
+}
+
+async function countOne(
+  manager: EntityManager,
+  counter: Counter,
+  columns: readonly CounterColumn[],
+  target: string,
+  tally: Tally,
+): Promise<void> {
+  const [column] = columns;
+  if (counter.method === null || column === undefined) return;
+  const entity = await loadTarget(manager, column.kind, target);
+  if (entity === null) return;
+  const counted = await counter.method(entity, manager);
+  for (const one of columns) tally.add(target, one, amountOf(counted, counter, one, target));
+}
+
+function failed({ label, name }: Counter, cause: unknown): AmountError {
+  const message = `${label}: expected its recount method to return, got an exception: ${reasonOf(cause)}`;
+  return new AmountError(message, { label, counter: name }, { cause });
 }
 
 function loadTarget(manager: EntityManager, kind: TargetKind, target: string): Promise<ObjectLiteral | null> {

@@ -1,11 +1,12 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
-import { contributionOf } from '../counter/contribution';
-import type { Counter, CounterColumn, CounterTarget, Row, TargetKind } from '../counter/definition';
+import { contributionOf, reachedBy } from '../counter/contribution';
+import type { Counter, CounterTarget, Row, TargetKind } from '../counter/definition';
 import { escapeName } from './escape';
 import { amongKeys, keyArrays } from './keys';
 import { rowsOf } from './query';
 import { ownConditions, sourceRows } from './source-rows';
+import type { Tally } from './tally';
 
 /** Rows fetched at a time: memory stays bounded however many sources a target has. */
 const FETCH = 2_000;
@@ -13,23 +14,33 @@ const FETCH = 2_000;
 /** Aliases of the target's key, where a path leads to it. */
 const KEY = 'cc_key';
 
-/** Adds what one counter's sources contribute to the given targets, row by row through the contribution function. */
+/**
+ * Adds what one counter's sources contribute to the given targets, row by row through the contribution function. A row that
+ * cannot be counted fails its target only.
+ */
 export async function recountBySources(
   manager: EntityManager,
   counter: Counter,
   kind: TargetKind,
   targets: ReadonlySet<string>,
-  add: (target: string, column: CounterColumn, amount: bigint) => void,
+  tally: Tally,
 ): Promise<void> {
   const runner = manager.queryRunner as QueryRunner;
   for (const target of counter.targets.filter((candidate) => candidate.kind === kind)) {
     for await (const rows of sourcesOf(runner, counter, target, targets)) {
-      for (const row of rows) {
-        const contribution = contributionOf(counter, row);
-        if (contribution !== null && targets.has(contribution.target))
-          add(contribution.target, contribution.column, contribution.amount);
-      }
+      for (const row of rows) countRow(counter, row, targets, tally);
     }
+  }
+}
+
+function countRow(counter: Counter, row: Row, targets: ReadonlySet<string>, tally: Tally): void {
+  try {
+    const contribution = contributionOf(counter, row);
+    if (contribution !== null && targets.has(contribution.target))
+      tally.add(contribution.target, contribution.column, contribution.amount);
+  } catch (error) {
+    const reached = reachedBy(counter, row);
+    if (reached !== null && targets.has(reached.target)) tally.fail(reached.target, reached.columns, error);
   }
 }
 

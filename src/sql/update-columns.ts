@@ -3,11 +3,17 @@ import type { QueryRunner } from 'typeorm';
 import type { BatchEntry } from '../buffer/buffer';
 import { formatDecimal, parseDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind, TouchColumn } from '../counter/definition';
+import { AmountError } from '../errors';
 import { escapeName } from './escape';
-import { keyArrays, listedKeys, matchesListed } from './keys';
+import { keyArrays } from './keys';
 import { type ResultRow, rowsOf } from './query';
-import { type Hidden, hiddenTables } from './sight';
+import type { Hidden } from './sight';
 import { tableSql } from './table-names';
+import { explainUnseen, type Unchanged } from './unseen-rows';
+
+/** Of a row whose lock was had. */
+const PASSED_OVER =
+  'the database passed over its UPDATE, without an error: a BEFORE UPDATE trigger returns NULL, or a rule does something else. Have it let the counter columns pass, then call retryFailed';
 
 /** A column's value before and after it was reconciled, in units of the column (not scaled), as text. */
 export interface Change {
@@ -17,12 +23,14 @@ export interface Change {
   readonly after: string;
 }
 
-/** How the rows of one UPDATE ended; those in neither list do not exist. */
+/** How the rows of one UPDATE ended; those in none of the lists do not exist. */
 export interface Updated {
   /** Empty unless they were asked for. */
   readonly changes: readonly Change[];
-  /** Exists, but somebody holds its lock. */
+  /** Exists, but another transaction holds its lock. */
   readonly locked: readonly string[];
+  /** Exists, and was not changed, though nothing holds its lock. */
+  readonly unchanged: readonly Unchanged[];
   /** Neither changed nor seen, and not known to be gone: policies may hide rows. */
   readonly hidden: readonly string[];
   /** Why. */
@@ -41,20 +49,36 @@ export async function updateColumns(
   withChanges: boolean,
 ): Promise<Updated> {
   const statement = new UpdateStatement(kind, entries);
-  if (!withChanges) {
-    const rows = await rowsOf(runner, statement.missingSql(), statement.parameters);
-    const missing = rows.flatMap((row) => ordinalsOf(row).flatMap((ordinal) => entries[ordinal - 1] ?? []));
-    return { changes: [], ...(await whyMissing(runner, kind, missing)) };
-  }
+  const sql = withChanges ? statement.changesSql() : statement.missingSql();
   const changes: Change[] = [];
-  const done = new Set<number>();
-  for (const row of await rowsOf(runner, statement.changesSql(), statement.parameters)) {
+  const unseen: string[] = [];
+  const passedOver: string[] = [];
+  for (const row of await rowsOf(runner, sql, statement.parameters)) {
     const ordinals = ordinalsOf(row);
-    for (const ordinal of ordinals) done.add(ordinal);
-    changes.push(...statement.changesOf(row, ordinals));
+    const targets = ordinals.flatMap((ordinal) => entries[ordinal - 1]?.target ?? []);
+    if (row['changed'] === true) changes.push(...statement.changesOf(row, ordinals));
+    else if (row['held'] === true) passedOver.push(...targets);
+    else unseen.push(...targets);
   }
-  const missing = entries.filter((_, i) => !done.has(i + 1));
-  return { changes, ...(await whyMissing(runner, kind, missing)) };
+  const unchanged = passedOver.map((target) => ({ target, reason: PASSED_OVER }));
+  const found = await explainUnseen(runner, kind, unseen);
+  return { changes, ...found, unchanged: [...unchanged, ...found.unchanged] };
+}
+
+/**
+ * Sends the UPDATE of these entries for no row at all: fails where the table, a column or a privilege is what is missing,
+ * or where a trigger of the whole statement refuses it.
+ */
+export async function probeUpdate(
+  runner: QueryRunner,
+  kind: TargetKind,
+  entries: readonly BatchEntry[],
+): Promise<void> {
+  const statement = new UpdateStatement(kind, entries);
+  await runner.query(
+    statement.missingSql(),
+    statement.parameters.map(() => []),
+  );
 }
 
 function ordinalsOf(row: ResultRow): number[] {
@@ -82,17 +106,24 @@ class UpdateStatement {
     ];
   }
 
-  /** Returns a row per row that was changed: the ordinals (from 1) of its entries, and the columns' new values. */
+  /**
+   * Returns what {@link missingSql} does, and a row per row that was changed: the ordinals (from 1) of its entries, and the
+   * columns' new values.
+   */
   changesSql(): string {
+    const names = this.#columns.map((_, i) => `c${i}`);
     const values = this.#columns.map(({ name }, i) => `t.${escapeName(name)}::text AS c${i}`);
-    return `${this.#locked()} ${this.#update()} RETURNING ${['l.ordinals', ...values].join(', ')}`;
+    const changed = ['true AS changed', 'd.ordinals', 'true AS held', ...names.map((name) => `d.${name}`)];
+    return `${this.#locked()}, d AS (${this.#update()} RETURNING ${['l.ordinal', 'l.ordinals', ...values].join(', ')})
+      SELECT ${changed.join(', ')} FROM d UNION ALL ${missing(names.map(() => 'NULL::text'))}`;
   }
 
-  /** Returns the ordinals (from 1) of the entries whose row was not changed: nothing, as a rule. */
+  /**
+   * Returns the ordinals (from 1) of the entries whose row was not changed, and whether its lock was had: nothing, as a
+   * rule.
+   */
   missingSql(): string {
-    // NOT IN, since it is always answered by hashing; the planner takes both sides for a handful of rows.
-    return `${this.#locked()}, d AS (${this.#update()} RETURNING l.ordinal)
-      SELECT i.ordinals FROM i WHERE i.ordinal NOT IN (SELECT d.ordinal FROM d)`;
+    return `${this.#locked()}, d AS (${this.#update()} RETURNING l.ordinal) ${missing([])}`;
   }
 
   /** The entries `i`, and those `l` whose row is locked now. */
@@ -140,7 +171,8 @@ class UpdateStatement {
     return this.#columns.flatMap((column, i) => {
       const amount = entries.reduce((sum, entry) => sum + (entry.amounts.get(column.name) ?? 0n), 0n);
       if (amount === 0n) return [];
-      const after = parseDecimal(String(row[`c${i}`]), column.scale);
+      const after = readAmount(String(row[`c${i}`]), column.scale);
+      if (after === null) return [];
       return [
         {
           target: first.target,
@@ -170,35 +202,21 @@ class UpdateStatement {
   }
 }
 
-/** What became of targets that were not changed: a row that is not seen is gone only for those who see all rows. */
-async function whyMissing(
-  runner: QueryRunner,
-  kind: TargetKind,
-  missing: readonly BatchEntry[],
-): Promise<Omit<Updated, 'changes'>> {
-  const locked = await lockedTargets(runner, kind, missing);
-  const unseen = missing.length - locked.length;
-  const hiddenBy = unseen === 0 ? null : await hiddenTables(runner, [tableSql(kind.metadata)]);
-  if (hiddenBy === null || hiddenBy.tables.length === 0) return { locked, hidden: [], hiddenBy: null };
-  const present = new Set(locked);
-  return { locked, hidden: targetsOf(missing).filter((target) => !present.has(target)), hiddenBy };
+/** NOT IN, since it is always answered by hashing; the planner takes both sides for a handful of rows. */
+function missing(others: readonly string[]): string {
+  const held = 'i.ordinal IN (SELECT l.ordinal FROM l) AS held';
+  const selected = ['false AS changed', 'i.ordinals', held, ...others];
+  return `SELECT ${selected.join(', ')} FROM i WHERE i.ordinal NOT IN (SELECT d.ordinal FROM d)`;
 }
 
-/** Those of the missing targets whose row exists: somebody has locked it. */
-async function lockedTargets(
-  runner: QueryRunner,
-  kind: TargetKind,
-  missing: readonly BatchEntry[],
-): Promise<readonly string[]> {
-  if (missing.length === 0) return [];
-  const targets = targetsOf(missing);
-  const rows = await rowsOf(
-    runner,
-    `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)} JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)}`,
-    keyArrays(kind, targets),
-  );
-  const present = new Set(rows.map((row) => Number(row['ordinal'])));
-  return targets.filter((_, i) => present.has(i + 1));
+/** `null` for what is no amount, as NaN; a recount names it. */
+function readAmount(text: string, scale: number): bigint | null {
+  try {
+    return parseDecimal(text, scale);
+  } catch (error) {
+    if (error instanceof AmountError) return null;
+    throw error;
+  }
 }
 
 function targetsOf(entries: readonly BatchEntry[]): string[] {

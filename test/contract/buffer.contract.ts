@@ -6,6 +6,7 @@ import { describeFinalize } from './buffer/finalize';
 import { describeFinalizedRequests } from './buffer/finalized-requests';
 import { buffersOf, type CreateBuffer } from './buffer/harness';
 import { describeIntents } from './buffer/intents';
+import { describeKnown } from './buffer/known';
 import { describeNames } from './buffer/names';
 import { describeRecalculations } from './buffer/recalculations';
 import { describeRandomRuns } from './buffer/random-runs';
@@ -25,6 +26,7 @@ export function describeBuffer(name: string, create: CreateBuffer, { lives = 25 
     describeRecalculations(open);
     describeFinalize(open);
     describeFinalizedRequests(open);
+    describeKnown(open);
     describeNames(open);
     describeRandomRuns(open, lives);
   });

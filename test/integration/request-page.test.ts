@@ -39,7 +39,7 @@ test('recalculations of one page are requested of all shards at once, however fa
   }) as typeof context.buffer;
   const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
   await withTransaction(fixture.dataSource, 'READ COMMITTED', (runner) =>
-    requestPage({ buffer, schedule: context.schedule }, runner, kind, null, shards),
+    requestPage({ buffer, schedule: context.schedule, events: context.events }, runner, kind, null, shards),
   );
   expect(requested.size).toBe(SHARDS);
 });

@@ -1,22 +1,67 @@
 import { randomUUID } from 'node:crypto';
 
 import { kindIdOf } from '../../counter/target';
-import type { Batch, BatchEntry, Claim, ClaimScope, Unapplied } from '../buffer';
+import type { Batch, BatchEntry, Claim, ClaimScope, Known, LeftForOthers, Unapplied } from '../buffer';
 import { type MemoryShard, reached } from './memory-shard';
 import type { Step } from './step';
 import { windowEnd } from '../windows';
 
+/** Targets left for others in front of what is due, from which on they are put off. */
+const MOST_LEFT = 5_000;
+
+/** Milliseconds by which they are. */
+const PUT_OFF = 10_000;
+
 /** Moves pending deltas into a new batch. A shard without an epoch has lost its data: nothing of it may be applied. */
-export function claim(shard: MemoryShard, index: number, scope: ClaimScope, limit: number, now: number): Claim {
-  if (shard.epoch === null) return { batch: null, more: false, next: null, now };
-  const targets = candidates(shard, scope, now)
-    .filter((target) => shard.tokenOn(target, now) === null)
-    .slice(0, limit);
-  const entries = targets.map((target) => take(shard, target)).filter((entry) => entry !== null);
+export function claim(
+  shard: MemoryShard,
+  index: number,
+  scope: ClaimScope,
+  { limit, now, known }: { readonly limit: number; readonly now: number; readonly known: Known | undefined },
+): Claim {
+  if (shard.epoch === null) return { batch: null, more: false, next: null, now, left: null, isLost: true };
+  const isKnown = knownIn(known);
+  const entries: BatchEntry[] = [];
+  const left = new Map<string, number>();
+  let taken = 0;
+  let inBatch = 0;
+  for (const target of candidates(shard, scope, now)) {
+    if (taken >= limit || left.size >= (scope.select === 'due' ? MOST_LEFT : Infinity)) break;
+    if (shard.tokenOn(target, now) !== null) continue;
+    const due = shard.due.get(target) ?? now;
+    const { entry, isWhole } = take(shard, target, isKnown);
+    if (entry !== null) entries.push(entry);
+    if (!isWhole) left.set(target, due);
+    if (!isWhole && entry !== null) inBatch += 1;
+    if (isWhole || entry !== null) taken += 1;
+  }
   const batch =
     entries.length === 0 ? null : { id: randomUUID(), shard: index, epoch: shard.epoch, claimedAt: now, entries };
   if (batch !== null) hold(shard, batch);
-  return { batch: batch && copyOf(batch), more: targets.length >= limit, next: earliest(shard.due.values()), now };
+  const next = earliest([...shard.due].flatMap(([target, due]) => (left.has(target) ? [] : [due])));
+  const arePutOff = scope.select === 'due' && left.size >= MOST_LEFT;
+  if (arePutOff) for (const target of left.keys()) shard.due.set(target, now + PUT_OFF);
+  const more = taken >= limit || arePutOff;
+  return { batch: batch && copyOf(batch), more, next, now, left: leftOf(left, inBatch, arePutOff), isLost: false };
+}
+
+function leftOf(left: ReadonlyMap<string, number>, inBatch: number, arePutOff: boolean): LeftForOthers | null {
+  if (left.size === 0) return null;
+  const kinds = [...new Set([...left.keys()].map(kindIdOf))];
+  return { targets: left.size, inBatch, since: earliest(left.values()) ?? 0, kinds, arePutOff };
+}
+
+interface IsKnown {
+  readonly column: (target: string, name: string) => boolean;
+  readonly touch: (target: string, name: string) => boolean;
+}
+
+function knownIn(known: Known | undefined): IsKnown {
+  if (known === undefined) return { column: () => true, touch: () => true };
+  return {
+    column: (target, name) => known.get(kindIdOf(target))?.columns.has(name) === true,
+    touch: (target, name) => known.get(kindIdOf(target))?.touches.has(name) === true,
+  };
 }
 
 function candidates(shard: MemoryShard, scope: ClaimScope, now: number): string[] {
@@ -33,13 +78,24 @@ function candidates(shard: MemoryShard, scope: ClaimScope, now: number): string[
   }
 }
 
-function take(shard: MemoryShard, target: string): BatchEntry | null {
+/** Takes what is known off a target; all of it, when nothing else is pending. */
+function take(
+  shard: MemoryShard,
+  target: string,
+  isKnown: IsKnown,
+): { readonly entry: BatchEntry | null; readonly isWhole: boolean } {
   const pending = shard.pending.get(target);
-  shard.pending.delete(target);
-  shard.due.delete(target);
-  const amounts = new Map([...(pending?.amounts ?? [])].filter(([, amount]) => amount !== 0n));
-  const touches = pending?.touches ?? new Map<string, number>();
-  return amounts.size === 0 && touches.size === 0 ? null : { target, amounts, touches };
+  const amounts = new Map([...(pending?.amounts ?? [])].filter(([name]) => isKnown.column(target, name)));
+  const touches = new Map([...(pending?.touches ?? [])].filter(([name]) => isKnown.touch(target, name)));
+  for (const name of amounts.keys()) pending?.amounts.delete(name);
+  for (const name of touches.keys()) pending?.touches.delete(name);
+  const isWhole = pending === undefined || pending.amounts.size + pending.touches.size === 0;
+  if (isWhole) {
+    shard.pending.delete(target);
+    shard.due.delete(target);
+  }
+  for (const [name, amount] of amounts) if (amount === 0n) amounts.delete(name);
+  return { entry: amounts.size + touches.size === 0 ? null : { target, amounts, touches }, isWhole };
 }
 
 function hold(shard: MemoryShard, batch: Batch): void {

@@ -57,10 +57,11 @@ function dueTime({ wait, batchSize }: TargetDelta, biggest: bigint, { now, windo
   return full ? windowStart(now, window) : windowEnd(now + wait, window);
 }
 
-/** The ordinary scheduling by writes: neither moves a request that stands nor ends a watch. */
+/** The ordinary scheduling by writes: puts off no request that stands, and ends no watch. */
 function scheduleRecalculation(shard: MemoryShard, { target, recalculateIn }: TargetDelta, step: Step): void {
-  if (recalculateIn === null || shard.recalculations.has(target)) return;
+  if (recalculateIn === null) return;
   const at = recalculationTime(step.now, recalculateIn, step.window);
+  if ((shard.recalculations.get(target) ?? Infinity) <= at) return;
   shard.recalculations.set(target, at);
   step.recalculateAt(at);
 }

@@ -8,6 +8,7 @@ import type {
   FinalizeOptions,
   Held,
   Intent,
+  Known,
   Recount,
   ShardStatus,
   Snapshot,
@@ -84,8 +85,8 @@ export class MemoryBuffer implements DeltaBuffer {
     return step.alarms(shard);
   }
 
-  async claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim> {
-    return claim(this.#shard(shard), shard, scope, limit, this.#now());
+  async claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim> {
+    return claim(this.#shard(shard), shard, scope, { limit, now: this.#now(), known });
   }
 
   async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {

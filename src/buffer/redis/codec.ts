@@ -1,5 +1,15 @@
 import { decodeColumn, encodeColumn } from '../../counter/target';
-import type { Alarm, Batch, BatchEntry, Finalized, Recount, TargetDelta, Unapplied } from '../buffer';
+import type {
+  Alarm,
+  Batch,
+  BatchEntry,
+  Finalized,
+  Known,
+  LeftForOthers,
+  Recount,
+  TargetDelta,
+  Unapplied,
+} from '../buffer';
 
 /** Lua's cjson cannot tell an empty array from an empty object. */
 type LuaArray<T> = readonly T[] | Readonly<Record<string, never>>;
@@ -75,6 +85,32 @@ function decodeChanges(text: string): Changes {
     else amounts.set(decodeColumn(column), BigInt(value));
   }
   return { amounts, touches };
+}
+
+/** What `claim` takes: the columns and touches of each kind; empty for all. */
+export function encodeKnown(known: Known | undefined): string {
+  if (known === undefined) return '';
+  const kinds = [...known].map(([kind, { columns, touches }]) => [
+    kind,
+    [...[...columns.keys()].map(encodeColumn), ...[...touches.keys()].map((touch) => `@${encodeColumn(touch)}`)],
+  ]);
+  return JSON.stringify(Object.fromEntries(kinds));
+}
+
+/** What `claim` returns of what it left. */
+export type LeftReply = readonly [
+  targets: number,
+  inBatch: number,
+  since: number | null,
+  kinds: readonly string[],
+  arePutOff: number,
+];
+
+/** What a claim left for others. */
+export function decodeLeft(reply: LeftReply | undefined): LeftForOthers | null {
+  if (reply === undefined) return null;
+  const [targets, inBatch, since, kinds, arePutOff] = reply;
+  return targets === 0 ? null : { targets, inBatch, since: since ?? 0, kinds, arePutOff: arePutOff === 1 };
 }
 
 /** What `acknowledge` takes: what of a batch was not applied. */

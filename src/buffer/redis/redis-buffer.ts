@@ -12,6 +12,7 @@ import type {
   FinalizeOptions,
   Held,
   Intent,
+  Known,
   Recount,
   ShardStatus,
   Snapshot,
@@ -23,10 +24,13 @@ import {
   decodeAlarms,
   decodeAmounts,
   decodeBatch,
+  decodeLeft,
   decodeOutcomes,
   encodeDeltas,
+  encodeKnown,
   encodeRecounts,
   encodeUnapplied,
+  type LeftReply,
   type TimesReply,
 } from './codec';
 import { shardKey } from './keys';
@@ -103,12 +107,19 @@ export class RedisBuffer implements DeltaBuffer {
     return this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)]);
   }
 
-  async claim(shard: number, scope: ClaimScope, limit: number): Promise<Claim> {
+  async claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim> {
     const names = scope.select === 'targets' ? scope.targets : scope.select === 'dirty' ? (scope.kinds ?? []) : [];
     const id = randomUUID();
-    const reply = await this.#work(shard, 'claim', id, limit, scope.select, ...names);
-    const [json, more, next, now] = reply as readonly [string | null, number, number | null, number];
-    return { batch: json === null ? null : decodeBatch(id, shard, json), more: more === 1, next, now };
+    const reply = await this.#work(shard, 'claim', id, limit, scope.select, encodeKnown(known), ...names);
+    const [json, more, next, now, left] = reply as readonly [string | null, number, number | null, number, LeftReply?];
+    return {
+      batch: json === null ? null : decodeBatch(id, shard, json),
+      more: more === 1,
+      next,
+      now,
+      left: decodeLeft(left),
+      isLost: left === undefined,
+    };
   }
 
   async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {

@@ -1,4 +1,5 @@
 import type { Alarm, DeltaBuffer, TargetDelta } from '../../../src/buffer/buffer';
+import { until } from '../../support/until';
 import { claimAll, delta, intent, only, type OpenBuffer, row } from './harness';
 
 /** What one confirm returned, and the buffer's clock before and after it. */
@@ -117,9 +118,20 @@ export function describeAlarms(open: OpenBuffer): void {
       const buffer = await open({ window });
       await confirmed(buffer, delta(a, { posts: 1 }, { recalculateIn: 100_000 }));
       expect((await confirmed(buffer, delta(a, { posts: 1 }, { recalculateIn: 200_000 }))).recalculate).toEqual([]);
-      expect((await confirmed(buffer, delta(a, { posts: 1 }, { recalculateIn: 0 }))).recalculate).toEqual([]);
+      const { now } = await buffer.status(0);
+      await until(async () => (await buffer.status(0)).now > now + window);
+      expect((await confirmed(buffer, delta(a, { posts: 1 }, { recalculateIn: 100_000 }))).recalculate).toEqual([]);
       expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
       expect(await buffer.dueRecalculations(0, 10)).toEqual([]);
+    });
+
+    it('is due at the earliest time that a counter asks for', async () => {
+      const buffer = await open({ window });
+      const later = only((await confirmed(buffer, delta(a, { posts: 1 }, { recalculateIn: 100_000 }))).recalculate);
+      const sooner = only((await confirmed(buffer, delta(a, { likes: 1 }, { recalculateIn: 0 }))).recalculate);
+      expect(sooner.at).toBeLessThan(later.at);
+      expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
+      await until(async () => (await buffer.dueRecalculations(0, 10)).length === 1);
     });
 
     it('is told once per time, whatever the number of targets', async () => {

@@ -192,7 +192,8 @@ local function add_deltas(K, id, deltas, now, window, alarms, any_watch)
     end
     if recalculate_in >= 0 then
       local at = recalculation_time(now, recalculate_in, window)
-      if redis.call('ZADD', K.recalc, 'NX', at, target) == 1 then alarms.recalculate[at] = true end
+      -- The earliest of what the counters of the target ask for: later writes ask for later times, and move nothing.
+      if redis.call('ZADD', K.recalc, 'LT', 'CH', at, target) == 1 then alarms.recalculate[at] = true end
     end
     if reset == 1 then
       drop_pending(K, target)
