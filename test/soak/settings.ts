@@ -30,19 +30,19 @@ export const SOAK = {
   errcodes: (process.env['SOAK_ERRCODES'] ?? 'AR001,45000,42501,42883,55000,57014,XX000').split(','),
 } as const;
 
-/** After which a statement of a writer is given up, ms; and how long a slow one takes, s. */
-export const QUERY_TIMEOUT = numberOf('SOAK_QUERY_TIMEOUT', 2_000);
-export const SLOW = 3;
+/** After which a statement of a writer is given up, ms; and how long a slow one takes, s: its ROLLBACK is given up as well. */
+export const QUERY_TIMEOUT = numberOf('SOAK_QUERY_TIMEOUT', 1_500);
+export const SLOW = 4;
 
 /** Goals of a player whose statement is slow, and of one whose COMMIT is. */
 export const SLOW_STATEMENT = 77;
 export const SLOW_COMMIT = 78;
 
-/** Recounts by schedule come while the load is on. */
+/** Recounts by schedule would hide what is wrong: there are none, unless `SOAK_RECALCULATION` says after how many ms. */
 export const SOAK_OPTIONS = {
   ...LOAD_OPTIONS,
   wait: 200,
-  recalculationDelay: 30_000,
+  recalculationDelay: numberOf('SOAK_RECALCULATION', 24 * 3_600_000),
   attachTimeout: 10_000,
 } as const satisfies Partial<CountersOptions>;
 

@@ -32,8 +32,10 @@ const POLICIES = {
   'gives rows away': (table: string) => [`CREATE POLICY own ON ${table} USING (${OWN}) WITH CHECK (true)`],
 } as const;
 
+type Role = 'writer' | 'worker';
+
 /** Each role is of one database: roles outlive it. */
-const roleOf = (databaseUrl: string): string => `writer_of_${new URL(databaseUrl).pathname.slice(1)}`;
+const roleOf = (role: Role, databaseUrl: string): string => `${role}_of_${new URL(databaseUrl).pathname.slice(1)}`;
 
 /** Some tables get policies: of sources, of targets, of rows between, and never the same. */
 async function protect({ sql, random, note }: Ground): Promise<void> {
@@ -48,10 +50,10 @@ async function protect({ sql, random, note }: Ground): Promise<void> {
   }
 }
 
-/** A role that owns nothing and bypasses nothing, and its URL. */
-async function createWriter(sql: Client, databaseUrl: string): Promise<string> {
-  const [role, password] = [roleOf(databaseUrl), randomBytes(9).toString('hex')];
-  await sql.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
+/** A role that owns nothing, and its URL; that of a worker bypasses the policies. */
+async function createRole(of: Role, sql: Client, databaseUrl: string): Promise<string> {
+  const [role, password] = [roleOf(of, databaseUrl), randomBytes(9).toString('hex')];
+  await sql.query(`CREATE ROLE ${role} LOGIN ${of === 'worker' ? 'BYPASSRLS' : ''} PASSWORD '${password}'`);
   await sql.query(`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO ${role}`);
   await sql.query(`GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO ${role}`);
   const url = new URL(databaseUrl);
@@ -94,23 +96,38 @@ class Administrator {
   }
 }
 
-/** What a process that does not see all does with what waits: it may refuse, and must not guess. */
-async function asWorker(world: World, place: Place, writers: readonly Writer[]): Promise<void> {
-  const { counters } = writers.find(({ dataSource }) => dataSource === world.manager.dataSource) ?? {};
-  if (!isAlone(world.manager) || counters === null || counters === undefined) return;
+/** What a worker does with what waits. */
+async function work(world: World, { counters }: Writer): Promise<void> {
   const does = world.random.pick(['flush', 'recalculate', 'startWorker'] as const);
   world.note(does);
+  if (does === 'startWorker') await (await counters?.startWorker())?.close();
+  else await counters?.[does]();
+}
+
+/** A process that does not see all may refuse, and must not guess. */
+async function asWorker(world: World, place: Place, writers: readonly Writer[]): Promise<void> {
+  const writer = writers.find(({ dataSource }) => dataSource === world.manager.dataSource);
+  if (!isAlone(world.manager) || writer === undefined) return;
   try {
-    if (does === 'startWorker') await (await counters.startWorker()).close();
-    else await counters[does]();
+    await work(world, writer);
   } catch (error) {
     if (!(error instanceof CounterCacheError)) throw error;
     world.note('refused:', error.code);
-    place.tally.add(`refused ${does} of a process that does not see all: ${error.code}`);
+    place.tally.add(`refused to a process that does not see all: ${error.code}`);
   }
 }
 
-function writesOf(place: Place, writers: readonly Writer[]): Kinds {
+/** A process that sees all is refused nothing. */
+async function asSeeing(world: World, worker: Writer): Promise<void> {
+  if (!isAlone(world.manager)) return;
+  try {
+    await work(world, worker);
+  } catch (error) {
+    throw new Error(`refused though it bypasses row security: ${String(error)}`, { cause: error });
+  }
+}
+
+function writesOf(place: Place, writers: readonly Writer[], worker: Writer): Kinds {
   const administrator = new Administrator(place.sql);
   return {
     'row security: a child of a parent that may be hidden': async (world) => {
@@ -145,6 +162,7 @@ function writesOf(place: Place, writers: readonly Writer[]): Kinds {
       for (const table of [authors, categories, posts, comments]) await administrator.handOver(world, table);
     },
     'row security: a writer does what a worker does': (world) => asWorker(world, place, writers),
+    'row security: a worker that bypasses it': (world) => asSeeing(world, worker),
   };
 }
 
@@ -165,16 +183,17 @@ async function open(place: Place): Promise<Partial<Surroundings>> {
     const remainder = random.below(2);
     await sql.query(`UPDATE "${name}" SET tenant = 'b' WHERE hashtext("${name}"::text) & 1 = ${remainder}`);
   }
-  const url = await createWriter(sql, fixture.databaseUrl);
+  const url = await createRole('writer', sql, fixture.databaseUrl);
+  const worker = await place.attach(await createRole('worker', sql, fixture.databaseUrl), '');
   const writers: Writer[] = [];
   for (const tenant of TENANTS)
     writers.push({ ...(await place.attach(url, `-c app.tenant=${tenant}`)), name: `tenant ${tenant}` });
   return {
     writers,
-    writes: writesOf(place, writers),
+    writes: writesOf(place, writers, worker),
     mayRefuse: () => true,
     async close() {
-      for (const { counters, dataSource } of writers) {
+      for (const { counters, dataSource } of [...writers, worker]) {
         await counters?.close();
         await dataSource.destroy();
       }
@@ -190,6 +209,7 @@ export const ROW_SECURITY: Setting = {
   arrange: protect,
   open,
   async clean(server, databaseUrl) {
-    await execute(server, `DROP ROLE IF EXISTS ${roleOf(databaseUrl)}`);
+    for (const role of ['writer', 'worker'] as const)
+      await execute(server, `DROP ROLE IF EXISTS ${roleOf(role, databaseUrl)}`);
   },
 };
