@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 
 import { isRedisClient } from '../../check-redis';
-import { keepAlive } from '../../liveness';
+import { isWaiting, keepAlive } from '../../liveness';
 import { within } from '../../time-limit';
 import { addressOf, ConnectionAttempt } from './connection-attempt';
 import { type AccessOptions, assertAccess } from './permissions';
@@ -102,7 +102,7 @@ function failFast(options: RedisOptions): RedisOptions {
 /** Looks after a connection until it ends. */
 function guard(redis: Redis): void {
   const ping = (): void => void redis.ping().catch(() => undefined);
-  redis.once('end', keepAlive({ socket: () => streamOf(redis), ping }));
+  redis.once('end', keepAlive({ socket: () => streamOf(redis), isWaiting: () => isWaiting(redis), ping }));
 }
 
 /** Ends a connection at once, whatever state it is in: a farewell could wait for a server that does not answer. */
