@@ -179,3 +179,14 @@ describe('a process whose attach failed ends by itself', () => {
     await database.drop();
   });
 });
+
+test('an attach that fails when Redis had answered leaves no connection either', async () => {
+  const dataSource = newDataSource('postgres://127.0.0.1:1/none', [Author, Post]);
+  const options = { ...TEST_OPTIONS, redis: server.url };
+  const counters = await Counters.attach(dataSource, options);
+  const before = await clientCount(server);
+  await expect(Counters.attach(dataSource, options)).rejects.toThrow('has counters already');
+  await until(async () => (await clientCount(server)) === before);
+  await counters.close();
+  await until(async () => (await clientCount(server)) === 0);
+});
