@@ -59,7 +59,7 @@ export interface Opened {
 /** What the database says of an installation. */
 type Found = Pick<Installation, 'id' | 'copied' | 'tables' | 'isDirect'>;
 
-/** The longest that opening waits for the buffer, ms: a write may be waiting for it. */
+/** The longest that opening, or starting a worker, waits for the buffer, ms: a write may be waiting for it. */
 const EPOCH_TIMEOUT = 1_000;
 
 /** Jobs that fail within this time of each other fail in one outage, ms: a failed one is tried again after some seconds. */
@@ -111,14 +111,16 @@ export class Installer {
   }
 
   /**
-   * Asks whether a worker may do what it needs.
+   * Asks whether a worker may do what it needs, but of a Redis that is away: a worker works without, too.
    *
    * @throws BufferUnavailableError with the permissions that are missing
    */
   async assertWorkerAccess(): Promise<void> {
     if (this.#connections === null || this.#options.scheduler !== null) return;
     const { worker } = this.#connections;
-    await assertAccess(worker, this.#access([...PRODUCER_COMMANDS, ...CONSUMER_COMMANDS]), addressOf(worker.options));
+    const access = this.#access([...PRODUCER_COMMANDS, ...CONSUMER_COMMANDS]);
+    const asking = assertAccess(worker, access, addressOf(worker.options)).catch(onlyRefusals);
+    await within(asking, EPOCH_TIMEOUT, undefined);
   }
 
   #access(commands: readonly string[]): AccessOptions {
@@ -237,4 +239,8 @@ function unknownIncarnation(): ConfigurationError {
   const reason = 'this user of Redis may not run INFO, so nobody notices when Redis is restarted with older data';
   const advice = 'Grant +info, or set `survivesRestarts` if Redis has every write on disk before it answers';
   return new ConfigurationError([`${reason}. ${advice}`]);
+}
+
+function onlyRefusals(error: unknown): void {
+  if (error instanceof BufferUnavailableError) throw error;
 }

@@ -4,13 +4,15 @@ import type { Socket } from 'node:net';
 export interface Guarded {
   /** Its socket of the moment; another one after it connected again. */
   readonly socket: () => Socket | undefined;
+  /** Whether an answer is awaited. */
+  readonly isWaiting: () => boolean;
   /** Asks for a sign of life; absent for one that is never idle for long. */
   readonly ping?: () => void;
 }
 
 /** How long one waits for a sign of life, all in ms. */
 export interface LivenessTimes {
-  /** Something was sent, and nothing came for so long: the connection is cut. @defaultValue 4_000 */
+  /** An answer is awaited, and nothing came for so long: the connection is cut. @defaultValue 4_000 */
   readonly silence?: number;
   /** Nothing was sent for so long: a ping is. @defaultValue 15_000 */
   readonly idle?: number;
@@ -24,8 +26,8 @@ const LOOK = 1_000;
 
 /**
  * Cuts a connection that answers nothing, so that its client connects again: a firewall or a NAT that forgot it drops what is
- * sent without a word, and the system would try for minutes, while new connections work. Looks at how many bytes went
- * each way, so that commands cost nothing.
+ * sent without a word, and the system would try for minutes, while new connections work. Looks from time to time, so that
+ * commands cost nothing.
  *
  * @returns a function that ends it
  */
@@ -33,6 +35,12 @@ export function keepAlive(guarded: Guarded, times: LivenessTimes = {}): () => vo
   const liveness = new Liveness(guarded, times);
   const timer = setInterval(() => liveness.look(performance.now()), times.look ?? LOOK).unref();
   return () => clearInterval(timer);
+}
+
+/** Whether a client of ioredis awaits an answer: it keeps what it sent in a queue, also when whoever called gave up waiting. */
+export function isWaiting(client: object): boolean {
+  const { commandQueue } = client as { readonly commandQueue?: { readonly length: number } };
+  return commandQueue !== undefined && commandQueue.length > 0;
 }
 
 class Liveness {
@@ -43,8 +51,7 @@ class Liveness {
   readonly #late: number;
   #known: Socket | undefined;
   #read = 0;
-  #written = 0;
-  /** When something was first seen to be sent that nothing came after. */
+  /** Since when nothing came although an answer is awaited, as far as was seen. */
   #unansweredSince: number | null = null;
   #quietSince = performance.now();
   #last = performance.now();
@@ -61,7 +68,6 @@ class Liveness {
     // What came while this process was asleep is read only behind its timers.
     const wasAsleep = now - this.#last > this.#late;
     this.#last = now;
-    if (socket !== this.#known) [this.#read, this.#written] = [0, 0];
     if (socket !== this.#known || wasAsleep) this.#begin(socket, now);
     if (socket === undefined || socket.destroyed) return;
     this.#measure(socket, now);
@@ -76,11 +82,11 @@ class Liveness {
   }
 
   #measure(socket: Socket, now: number): void {
-    const { bytesRead, bytesWritten } = socket;
+    const { bytesRead } = socket;
     if (bytesRead !== this.#read) this.#begin(socket, now);
-    else if (bytesWritten !== this.#written) this.#unansweredSince ??= now;
     this.#read = bytesRead;
-    this.#written = bytesWritten;
+    if (this.#guarded.isWaiting()) this.#unansweredSince ??= now;
+    else this.#unansweredSince = null;
   }
 
   #ask(now: number): void {

@@ -59,10 +59,10 @@ export class Outage {
 
 /** What two errors that say the same have in common: numbers in their texts differ from row to row. */
 export function kindOf(error: unknown): string {
-  if (!(error instanceof Error)) return describe(error);
-  const { code } = error as { readonly code?: unknown };
-  const text = error.message.slice(0, 200).replaceAll(/\d+/g, '#');
-  return `${error.name} ${typeof code === 'string' ? code : ''} ${text}`;
+  const { name, code, message } = (error ?? {}) as Record<'name' | 'code' | 'message', unknown>;
+  if (typeof message !== 'string') return describe(error);
+  const text = message.slice(0, 200).replaceAll(/\d+/g, '#');
+  return `${String(name)} ${typeof code === 'string' ? code : ''} ${text}`;
 }
 
 function tooMany(cause: unknown): CounterCacheError {

@@ -115,7 +115,8 @@ describe('writers that call in the same turn', () => {
 describe('writers that call while Redis does not answer', () => {
   it('are refused together, when the first of them has waited for the time limit; afterwards it goes on', async () => {
     const server = await startRedis();
-    const limits = { redisTimeout: 200, attachTimeout: 5_000 };
+    // Long enough that a busy machine is not taken for a second wait.
+    const limits = { redisTimeout: 1_500, attachTimeout: 5_000 };
     const own = await openConnections(server.url, limits, () => undefined);
     const options = { prefix: PREFIX, installation: randomUUID(), shards: 1, window: 10, survivesRestarts: false };
     const buffer = new RedisBuffer({ ...own, ...options });

@@ -96,9 +96,8 @@ function adviceFor(text: string, code: string): string {
 
 /** Node's error of several addresses that were tried has no text of its own. */
 function textOf(error: unknown): string {
-  if (error instanceof AggregateError)
-    return [...new Set((error.errors as readonly unknown[]).slice(0, 3).map(textOf))].join('; ');
-  const { message = '' } = (error ?? {}) as Partial<Error>;
+  const { message = '', errors } = (error ?? {}) as { readonly message?: string; readonly errors?: unknown };
+  if (Array.isArray(errors)) return [...new Set(errors.slice(0, 3).map(textOf))].join('; ');
   const code = codeOf(error);
   return code === '' || message.includes(code) ? message || String(error) : `${message} (${code})`;
 }

@@ -3,7 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 
 import { isRedisClient } from '../../check-redis';
-import { keepAlive } from '../../liveness';
+import { BufferUnavailableError } from '../../errors';
+import { isWaiting, keepAlive } from '../../liveness';
 import { within } from '../../time-limit';
 import { addressOf, ConnectionAttempt } from './connection-attempt';
 import { type AccessOptions, assertAccess } from './permissions';
@@ -67,9 +68,9 @@ export async function openConnections(
   const abort = new AbortController();
   try {
     // A server may accept connections and answer nothing; the writer's time limit is too short to ask it here.
-    const answering = Promise.all([writer, worker].map(connected))
-      .then(() => answers(worker, abort.signal))
-      .then(() => access && assertAccess(worker, access, where));
+    const answering = Promise.all([writer, worker].map(connected)).then(() =>
+      answers(worker, abort.signal, async () => access && assertAccess(worker, access, where)),
+    );
     await answered(Promise.race([answering, attempt.refused]), timeouts.attachTimeout, attempt);
   } catch (error) {
     cut(writer);
@@ -102,7 +103,7 @@ function failFast(options: RedisOptions): RedisOptions {
 /** Looks after a connection until it ends. */
 function guard(redis: Redis): void {
   const ping = (): void => void redis.ping().catch(() => undefined);
-  redis.once('end', keepAlive({ socket: () => streamOf(redis), ping }));
+  redis.once('end', keepAlive({ socket: () => streamOf(redis), isWaiting: () => isWaiting(redis), ping }));
 }
 
 /** Ends a connection at once, whatever state it is in: a farewell could wait for a server that does not answer. */
@@ -126,18 +127,33 @@ async function connected(redis: Redis): Promise<void> {
 /** Milliseconds between two questions whether Redis is ready. */
 const PING_INTERVAL = 50;
 
-/** A server that is loading its data refuses every command, and a connection may break again before it is used. */
-async function answers(redis: Redis, signal: AbortSignal): Promise<void> {
+/**
+ * A server that is loading its data refuses every command, and a connection may break again before it is used.
+ *
+ * @throws what `ask` throws, and what Redis refuses with
+ */
+async function answers(redis: Redis, signal: AbortSignal, ask: () => Promise<unknown>): Promise<void> {
   // Not the client's status: after a disconnect it may stay 'ready' for ever.
   while (!signal.aborted) {
     try {
-      await redis.ping();
+      await redis.ping().catch(tolerateForbidden);
+      await ask();
       return;
     } catch (error) {
-      if (error instanceof ReplyError && !(error as Error).message.startsWith('LOADING')) throw error;
+      if (isAnswer(error)) throw error;
       await delay(PING_INTERVAL);
     }
   }
+}
+
+/** Whoever may not even run PING is told of everything that is missing by what is asked next. */
+function tolerateForbidden(error: unknown): void {
+  if (!(error instanceof ReplyError) || !(error as Error).message.startsWith('NOPERM')) throw error;
+}
+
+function isAnswer(error: unknown): boolean {
+  if (error instanceof BufferUnavailableError) return true;
+  return error instanceof ReplyError && !(error as Error).message.startsWith('LOADING');
 }
 
 /** @throws BufferUnavailableError that names the server */

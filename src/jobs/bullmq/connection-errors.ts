@@ -24,14 +24,15 @@ export class ConnectionErrors {
 
 /** Redis answered a command with an error, and would do so again at once. */
 export function isRefusal(error: unknown): error is Error {
-  return error instanceof Error && error.name === 'ReplyError';
+  return ((error ?? {}) as Partial<Error>).name === 'ReplyError';
 }
 
 /** `ECONNREFUSED`, `EAI_AGAIN`; not Node's own, `ERR_…`. */
 const SYSTEM = /^E(?!RR_)[A-Z]+(_[A-Z]+)*$/;
 
-/** What ioredis says of commands that have no connection, and of a connection that it cuts. */
-const UNSENT = /^(Connection is closed\.|Stream isn't writeable|nothing came from Redis)/;
+/** What is said of commands that have no connection, or got no answer, and of a connection that is cut. */
+const UNSENT =
+  /^(Connection is closed\.|Stream isn't writeable|nothing came from Redis|Command timed out|Reached the max retries)/;
 
 /** System errors, and commands that could not be sent. */
 function isConnectionError(error: unknown): error is NodeJS.ErrnoException {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { keepAlive } from '../../liveness';
+import { isWaiting, keepAlive } from '../../liveness';
 
 /** A BullMQ queue or worker, of whichever release: they keep their clients in different places. */
 interface Connected {
@@ -28,7 +28,8 @@ export function guardConnections(made: object, ping?: () => void): () => void {
   const guard = (client: Promise<Client> | undefined, silence?: number): void => {
     const begin = (connected: Client): void => {
       if (hasEnded) return;
-      const guarded = { socket: () => connected.stream, ...(ping === undefined ? {} : { ping }) };
+      const state = { socket: () => connected.stream, isWaiting: () => isWaiting(connected) };
+      const guarded = { ...state, ...(ping === undefined ? {} : { ping }) };
       ends.push(keepAlive(guarded, silence === undefined ? {} : { silence }));
     };
     // One that is never made rejects; whoever made it reports that.
