@@ -375,10 +375,9 @@ export class Counters {
   }
 
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
-    const definitions = this.#definitions;
-    if (definitions === null) throw notInitialized();
-    await this.#permissions?.expectOpening();
-    const installation = await this.#installer.open((swept) => this.#rebuild(swept));
+    const [definitions, permissions] = [this.#definitions, this.#permissions];
+    if (definitions === null || permissions === null) throw notInitialized();
+    const installation = await permissions.opening(() => this.#installer.open((swept) => this.#rebuild(swept)));
     await this.#presence?.stop();
     if (this.#closing === null) this.#presence = this.#startPresence(installation, definitions);
     if (this.#definitions === definitions) this.#installation = installation;

@@ -30,7 +30,7 @@ export class SpreadingReach {
 
   /** Looks; asks the database only where row security is switched on, or a privilege is missing as far as is known. */
   async look(runner: QueryRunner, node: Spreading): Promise<Sight> {
-    const plans = [...plansBelow(node)];
+    const plans = [...plansOf(node)];
     const isFree = plans.every((plan) => !this.#isSecured(plan) && this.#isAllowed(plan));
     const wanted = plans.map((plan) => ({ table: tableOf(plan), columns: plan.columns }));
     return new Sight(isFree ? ALL : await reachOf(runner, wanted), this.onNotPermitted);
@@ -112,10 +112,10 @@ function tableOf({ metadata }: TablePlan): string {
 }
 
 /** The plans of a node and of all below it, one per table. */
-function plansBelow(node: Spreading, found = new Map<string, TablePlan>()): Iterable<TablePlan> {
+export function plansOf(node: Spreading, found = new Map<string, TablePlan>()): Iterable<TablePlan> {
   const { tablePath } = node.plan.metadata;
   if (found.has(tablePath)) return [];
   found.set(tablePath, node.plan);
-  for (const { child } of node.edges) plansBelow(child, found);
+  for (const { child } of node.edges) plansOf(child, found);
   return found.values();
 }

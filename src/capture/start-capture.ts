@@ -39,6 +39,7 @@ export function startCapture(
     durability: options.durability,
     recheck: (ends) =>
       withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
+    explain: (error, runner) => capture.refusals.explainOutbox(error, runner),
     onTruncate: (sql) => {
       if (options.isSkipped()) return;
       for (const name of truncatedTables(sql)) {

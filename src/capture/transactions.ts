@@ -10,6 +10,7 @@ import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
+import { Roles } from './roles';
 import { Slot } from './slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 import { doubt, isRefusal, unanswered } from './unanswered';
@@ -21,6 +22,8 @@ export interface TransactionsOptions {
   readonly durability: Durability;
   /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
   readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
+  /** What COMMIT is to be rejected with, when what it takes was refused. */
+  readonly explain: (error: unknown, runner: QueryRunner) => Promise<unknown>;
   /** A TRUNCATE has succeeded. */
   readonly onTruncate: (sql: string) => void;
   /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
@@ -41,6 +44,8 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
   /** Whether the transaction that a query runner is in has changed the schema. */
   readonly #changesSchema = new Slot<QueryRunner, boolean>();
+  /** Roles that callers have set. */
+  readonly roles = new Roles();
   /** Those that have sent a counted statement and are not over. */
   readonly #unsettled = new Unsettled();
   /** Counted statements under way that commit by themselves. */
@@ -178,6 +183,7 @@ export class Transactions implements EntitySubscriberInterface {
 
   afterQuery(event: AfterQuery): void {
     if (event.success) notifyObserver(event.parameters, event.rawResults);
+    if (event.success) this.roles.note(event.queryRunner, event.query, event.parameters);
     const command = transactionCommand(event.query);
     if (command === null) return;
     this.#followSchema(event, command);
@@ -255,7 +261,7 @@ export class Transactions implements EntitySubscriberInterface {
       } catch (error) {
         // A COMMIT that is sent again would write to the outbox a second time.
         doubt(transaction, error);
-        throw error;
+        throw await this.#options.explain(error, runner);
       }
     } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
     transaction.startEnding();
@@ -316,6 +322,7 @@ export class Transactions implements EntitySubscriberInterface {
 
   #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {
     this.#open.set(runner, undefined);
+    this.roles.end(runner);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
     transaction.endWith(outcome);
