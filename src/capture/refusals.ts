@@ -1,5 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
+import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { readCatalogue } from '../dialects/postgres/catalogue/read-catalogue';
 import { sequenceSql } from '../dialects/postgres/catalogue/grants';
 import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
@@ -62,8 +63,11 @@ export class Refusals {
         const problems = [...missingPrivileges(catalogue, needs)];
         if (usesOutbox)
           problems.push(...problemsOf(catalogue, [outboxNeed(own)]), ...(await sequenceProblems(side, own, role)));
+        const [sql = '', parameters] = plain?.() ?? [];
+        problems.push(...returningProblems(catalogue, needs, sql));
         if (problems.length === 0) return cause;
-        if (plain !== null) await explain(side, plain());
+        // What is refused as it is, is the caller's own. Nothing is executed.
+        if (sql !== '') await side.query(`EXPLAIN ${sql}`, parameters);
         const summary = `role ${role} may make this write, but not what counting it needs; nothing was written`;
         return new NotPermittedError(summary, problems, { role }, { cause });
       });
@@ -81,9 +85,17 @@ interface Sought {
   readonly plain: (() => SqlQuery) | null;
 }
 
-/** Throws where a statement is refused as it is: that is the caller's own. Nothing is executed. */
-async function explain(runner: QueryRunner, [sql, parameters]: SqlQuery): Promise<void> {
-  await runner.query(`EXPLAIN ${sql}`, parameters);
+/**
+ * A row that an INSERT returns has to be visible; without RETURNING it has not. Known for certain only where the policies
+ * admit every row.
+ */
+function returningProblems(catalogue: Catalogue, needs: readonly TableNeed[], sql: string): readonly string[] {
+  const table = catalogue.tableAt(needs[0]?.path ?? '');
+  if (table === undefined || !sql.startsWith('INSERT ') || sql.includes(' RETURNING ')) return [];
+  if (!table.reachesAll.insert || table.reachesAll.select) return [];
+  const { role } = catalogue;
+  const reason = `row security may hide from role ${role} what it inserts into ${table.sql}, and counting returns it`;
+  return [`${reason}. Let it see its rows: CREATE POLICY … ON ${table.sql} FOR SELECT`];
 }
 
 function needsOf({ plans, locks }: RefusedWrite): readonly TableNeed[] {

@@ -1,6 +1,6 @@
 import { byShard, shardOf } from '../buffer/shard';
 import { CounterCacheError, NotPermittedError } from '../errors';
-import { isEveryTarget } from '../counter/target';
+import { isEveryTarget, kindIdOf } from '../counter/target';
 import { withConnection } from '../sql/query';
 import { readHorizon } from '../sql/snapshot';
 import { describeTarget, type JobContext, scheduledColumns } from './context';
@@ -78,11 +78,7 @@ async function recalculateIsolating(
   try {
     return await recalculateTargets(context, targets, options);
   } catch (error) {
-    // Of one target or of many: the same is hidden.
-    if (error instanceof NotPermittedError) {
-      reportNotPermitted(context, error);
-      return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
-    }
+    if (error instanceof NotPermittedError) return recalculateKindwise(context, targets, options, error);
     // Without SQL or the buffer nothing could be told apart: this throws then, and the job is retried.
     const [first = ''] = targets;
     const epoch = context.buffer.epoch(shardOf(first, context.buffer.shards));
@@ -94,6 +90,26 @@ async function recalculateIsolating(
       ...(await recalculateIsolating(context, targets.slice(middle), options)),
     ];
   }
+}
+
+/** What is hidden is so for all targets of a kind: they wait for a worker that sees more, and keep no other kind waiting. */
+async function recalculateKindwise(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+  error: NotPermittedError,
+): Promise<readonly Recalculated[]> {
+  const kinds = new Set(targets.map(kindIdOf));
+  if (kinds.size === 1) {
+    reportNotPermitted(context, error);
+    return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
+  }
+  const results: Recalculated[] = [];
+  for (const kind of kinds) {
+    const group = targets.filter((target) => kindIdOf(target) === kind);
+    results.push(...(await recalculateIsolating(context, group, options)));
+  }
+  return results;
 }
 
 function cannotRecount({ events, definitions }: JobContext, target: string, cause: unknown): Recalculated {

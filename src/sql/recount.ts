@@ -5,7 +5,7 @@ import { withConnection, withTransaction } from './query';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
 import { type Counted, type Counts, recountBySql, tablesOf } from './recount-by-sql';
-import { expectAllVisible } from './sight';
+import { expectAllVisible, refuseHidden } from './sight';
 import type { TablePaths } from './tables';
 
 /**
@@ -24,11 +24,16 @@ export async function recount(
   }
   return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
     const counts = await recountBySql(runner, tables, kind, columns, targets);
+    if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, kind, columns));
     const counted = await addOthers(manager, kind, columns, targets, counts.counted);
     // Once more: the first statement did not read all of them, and so did not keep others from adding policies.
     await expectAllVisible(runner, tablesOf(tables, kind, columns));
     return { ...counts, counted };
   });
+}
+
+function hasMethod(columns: readonly CounterColumn[]): boolean {
+  return columns.some(({ counters }) => counters.some(({ method }) => method !== null));
 }
 
 async function addOthers(
