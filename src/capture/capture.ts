@@ -98,7 +98,7 @@ export class Capture {
     this.#prepared = options.prepared;
     this.#refusals = refusals;
     this.#durability = options.durability;
-    this.#reach = new SpreadingReach(catalogue, options.onNotPermitted);
+    this.#reach = new SpreadingReach(catalogue, transactions.roles, options.onNotPermitted);
     this.#cascades = planCascades(dataSource, definitions);
     this.#updateCascades = planUpdateCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;

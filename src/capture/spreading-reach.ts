@@ -8,6 +8,7 @@ import { escapePath } from '../sql/escape';
 import { type Reach, reachOf } from '../sql/reach';
 import { hiddenProblem } from '../sql/sight';
 import type { TablePlan } from './plan';
+import type { Roles } from './roles';
 import { type Spreading, type SpreadingEdge, unseenKinds } from './unseen-kinds';
 
 /** Told, each time, why targets are recounted that would not have to be if this process saw more. */
@@ -22,16 +23,22 @@ const ALL: Reach = { role: '', forbidden: new Set(), hidden: new Set() };
 export class SpreadingReach {
   readonly onNotPermitted: OnNotPermitted;
   readonly #catalogue: Catalogue;
+  readonly #roles: Roles;
 
-  constructor(catalogue: Catalogue, onNotPermitted: OnNotPermitted) {
+  constructor(catalogue: Catalogue, roles: Roles, onNotPermitted: OnNotPermitted) {
     this.#catalogue = catalogue;
+    this.#roles = roles;
     this.onNotPermitted = onNotPermitted;
   }
 
-  /** Looks; asks the database only where row security is switched on, or a privilege is missing as far as is known. */
+  /**
+   * Looks; asks the database only where row security is switched on, or a privilege is missing as far as is known, or the
+   * caller has set another role.
+   */
   async look(runner: QueryRunner, node: Spreading): Promise<Sight> {
     const plans = [...plansOf(node)];
-    const isFree = plans.every((plan) => !this.#isSecured(plan) && this.#isAllowed(plan));
+    const isOwnRole = this.#roles.of(runner) === null;
+    const isFree = isOwnRole && plans.every((plan) => !this.#isSecured(plan) && this.#isAllowed(plan));
     const wanted = plans.map((plan) => ({ table: tableOf(plan), columns: plan.columns }));
     return new Sight(isFree ? ALL : await reachOf(runner, wanted), this.onNotPermitted);
   }

@@ -8,8 +8,9 @@ export function openingNeeds({ state, shard, outbox }: OwnTables): readonly Tabl
 }
 
 /** What opening it for the first time does. */
-export function foundingNeeds({ state, shard }: OwnTables): readonly TableNeed[] {
-  return [ownNeed(state, { insert: true, update: 'every' }), ownNeed(shard, { insert: true, update: 'every' })];
+export function foundingNeeds({ state, shard, outbox }: OwnTables): readonly TableNeed[] {
+  const more = { insert: true, update: 'every' } as const;
+  return [ownNeed(state, more), ownNeed(shard, more), ownNeed(outbox)];
 }
 
 /** What recounting does: it reads every source, every target, and every row between. */

@@ -36,6 +36,7 @@ export class Permissions {
       // Only the first process of an installation writes it down.
       const catalogue = await this.#catalogue.refresh();
       const problems = problemsOf(catalogue, foundingNeeds(this.#own));
+      if (problems.length === 0) throw error;
       throw new NotPermittedError(
         `${OPENING} for the first time takes more than role ${catalogue.role} may do: start a worker first, or grant it`,
         problems,
