@@ -138,8 +138,10 @@ export class Capture {
     { way, spread }: { readonly way: Way; readonly spread: Spreading | undefined },
   ): Promise<never> {
     throw await this.#refusals.explain(error, {
-      plans: spread === undefined ? [way.plan] : plansOf(spread),
-      locks: !way.alone,
+      plan: way.plan,
+      below: spread === undefined ? [] : plansOf(spread),
+      // A DELETE that may not lock does without.
+      locks: !way.alone && builder.expressionMap.queryType !== 'delete',
       usesOutbox: way.plan.counters.some(({ durability }) => (durability ?? this.#durability) === 'outbox'),
       plain: () => builder.getQueryAndParameters(),
       runner: builder.queryRunner ?? null,

@@ -17,9 +17,11 @@ import type { Roles } from './roles';
 
 /** A write that the database refused. */
 export interface RefusedWrite {
-  /** What is read of the written table, and of those below it. */
-  readonly plans: Iterable<TablePlan>;
-  /** Their rows are locked. */
+  /** What is read of the written table. */
+  readonly plan: TablePlan;
+  /** Of those that foreign keys spread it to: what may not be locked and read there is done without. */
+  readonly below: readonly TablePlan[];
+  /** Its rows are locked first. */
   readonly locks: boolean;
   /** Its deltas go to the outbox. */
   readonly usesOutbox: boolean;
@@ -98,18 +100,18 @@ function returningProblems(catalogue: Catalogue, needs: readonly TableNeed[], sq
   return [`${reason}. Let it see its rows: CREATE POLICY … ON ${table.sql} FOR SELECT`];
 }
 
-function needsOf({ plans, locks }: RefusedWrite): readonly TableNeed[] {
+function needsOf({ plan, below, locks }: RefusedWrite): readonly TableNeed[] {
   const needs = new Needs();
-  for (const { metadata, columns, counters, links } of plans) {
-    needs.add(metadata.tablePath, { select: columns });
+  const { tablePath } = plan.metadata;
+  needs.add(tablePath, { select: plan.columns });
+  for (const { counters, links } of [plan, ...below]) {
     const steps = [
       ...counters.flatMap(({ targets }) => targets.flatMap(({ path }) => path?.steps ?? [])),
       ...links.flatMap(({ further }) => further),
     ];
     for (const step of steps) needs.add(step.metadata.tablePath, { select: stepColumns(step) });
   }
-  const locked = new Set(locks ? Array.from(plans, ({ metadata }) => metadata.tablePath) : []);
-  return needs.list().map((need) => ({ ...need, locks: locked.has(need.path) }));
+  return needs.list().map((need) => ({ ...need, locks: locks && need.path === tablePath }));
 }
 
 function outboxNeed({ outbox }: OwnTables): TableNeed {

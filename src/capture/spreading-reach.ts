@@ -36,7 +36,7 @@ export class SpreadingReach {
    * caller has set another role.
    */
   async look(runner: QueryRunner, node: Spreading): Promise<Sight> {
-    const plans = [...plansOf(node)];
+    const plans = plansOf(node);
     const isOwnRole = this.#roles.of(runner) === null;
     const isFree = isOwnRole && plans.every((plan) => !this.#isSecured(plan) && this.#isAllowed(plan));
     const wanted = plans.map((plan) => ({ table: tableOf(plan), columns: plan.columns }));
@@ -119,10 +119,14 @@ function tableOf({ metadata }: TablePlan): string {
 }
 
 /** The plans of a node and of all below it, one per table. */
-export function plansOf(node: Spreading, found = new Map<string, TablePlan>()): Iterable<TablePlan> {
-  const { tablePath } = node.plan.metadata;
-  if (found.has(tablePath)) return [];
-  found.set(tablePath, node.plan);
-  for (const { child } of node.edges) plansOf(child, found);
-  return found.values();
+export function plansOf(node: Spreading): readonly TablePlan[] {
+  const found = new Map<string, TablePlan>();
+  const visit = ({ plan, edges }: Spreading): void => {
+    const { tablePath } = plan.metadata;
+    if (found.has(tablePath)) return;
+    found.set(tablePath, plan);
+    for (const { child } of edges) visit(child);
+  };
+  visit(node);
+  return [...found.values()];
 }
