@@ -22,7 +22,7 @@ import { resolveDefinitions } from './counter/registry';
 import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
 import { CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
-import { type Installation, Installer } from './installation';
+import { type Installation, Installer, type Opened } from './installation';
 import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
 import { Presence } from './jobs/presence';
@@ -393,15 +393,15 @@ export class Counters {
   }
 
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
-    const definitions = this.#definitions;
-    if (definitions === null) throw notInitialized();
-    await this.#permissions?.expectOpening();
+    const [definitions, permissions] = [this.#definitions, this.#permissions];
+    if (definitions === null || permissions === null) throw notInitialized();
     await this.#catalogue?.load();
-    const installation = await this.#installer.open({
+    const opened: Opened = {
       tables: countedTables(this.#dataSource, definitions),
       onLost: (swept) => this.#rebuild(swept),
       onCopied: (reason) => reportCopied({ events: this.#events }, reason),
-    });
+    };
+    const installation = await permissions.opening(() => this.#installer.open(opened));
     await this.#noteMoved(installation, definitions);
     await this.#presence?.stop();
     if (this.#closing === null) this.#presence = this.#startPresence(installation, definitions);

@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
+import type { Durability } from '../durability';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { ConfigurationError } from '../errors';
 import { cascadingDelete } from './cascade';
@@ -24,14 +25,16 @@ import { inOwnTransaction } from './own-transaction';
 import { Place } from './place';
 import type { PreparedStatements } from './prepared-statements';
 import { Recorder, type RecorderOptions } from './recorder';
+import type { Refusals } from './refusals';
 import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
 import { versioned } from './row-version';
-import { type OnNotPermitted, SpreadingReach } from './spreading-reach';
+import { type OnNotPermitted, plansOf, SpreadingReach } from './spreading-reach';
 import { sendOnce, type Statement, type Strategy } from './statement';
 import { checkTrack, trackWork } from './track';
 import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
+import type { Spreading } from './unseen-kinds';
 import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
 import { executeWatched } from './watched';
 import type { WriteBuilder, WriteResult } from './write-builder';
@@ -49,6 +52,7 @@ export interface CaptureBasis {
   readonly catalogue: Catalogue;
   /** Asks the database again what its tables are. */
   readonly refresh: () => Promise<Catalogue>;
+  readonly refusals: Refusals;
 }
 
 /** How one write is captured. */
@@ -70,6 +74,8 @@ export class Capture {
   readonly #tools: RecordingTools;
   readonly #prepared: PreparedStatements;
   readonly #reach: SpreadingReach;
+  readonly #refusals: Refusals;
+  readonly #durability: Durability;
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #places: ReadonlyMap<EntityMetadata, Place>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
@@ -82,7 +88,7 @@ export class Capture {
 
   constructor(
     dataSource: DataSource,
-    { definitions, catalogue, refresh }: CaptureBasis,
+    { definitions, catalogue, refresh, refusals }: CaptureBasis,
     transactions: Transactions,
     options: CaptureOptions,
   ) {
@@ -97,7 +103,9 @@ export class Capture {
     const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
     this.#prepared = options.prepared;
-    this.#reach = new SpreadingReach(catalogue, options.onNotPermitted);
+    this.#refusals = refusals;
+    this.#durability = options.durability;
+    this.#reach = new SpreadingReach(catalogue, transactions.roles, options.onNotPermitted);
     this.#cascades = planCascades(dataSource, definitions);
     this.#updateCascades = planUpdateCascades(dataSource, definitions);
     this.#counterColumns = definitions.counterColumnsOf;
@@ -122,7 +130,29 @@ export class Capture {
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
     const way = this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading);
-    return oneAtATime(builder, () => this.#watch(builder, way, execute) ?? this.#capture(builder, way, execute));
+    const spread = cascade ?? spreading;
+    return oneAtATime(builder, () =>
+      (this.#watch(builder, way, execute) ?? this.#capture(builder, way, execute)).catch((error: unknown) =>
+        this.#explain(error, builder, { way, spread }),
+      ),
+    );
+  }
+
+  /** Rejects with the error, or with what it comes from. */
+  async #explain(
+    error: unknown,
+    builder: WriteBuilder,
+    { way, spread }: { readonly way: Way; readonly spread: Spreading | undefined },
+  ): Promise<never> {
+    throw await this.#refusals.explain(error, {
+      plan: way.plan,
+      below: spread === undefined ? [] : plansOf(spread),
+      // A DELETE that may not lock does without.
+      locks: !way.alone && builder.expressionMap.queryType !== 'delete',
+      usesOutbox: way.plan.counters.some(({ durability }) => (durability ?? this.#durability) === 'outbox'),
+      plain: () => builder.getQueryAndParameters(),
+      runner: builder.queryRunner ?? null,
+    });
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import type { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
 import { Capture, type CaptureOptions } from './capture';
 import type { WriteHook } from './hook';
+import { Refusals } from './refusals';
 import type { Transactions } from './transactions';
 
 /** What is counted, and in what tables. */
@@ -19,6 +20,7 @@ export class CurrentCapture {
   readonly #basis: CurrentCaptureBasis;
   readonly #transactions: Transactions;
   readonly #options: CaptureOptions;
+  readonly refusals: Refusals;
   #catalogue: Catalogue | null = null;
   #capture: Capture | null = null;
 
@@ -27,6 +29,7 @@ export class CurrentCapture {
     this.#basis = basis;
     this.#transactions = transactions;
     this.#options = options;
+    this.refusals = new Refusals(dataSource, transactions.roles);
   }
 
   /** The last one that was made; `null` while nothing was captured. */
@@ -55,7 +58,7 @@ export class CurrentCapture {
     const refresh = () => this.#basis.catalogue.refresh();
     this.#capture = new Capture(
       this.#dataSource,
-      { definitions, catalogue, refresh },
+      { definitions, catalogue, refresh, refusals: this.refusals },
       this.#transactions,
       this.#options,
     );

@@ -8,6 +8,7 @@ import { type Reach, reachOf } from '../sql/reach';
 import { hiddenProblem } from '../sql/sight';
 import { tableSql } from '../sql/table-names';
 import type { TablePlan } from './plan';
+import type { Roles } from './roles';
 import { type Spreading, type SpreadingEdge, unseenKinds } from './unseen-kinds';
 
 /** Told, each time, why targets are recounted that would not have to be if this process saw more. */
@@ -22,16 +23,22 @@ const ALL: Reach = { role: '', forbidden: new Set(), hidden: new Set() };
 export class SpreadingReach {
   readonly onNotPermitted: OnNotPermitted;
   readonly #catalogue: Catalogue;
+  readonly #roles: Roles;
 
-  constructor(catalogue: Catalogue, onNotPermitted: OnNotPermitted) {
+  constructor(catalogue: Catalogue, roles: Roles, onNotPermitted: OnNotPermitted) {
     this.#catalogue = catalogue;
+    this.#roles = roles;
     this.onNotPermitted = onNotPermitted;
   }
 
-  /** Looks; asks the database only where row security is switched on, or a privilege is missing as far as is known. */
+  /**
+   * Looks; asks the database only where row security is switched on, or a privilege is missing as far as is known, or the
+   * caller has set another role.
+   */
   async look(runner: QueryRunner, node: Spreading): Promise<Sight> {
-    const plans = [...plansBelow(node)];
-    const isFree = plans.every((plan) => !this.#isSecured(plan) && this.#isAllowed(plan));
+    const plans = plansOf(node);
+    const isOwnRole = this.#roles.of(runner) === null;
+    const isFree = isOwnRole && plans.every((plan) => !this.#isSecured(plan) && this.#isAllowed(plan));
     const wanted = plans.map((plan) => ({ table: tableOf(plan), columns: plan.columns }));
     return new Sight(isFree ? ALL : await reachOf(runner, wanted), this.onNotPermitted);
   }
@@ -112,10 +119,14 @@ function tableOf({ metadata }: TablePlan): string {
 }
 
 /** The plans of a node and of all below it, one per table. */
-function plansBelow(node: Spreading, found = new Map<string, TablePlan>()): Iterable<TablePlan> {
-  const { tablePath } = node.plan.metadata;
-  if (found.has(tablePath)) return [];
-  found.set(tablePath, node.plan);
-  for (const { child } of node.edges) plansBelow(child, found);
-  return found.values();
+export function plansOf(node: Spreading): readonly TablePlan[] {
+  const found = new Map<string, TablePlan>();
+  const visit = ({ plan, edges }: Spreading): void => {
+    const { tablePath } = plan.metadata;
+    if (found.has(tablePath)) return;
+    found.set(tablePath, plan);
+    for (const { child } of edges) visit(child);
+  };
+  visit(node);
+  return [...found.values()];
 }

@@ -43,6 +43,7 @@ export function startCapture(
     recheck: (ends) =>
       withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
     onUnseen: options.onUnseen,
+    explain: (error, runner) => capture.refusals.explainOutbox(error, runner),
     onTruncate: (sql) => {
       if (options.isSkipped()) return;
       for (const name of truncatedTables(sql)) {

@@ -11,6 +11,7 @@ import type { HandOff } from './hand-off';
 import { heardOn } from './heard';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
+import { Roles } from './roles';
 import { Slot } from './slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 import { doubt, isRefusal, unanswered } from './unanswered';
@@ -22,6 +23,8 @@ export interface TransactionsOptions {
   readonly durability: Durability;
   /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
   readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
+  /** What COMMIT is to be rejected with, when what it takes was refused. */
+  readonly explain: (error: unknown, runner: QueryRunner) => Promise<unknown>;
   /** A TRUNCATE has succeeded. */
   readonly onTruncate: (sql: string) => void;
   /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
@@ -44,6 +47,8 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
   /** Whether the transaction that a query runner is in has changed the schema. */
   readonly #changesSchema = new Slot<QueryRunner, boolean>();
+  /** Roles that callers have set. */
+  readonly roles = new Roles();
   /** Those that have sent a counted statement and are not over. */
   readonly #unsettled = new Unsettled();
   /** Query runners on whose connection an answer was given up: it may come yet. */
@@ -193,6 +198,7 @@ export class Transactions implements EntitySubscriberInterface {
     const error: unknown = event.error;
     if (success) notifyObserver(event.parameters, event.rawResults);
     else if (!isRefusal(error)) this.#owing.set(runner, true);
+    if (success) this.roles.note(runner, event.query, event.parameters);
     const command = transactionCommand(event.query);
     if (command === null) return;
     this.#followSchema(event, command);
@@ -326,7 +332,7 @@ export class Transactions implements EntitySubscriberInterface {
       } catch (error) {
         // A COMMIT that is sent again would write to the outbox a second time.
         doubt(transaction, error);
-        throw error;
+        throw await this.#options.explain(error, runner);
       }
     } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
     transaction.startEnding('commit');
@@ -390,6 +396,7 @@ export class Transactions implements EntitySubscriberInterface {
 
   #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {
     this.#open.set(runner, undefined);
+    this.roles.end(runner);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
     if (outcome === 'unseen' && transaction.refusal !== null) this.#options.onUnseen(transaction.refusal);

@@ -1,6 +1,6 @@
 import { byShard } from '../buffer/shard';
 import type { Definitions } from '../counter/definition';
-import { isEveryTarget } from '../counter/target';
+import { isEveryTarget, kindIdOf } from '../counter/target';
 import { CounterCacheError, NotPermittedError } from '../errors';
 import type { FailedTarget } from '../events';
 import { describeTarget, type JobContext, scheduledColumns } from './context';
@@ -77,9 +77,28 @@ async function recalculatePermitted(
     return await recalculateIsolating(context, targets, options);
   } catch (error) {
     if (!(error instanceof NotPermittedError)) throw error;
+    return recalculateKindwise(context, targets, options, error);
+  }
+}
+
+/** What is hidden is so for all targets of a kind: they wait for a worker that sees more, and keep no other kind waiting. */
+async function recalculateKindwise(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+  error: NotPermittedError,
+): Promise<readonly Recalculated[]> {
+  const kinds = new Set(targets.map(kindIdOf));
+  if (kinds.size === 1) {
     reportNotPermitted(context, error);
     return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
   }
+  const results: Recalculated[] = [];
+  for (const kind of kinds) {
+    const group = targets.filter((target) => kindIdOf(target) === kind);
+    results.push(...(await recalculatePermitted(context, group, options)));
+  }
+  return results;
 }
 
 function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalculated['outcome'][]): Set<string> {

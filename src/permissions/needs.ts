@@ -7,6 +7,12 @@ export function openingNeeds({ state, shard, outbox }: OwnTables): readonly Tabl
   return [ownNeed(state), ownNeed(shard), ownNeed(outbox)];
 }
 
+/** What opening it for the first time does. */
+export function foundingNeeds({ state, shard, outbox }: OwnTables): readonly TableNeed[] {
+  const more = { insert: true, update: 'every' } as const;
+  return [ownNeed(state, more), ownNeed(shard, more), ownNeed(outbox)];
+}
+
 /** What recounting does: it reads every source, every target, and every row between. */
 export function countingNeeds(definitions: Definitions, own: OwnTables): readonly TableNeed[] {
   return [...openingNeeds(own), ownNeed(own.ledger), ...tablesOf(definitions, false)];
@@ -16,7 +22,7 @@ export function countingNeeds(definitions: Definitions, own: OwnTables): readonl
 export function workerNeeds(definitions: Definitions, own: OwnTables): readonly TableNeed[] {
   return [
     ownNeed(own.state, { insert: true, update: 'every', delete: true }),
-    ownNeed(own.shard, { update: 'every' }),
+    ownNeed(own.shard, { insert: true, update: 'every' }),
     ownNeed(own.ledger, { insert: true, update: 'every', delete: true }),
     ownNeed(own.outbox, { update: 'every', delete: true }),
     ...tablesOf(definitions, true),
@@ -53,7 +59,8 @@ function ownColumns({ foreignKeys, path }: CounterTarget): readonly string[] {
   return namesOf(path?.entry ?? foreignKeys);
 }
 
-function stepColumns({ keys, foreignKeys, deletedColumn, where }: PathStep): readonly string[] {
+/** What is read of a row between. */
+export function stepColumns({ keys, foreignKeys, deletedColumn, where }: PathStep): readonly string[] {
   return [
     ...namesOf(keys),
     ...namesOf(foreignKeys),

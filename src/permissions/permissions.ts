@@ -5,9 +5,11 @@ import type { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalo
 import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
 import { NotPermittedError } from '../errors';
 import { type OwnTables, ownTables } from '../sql/tables';
-import { countingNeeds, openingNeeds, workerNeeds } from './needs';
+import { countingNeeds, foundingNeeds, openingNeeds, workerNeeds } from './needs';
 import { problemsOf } from './problems';
 import type { TableNeed } from './table-need';
+
+const OPENING = 'opening the installation';
 
 /**
  * Refuses work for which the role of this process lacks privileges, or for which it is not certain to see every row (I9).
@@ -24,9 +26,24 @@ export class Permissions {
     this.#own = ownTables(dataSource);
   }
 
-  /** What every process does first. */
-  expectOpening(): Promise<void> {
-    return this.#expect(openingNeeds(this.#own), 'opening the installation');
+  /** Opens the installation, which every process does first. */
+  async opening<T>(open: () => Promise<T>): Promise<T> {
+    await this.#expect(openingNeeds(this.#own), OPENING);
+    try {
+      return await open();
+    } catch (error) {
+      if (!isInsufficientPrivilege(error)) throw error;
+      // Only the first process of an installation writes it down.
+      const catalogue = await this.#catalogue.refresh();
+      const problems = problemsOf(catalogue, foundingNeeds(this.#own));
+      if (problems.length === 0) throw error;
+      throw new NotPermittedError(
+        `${OPENING} for the first time takes more than role ${catalogue.role} may do: start a worker first, or grant it`,
+        problems,
+        { role: catalogue.role },
+        { cause: error },
+      );
+    }
   }
 
   /** What workers do, by what the database says now. */

@@ -4,13 +4,26 @@ import type { TableNeed } from './table-need';
 
 /** What keeps the catalogue's role from doing what is needed, each with its remedy; tables that are missing are none. */
 export function problemsOf(catalogue: Catalogue, needs: readonly TableNeed[]): readonly string[] {
+  return problemsBy(catalogue, needs, (...args) => [...privilegeProblems(...args), ...rowProblems(...args)]);
+}
+
+/** The same as far as privileges are concerned: policies may hide what they like. */
+export function missingPrivileges(catalogue: Catalogue, needs: readonly TableNeed[]): readonly string[] {
+  return problemsBy(catalogue, needs, privilegeProblems);
+}
+
+function problemsBy(
+  catalogue: Catalogue,
+  needs: readonly TableNeed[],
+  look: (table: CatalogueTable, need: TableNeed, role: string) => readonly string[],
+): readonly string[] {
   const { role } = catalogue;
   const schemas = new Set<string>();
   const problems = needs.flatMap((need) => {
     const table = catalogue.tableAt(need.path);
     if (table === undefined) return [];
     if (!table.canUseSchema) schemas.add(table.schema);
-    return [...privilegeProblems(table, need, role), ...rowProblems(table, need, role)];
+    return look(table, need, role);
   });
   const usage = [...schemas].map((schema) => `role ${role} may not use schema ${schema}. ${usageSql(schema, role)}`);
   return [...usage, ...problems];
@@ -21,6 +34,7 @@ function privilegeProblems(table: CatalogueTable, need: TableNeed, role: string)
   const missing = [
     missingOn('SELECT', table, need.select, ({ canSelect }) => canSelect),
     missingOn('UPDATE', table, need.update, ({ canUpdate }) => canUpdate),
+    need.locks === true && !privileges.update ? { privilege: 'UPDATE', columns: [] } : null,
     need.insert && !privileges.insert ? { privilege: 'INSERT', columns: [] } : null,
     need.delete && !privileges.delete ? { privilege: 'DELETE', columns: [] } : null,
   ].filter((one) => one !== null);

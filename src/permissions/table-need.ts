@@ -8,6 +8,8 @@ export interface TableNeed {
   readonly update: ReadonlySet<string> | 'every';
   readonly insert: boolean;
   readonly delete: boolean;
+  /** Locks rows, which takes the privilege to change some column. */
+  readonly locks?: boolean;
 }
 
 const NOTHING: ReadonlySet<string> = new Set();

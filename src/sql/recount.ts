@@ -9,7 +9,7 @@ import { MethodError, recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
 import { type Counted, type Counts, recountBySql, tablesOf, tallyOf } from './recount-by-sql';
 import { recountDividing } from './recount-dividing';
-import { expectAllVisible } from './sight';
+import { expectAllVisible, refuseHidden } from './sight';
 import type { TablePaths } from './tables';
 
 /**
@@ -61,6 +61,10 @@ function unfitness(column: CounterColumn, amount: bigint): AmountError | null {
   }
 }
 
+function hasMethod(columns: readonly CounterColumn[]): boolean {
+  return columns.some(({ counters }) => counters.some(({ method }) => method !== null));
+}
+
 async function recountOrDivide(
   dataSource: DataSource,
   tables: TablePaths,
@@ -73,6 +77,7 @@ async function recountOrDivide(
   } catch (error) {
     if (!(error instanceof MethodError) && !isAboutRows(error)) throw error;
     return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
+      if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, kind, columns));
       const counts = await recountDividing({ runner, manager, tables, kind }, columns, targets);
       await expectAllVisible(runner, tablesOf(tables, kind, columns));
       return counts;
@@ -92,6 +97,7 @@ async function recountTogether(
   if (counters.size === 0) return withConnection(dataSource, countBySql);
   return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
     const counts = await countBySql(runner);
+    if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, kind, columns));
     const present = new Set(targets.filter((_, i) => counts.counted[i] !== null));
     for (const counter of counters) {
       const tally = tallyOf(counts, targets, counter);

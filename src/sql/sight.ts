@@ -52,6 +52,16 @@ export async function rowsSeen(
   return again;
 }
 
+/**
+ * Has the database refuse, until the transaction ends, statements from which policies would hide rows: code of users reads
+ * tables that nobody knows of. Not where policies let the role read all of these tables, and may do so with others.
+ */
+export async function refuseHidden(runner: QueryRunner, tables: readonly string[]): Promise<void> {
+  await runner.query(
+    `SELECT set_config('row_security', CASE WHEN ${concernsSql(tables)} THEN 'on' ELSE 'off' END, true)`,
+  );
+}
+
 /** What was not done, since policies may have hidden rows. */
 export function hiddenRows({ role, tables }: Hidden): NotPermittedError {
   const problems = tables.map((table) => hiddenProblem(table, role));

@@ -34,23 +34,29 @@ describeVersions('a worker that sees less than when it started', (server) => {
     await writer.counters.settled();
   }
 
-  const refusals = (table: string) => [
-    expect.objectContaining({ code: 'NOT_PERMITTED', message: expect.stringContaining(`"${table}"`) as string }),
-  ];
+  function expectRefused(errors: readonly unknown[], table: string): void {
+    expect(errors).toMatchObject([{ code: 'NOT_PERMITTED', problems: [expect.stringContaining(`"${table}"`)] }]);
+  }
 
-  test('keeps what it cannot apply: a row that it does not see is not gone', async () => {
-    await worker.counters.startWorker();
-    const id = await write();
-    await until(async () => (await columnOf(id)) === 1);
-    await world.sql(secure('author'));
-    await post(id);
-    await until(() => worker.errors.length > 0);
-    expect(worker.errors).toEqual(refusals('author'));
-    expect(await columnOf(id)).toBe(1);
-    await world.sql('ALTER ROLE :worker BYPASSRLS');
-    await until(async () => (await columnOf(id)) === 2);
-    expect(worker.errors).toHaveLength(1);
-  });
+  test.each(['guarded', 'outbox'] as const)(
+    'keeps what it cannot apply: a row that it does not see is not gone, %s',
+    async (durability) => {
+      await writer.counters.close();
+      await writer.dataSource.destroy();
+      writer = await world.attach('writer', { durability });
+      await worker.counters.startWorker();
+      const id = await write();
+      await until(async () => (await columnOf(id)) === 1);
+      await world.sql(secure('author'));
+      await post(id);
+      await until(() => worker.errors.length > 0);
+      expectRefused(worker.errors, 'author');
+      expect(await columnOf(id)).toBe(1);
+      await world.sql('ALTER ROLE :worker BYPASSRLS');
+      await until(async () => (await columnOf(id)) === 2);
+      expect(worker.errors).toHaveLength(1);
+    },
+  );
 
   test('does not recount: sources that it does not see are not gone', async () => {
     const id = await write();
@@ -63,6 +69,27 @@ describeVersions('a worker that sees less than when it started', (server) => {
     expect(await worker.counters.recalculate()).toMatchObject({ fixedCount: 0, checked: 1 });
     await world.sql(`CREATE POLICY narrow ON post AS RESTRICTIVE USING (tenant = 'b')`);
     await expect(worker.counters.verify()).rejects.toThrow(NotPermittedError);
+  });
+
+  test('an owner counts as others do where row security is forced', async () => {
+    const id = await write();
+    await worker.counters.flush();
+    await world.sql(`ALTER TABLE post OWNER TO :worker; ${secure('post')}`);
+    expect(await worker.counters.verify()).toMatchObject({ checked: 1, fixedCount: 0 });
+    await world.sql('ALTER TABLE post FORCE ROW LEVEL SECURITY');
+    await expect(worker.counters.recalculate()).rejects.toThrow(NotPermittedError);
+    expect(await columnOf(id)).toBe(1);
+    await world.sql('ALTER TABLE post OWNER TO postgres');
+  });
+
+  test('where row security is switched off for a session, the database refuses', async () => {
+    const id = await write();
+    await worker.counters.flush();
+    await world.sql(`${secure('post')}; CREATE POLICY all_rows ON post TO :worker USING (true);
+      ALTER ROLE :worker SET row_security = off`);
+    const { counters } = await world.attach('worker');
+    await expect(counters.recalculate()).rejects.toMatchObject({ code: '42501' });
+    expect(await columnOf(id)).toBe(1);
   });
 
   test('in the background neither: what is due waits for a worker that sees all', async () => {
@@ -78,7 +105,7 @@ describeVersions('a worker that sees less than when it started', (server) => {
     await until(async () => (await columnOf(id)) === 1);
     await world.sql(secure('post'));
     await until(() => errors.length > 0);
-    expect(errors).toEqual(refusals('post'));
+    expectRefused(errors, 'post');
     expect(await columnOf(id)).toBe(1);
   });
 

@@ -106,10 +106,38 @@ describeVersions('rows that a foreign key deletes out of sight', (server) => {
     ]);
   });
 
+  test('by a role that the caller has set, whatever the one that connects may do', async () => {
+    await world.sql('GRANT :blind, :guest TO :worker');
+    for (const role of ['blind', 'guest']) {
+      const { author, category } = await write();
+      const other = await world.attach('worker');
+      await other.dataSource.transaction(async (manager) => {
+        await manager.query(`SET LOCAL ROLE ${world.nameOf(role)}`);
+        await manager.delete(Author, author.id);
+      });
+      await until(async () => (await columnOf(category.id)) === 0);
+      expect(other.errors).toMatchObject([{ code: 'NOT_PERMITTED', context: { role: world.nameOf(role) } }]);
+      // With its own again.
+      const own = await write();
+      other.errors.splice(0);
+      await other.dataSource.manager.delete(Author, own.author.id);
+      await until(async () => (await columnOf(own.category.id)) === 0);
+      expect(other.errors).toEqual([]);
+    }
+  });
+
   test('many of them at once end', async () => {
     const all = [await write(), await write(), await write(), await write()];
     await Promise.all(all.map(({ author }) => asTenant(writer, 'b', (manager) => manager.delete(Author, author.id))));
     for (const { category } of all) await until(async () => (await columnOf(category.id)) === 0);
+  });
+
+  test('while a recount of all targets is under way: it ends, and begins again', async () => {
+    const { author, category } = await write();
+    await world.sql(`INSERT INTO counter_cache_state VALUES ('recount:category:id', '{"after":["999999"]}')`);
+    await asTenant(writer, 'b', (manager) => manager.delete(Author, author.id));
+    await until(async () => (await columnOf(category.id)) === 0);
+    expect(await world.sql(`SELECT 1 FROM counter_cache_state WHERE id LIKE 'recount:%'`)).toEqual([]);
   });
 
   test('a deletion that is rolled back asks for nothing', async () => {

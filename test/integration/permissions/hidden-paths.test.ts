@@ -98,7 +98,7 @@ describeVersions('rows between that a writer may not see', (server) => {
   });
 
   test('a key that others follow out of sight, by ON UPDATE CASCADE', async () => {
-    await world.sql(`${secure('item')}`);
+    await world.sql(secure('item'));
     const target = await shop();
     const code = await shelfOf('a', target.id);
     for (const tenant of ['a', 'b'])

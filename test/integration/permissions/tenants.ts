@@ -1,6 +1,6 @@
 import {
   Column,
-  DataSource,
+  type DataSource,
   type EntityManager,
   Entity,
   JoinColumn,
