@@ -80,8 +80,8 @@ export class Place {
   }
 
   /** A statement failed: if that is since what was a table is a view by now, the next one will know. */
-  async noticeOutdated(error: unknown): Promise<void> {
-    const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  async noticeOutdated(failure: unknown): Promise<void> {
+    const { code, message } = (failure ?? {}) as { readonly code?: unknown; readonly message?: unknown };
     if (code === UNDEFINED_COLUMN && String(message).includes('tableoid')) await this.#refresh().catch(() => undefined);
   }
 
