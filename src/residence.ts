@@ -3,12 +3,14 @@ import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 
 import type { Definitions } from './counter/definition';
+import { CounterCacheError } from './errors';
 import type { Events } from './events';
 import type { Installation } from './installation';
 import { Presence } from './jobs/presence';
 import { noteRecounts } from './sql/definitions';
 import type { ProcessSelf } from './sql/processes';
-import { withConnection } from './sql/query';
+import { isNotAllowed, withConnection } from './sql/query';
+import type { TablePaths } from './sql/tables';
 
 /** Which installation a process belongs to, from one to the next, for as long as counters are attached. */
 export class Residence {
@@ -42,8 +44,7 @@ export class Residence {
    */
   async enter(installation: Installation, definitions: Definitions): Promise<void> {
     const { id, tables } = installation;
-    if (this.#opened !== null && this.#opened !== id)
-      await withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...definitions.kinds.keys()]));
+    if (this.#opened !== null && this.#opened !== id) await this.#recount(tables, definitions);
     this.#opened = id;
     await this.#presence?.stop();
     // In the background: a write may be waiting for the installation.
@@ -54,6 +55,17 @@ export class Residence {
       installation,
       onMoved: this.#onMoved,
     });
+  }
+
+  async #recount(tables: TablePaths, { kinds }: Definitions): Promise<void> {
+    try {
+      await withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()]));
+    } catch (error) {
+      if (!isNotAllowed(error)) throw error;
+      const reason = `the database has another installation by now, and this process may not note in ${tables.state} that its targets are to be recounted`;
+      const advice = 'Run counters.recalculate() elsewhere';
+      this.#events.emit('error', new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, {}, { cause: error }));
+    }
   }
 
   /** The counters are closed. */

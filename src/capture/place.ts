@@ -34,9 +34,8 @@ export class Place {
 
   /** What to return of a row, for the text of a builder: the oid that tells its table. */
   returning(alias: string | null = null): string {
-    const isStored = this.#table?.kind === 'table' || this.#table?.kind === 'partitioned table';
-    // Rows of a view have none. Its name is looked up where the statement is analysed, in the search path of the statement.
-    if (!isStored) return `CAST(${this.#named} AS oid)`;
+    // A view has none, nor may everybody read it. A name is looked up where the statement is analysed, in its search path.
+    if (this.#table?.privileges.tableOid !== true) return `CAST(${this.#named} AS oid)`;
     return alias === null ? 'tableoid' : `${alias}.tableoid`;
   }
 

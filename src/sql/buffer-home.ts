@@ -5,7 +5,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { RedisHome, SeenHome } from '../buffer/redis/home';
 import { CounterCacheError } from '../errors';
 import { aliveSql, countOthers, type ProcessSelf, sayAlive, sayGone } from './processes';
-import { type ResultRow, rowsOf, withConnection, withTransaction } from './query';
+import { isNotAllowed, type ResultRow, rowsOf, withConnection, withTransaction } from './query';
 import type { TablePaths } from './tables';
 
 /** Where an installation keeps what is pending. */
@@ -32,18 +32,44 @@ export async function settleHome(
   self: ProcessSelf,
 ): Promise<CounterCacheError | null> {
   const seen = await home.look();
-  const glance = await withConnection(dataSource, (runner) => sayAliveAt(runner, tables, self, home, seen));
-  if (glance !== null && isHome(glance, home, seen)) return null;
-  return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
-    await runner.query(`INSERT INTO ${tables.state} ("id", "value") VALUES ('${HOME}', 'null') ON CONFLICT DO NOTHING`);
-    const noted = await lockHome(runner, tables);
-    const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
-    const refusal = noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
-    // Nobody has to wait for what a process uses that must not.
-    if (refusal !== null) await sayGone(runner, tables, self);
-    else await sayAlive(runner, tables, self, await move(runner, tables, { noted, home, seen }));
-    return refusal;
-  });
+  try {
+    const glance = await withConnection(dataSource, (runner) => sayAliveAt(runner, tables, self, home, seen));
+    if (glance !== null && isHome(glance, home, seen)) return null;
+    return await withTransaction(dataSource, 'READ COMMITTED', (runner) => settle(runner, tables, self, home, seen));
+  } catch (error) {
+    if (!isNotAllowed(error)) throw error;
+    return withConnection(dataSource, (runner) => compareHome(runner, tables, self, home, seen));
+  }
+}
+
+async function settle(
+  runner: QueryRunner,
+  tables: TablePaths,
+  self: ProcessSelf,
+  home: RedisHome,
+  seen: SeenHome,
+): Promise<CounterCacheError | null> {
+  await runner.query(`INSERT INTO ${tables.state} ("id", "value") VALUES ('${HOME}', 'null') ON CONFLICT DO NOTHING`);
+  const noted = await readHome(runner, tables, 'FOR UPDATE');
+  const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
+  const refusal = noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
+  // Nobody has to wait for what a process uses that must not.
+  if (refusal !== null) await sayGone(runner, tables, self);
+  else await sayAlive(runner, tables, self, await move(runner, tables, { noted, home, seen }));
+  return refusal;
+}
+
+/** What a role can do that may not write. */
+async function compareHome(
+  runner: QueryRunner,
+  tables: TablePaths,
+  self: ProcessSelf,
+  home: RedisHome,
+  seen: SeenHome,
+): Promise<CounterCacheError | null> {
+  const noted = await readHome(runner, tables, '');
+  const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
+  return noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
 }
 
 /** Says that this process lives, if it is where it has to be; returns what is noted. One statement. */
@@ -67,8 +93,12 @@ async function sayAliveAt(
   return homeOf(row);
 }
 
-async function lockHome(runner: QueryRunner, { state }: TablePaths): Promise<NotedHome | null> {
-  const [row] = await rowsOf(runner, `SELECT "value" FROM ${state} WHERE "id" = '${HOME}' FOR UPDATE`);
+async function readHome(
+  runner: QueryRunner,
+  { state }: TablePaths,
+  lock: '' | 'FOR UPDATE',
+): Promise<NotedHome | null> {
+  const [row] = await rowsOf(runner, `SELECT "value" FROM ${state} WHERE "id" = '${HOME}' ${lock}`);
   return homeOf(row);
 }
 

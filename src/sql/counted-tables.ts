@@ -2,7 +2,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
 import { CounterCacheError } from '../errors';
-import { rowsOf } from './query';
+import { mayWrite, rowsOf } from './query';
 import { tableSql } from './table-names';
 import type { TablePaths } from './tables';
 
@@ -48,7 +48,7 @@ export async function noteCountedTables(
   );
   for (const { path, name, noted, exists } of rows)
     if (exists === true) throw mismatch(String(path), String(name), String(noted));
-  if (rows.length === 0) return;
+  if (rows.length === 0 || !(await mayWrite(runner, state))) return;
   await runner.query(
     `INSERT INTO ${state} ("id", "value") SELECT '${TABLE}' || t.path, t.name FROM unnest($1::text[], $2::text[]) AS t(path, name)
      ORDER BY 1 ON CONFLICT ("id") DO UPDATE SET "value" = excluded."value"`,
