@@ -3,13 +3,13 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { Definitions } from '../counter/definition';
 import { CounterCacheError } from '../errors';
 import { mayWrite, rowsOf } from './query';
-import { tableSql } from './table-names';
+import { knownTable } from './table-names';
 import type { TablePaths } from './tables';
 
 /** Rows that say which table a path means in this installation. */
 const TABLE = 'table:';
 
-/** What the paths of all tables mean that count, are counted in, or stand between: path → escaped name with its schema. */
+/** What the paths of all tables mean that count, are counted in, or stand between, and exist: path → escaped name with its schema. */
 export function countedTables({ entityMetadatas }: DataSource, { counters }: Definitions): ReadonlyMap<string, string> {
   const paths = new Set(
     counters.flatMap(({ source, targets }) => [
@@ -21,9 +21,10 @@ export function countedTables({ entityMetadatas }: DataSource, { counters }: Def
     ]),
   );
   return new Map(
-    entityMetadatas.flatMap((metadata) =>
-      paths.has(metadata.tablePath) ? [[metadata.tablePath, tableSql(metadata)]] : [],
-    ),
+    entityMetadatas.flatMap((metadata) => {
+      const name = paths.has(metadata.tablePath) ? knownTable(metadata) : null;
+      return name === null ? [] : [[metadata.tablePath, name]];
+    }),
   );
 }
 
