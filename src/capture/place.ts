@@ -41,7 +41,7 @@ export class Place {
 
   /** A condition, for the text of a builder: the entity's path means this very table in the statement. */
   get condition(): string {
-    return `${this.#named} = CAST(${this.#table?.oid ?? 0} AS oid)`;
+    return `${this.#named} = '${this.#table?.oid ?? 0}'`;
   }
 
   /** Whether rows with this oid are counted, as far as is known. */
