@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { randomUUID } from 'node:crypto';
 
 import {
   type DataSource,
@@ -20,30 +19,29 @@ import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
 import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
-import { CounterCacheError } from './errors';
+import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
 import { type Installation, Installer, type Opened } from './installation';
 import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
-import { Presence } from './jobs/presence';
 import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
 import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
+import { StartedWorkers } from './jobs/started-workers';
 import type { SweptEpochs } from './jobs/sweep';
-import { closeStarted, CounterWorker, type WorkerOptions } from './jobs/worker';
+import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
 import { Permissions } from './permissions/permissions';
 import { reportForgotten, reportTruncated, reportUnknownType, reportUnlessLeft, reportUnseenEnd } from './reports';
+import { Residence } from './residence';
 import { catalogueOf } from './sql/catalogue-of';
 import { Outage } from './outage';
 import { countedTables } from './sql/counted-tables';
-import { noteRecounts } from './sql/definitions';
-import type { ProcessSelf } from './sql/processes';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
 
@@ -67,19 +65,16 @@ export class Counters {
   readonly #installer: Installer;
   readonly #handOff: HandOff;
   readonly #prepared: PreparedStatements;
-  readonly #self: ProcessSelf;
+  readonly #residence: Residence;
   readonly #skipping = new AsyncLocalStorage<true>();
-  readonly #workers = new Set<Promise<CounterWorker>>();
+  readonly #workers = new StartedWorkers();
   readonly #background = new Set<Promise<void>>();
   readonly #scheduling = new Outage((error) => this.#events.emit('error', error), { quiet: SCHEDULING_OUTAGE });
   #definitions: Definitions | null = null;
   #catalogue: KnownCatalogue | null = null;
   #permissions: Permissions | null = null;
   #capture: RunningCapture | null = null;
-  #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
-  /** Id of the installation that was opened last. */
-  #opened: string | null = null;
   /** Once it is opened. */
   #installation: Installation | null = null;
   #detach: () => void = () => undefined;
@@ -89,9 +84,9 @@ export class Counters {
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
-    this.#self = { id: randomUUID(), interval: options.sweepInterval };
+    this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, () => this.#reopen());
     const onDegraded = (error: unknown): void => this.#handOff.reportDegraded(error);
-    this.#installer = new Installer(dataSource, options, this.#events, onDegraded, this.#self);
+    this.#installer = new Installer(dataSource, options, this.#events, onDegraded, this.#residence.self);
     this.#prepared = new PreparedStatements({
       isOn: () => options.preparedStatements && this.#installation?.isDirect === true,
       onError: (error) => this.#events.emit('error', error),
@@ -156,10 +151,7 @@ export class Counters {
    */
   async startWorker(options: WorkerOptions = {}): Promise<CounterWorker> {
     this.#assertOpen();
-    const starting = this.#startWorker(options);
-    // At once, so that close() waits for one that is starting.
-    this.#workers.add(starting);
-    return starting;
+    return this.#workers.add(this.#startWorker(options));
   }
 
   /**
@@ -326,13 +318,13 @@ export class Counters {
   }
 
   async #close(): Promise<void> {
-    await Promise.all([...this.#workers].map(closeStarted));
+    await this.#workers.close();
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     const lost = await this.#handOff.close();
     if (lost.length > 0) reportForgotten(this.#events, this.#definitions, lost);
     this.#detach();
     this.#capture?.stop();
-    await this.#presence?.leave();
+    await this.#residence.leave();
     await this.#opening?.catch(() => undefined);
     await Promise.all(this.#background);
     await this.#installer.close();
@@ -351,7 +343,7 @@ export class Counters {
     this.#capture?.stop();
     const definitions = resolveDefinitions(this.#dataSource);
     this.#definitions = definitions;
-    this.#opened = null;
+    this.#residence.forget();
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     this.#opening = null;
     this.#installation = null;
@@ -402,9 +394,7 @@ export class Counters {
       onCopied: (reason) => reportCopied({ events: this.#events }, reason),
     };
     const installation = await permissions.opening(() => this.#installer.open(opened));
-    await this.#noteMoved(installation, definitions);
-    await this.#presence?.stop();
-    if (this.#closing === null) this.#presence = this.#startPresence(installation, definitions);
+    if (this.#closing === null) await this.#residence.enter(installation, definitions);
     if (this.#definitions === definitions) this.#installation = installation;
     const context: JobContext = {
       dataSource: this.#dataSource,
@@ -421,37 +411,15 @@ export class Counters {
     return { installation, context };
   }
 
-  /** What this process wrote since may be counted under the installation that it knew before, or under none. */
-  async #noteMoved({ id, tables }: Installation, { kinds }: Definitions): Promise<void> {
-    if (this.#opened !== null && this.#opened !== id)
-      await withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()]));
-    this.#opened = id;
-  }
-
-  /** In the background, too: a write may be waiting for the installation. */
-  #startPresence(installation: Installation, definitions: Definitions): Presence {
-    return new Presence(this.#dataSource, installation.tables, definitions, {
-      events: this.#events,
-      interval: this.#options.sweepInterval,
-      self: this.#self,
-      installation,
-      onMoved: () => this.#reopen(),
-    });
-  }
-
   /** In the background: the database, or its installation, is another one than was opened. */
   #reopen(): void {
     if (this.#closing !== null) return;
     this.#opening = null;
     const work = this.#open()
-      .then(({ installation, context }) => this.#moveWorkers(installation, context))
+      .then(({ installation, context }) => this.#workers.move(context, installation.scheduler))
       .catch((error: unknown) => this.#events.emit('error', error))
       .finally(() => this.#background.delete(work));
     this.#background.add(work);
-  }
-
-  async #moveWorkers({ scheduler }: Installation, context: JobContext): Promise<void> {
-    for (const starting of this.#workers) await (await starting.catch(() => null))?.move(context, scheduler);
   }
 
   /** In the background: it may take long, and a write may be waiting for the buffer to open. */
@@ -483,11 +451,6 @@ export class Counters {
   #assertOpen(): void {
     if (this.#closing !== null) throw new CounterCacheError('CLOSED', 'these counters are closed: attach again');
   }
-}
-
-function notInitialized(): CounterCacheError {
-  const reason = 'the DataSource is not initialized: call dataSource.initialize() first';
-  return new CounterCacheError('NOT_INITIALIZED', reason);
 }
 
 function tolerateMissingTables(error: unknown): void {

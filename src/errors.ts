@@ -96,3 +96,9 @@ export class BufferUnavailableError extends CounterCacheError {
     super('BUFFER_UNAVAILABLE', message, context, options);
   }
 }
+
+/** What needs a DataSource that is not initialized is refused with. */
+export function notInitialized(): CounterCacheError {
+  const reason = 'the DataSource is not initialized: call dataSource.initialize() first';
+  return new CounterCacheError('NOT_INITIALIZED', reason);
+}

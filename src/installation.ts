@@ -20,7 +20,7 @@ import { withPinnedPath } from './sql/catalogue-of';
 import { settleHome } from './sql/buffer-home';
 import { noteCountedTables } from './sql/counted-tables';
 import { isDirect } from './sql/direct';
-import { forgetSilent, type ProcessSelf } from './sql/processes';
+import type { ProcessSelf } from './sql/processes';
 import { rowsOf, withConnection } from './sql/query';
 import { withSideConnection } from './sql/side-connection';
 import { loadInstallation } from './sql/state';
@@ -161,7 +161,6 @@ export class Installer {
       const { id, copied } = await loadInstallation(runner, paths, shards, identity);
       const tables = await locateTables(runner, paths, identity);
       await noteCountedTables(runner, tables, counted);
-      await forgetSilent(runner, tables);
       return { id, copied, tables, isDirect: this.#options.preparedStatements && (await isDirect(runner)) };
     });
   }

@@ -34,15 +34,14 @@ export class Place {
 
   /** What to return of a row, for the text of a builder: the oid that tells its table. */
   returning(alias: string | null = null): string {
-    const isStored = this.#table?.kind === 'table' || this.#table?.kind === 'partitioned table';
-    // Rows of a view have none. Its name is looked up where the statement is analysed, in the search path of the statement.
-    if (!isStored) return `CAST(${this.#named} AS oid)`;
+    // A view has none, nor may everybody read it. A name is looked up where the statement is analysed, in its search path.
+    if (this.#table?.privileges.tableOid !== true) return `CAST(${this.#named} AS oid)`;
     return alias === null ? 'tableoid' : `${alias}.tableoid`;
   }
 
   /** A condition, for the text of a builder: the entity's path means this very table in the statement. */
   get condition(): string {
-    return `${this.#named} = CAST(${this.#table?.oid ?? 0} AS oid)`;
+    return `${this.#named} = '${this.#table?.oid ?? 0}'`;
   }
 
   /** Whether rows with this oid are counted, as far as is known. */
@@ -80,8 +79,8 @@ export class Place {
   }
 
   /** A statement failed: if that is since what was a table is a view by now, the next one will know. */
-  async noticeOutdated(error: unknown): Promise<void> {
-    const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
+  async noticeOutdated(failure: unknown): Promise<void> {
+    const { code, message } = (failure ?? {}) as { readonly code?: unknown; readonly message?: unknown };
     if (code === UNDEFINED_COLUMN && String(message).includes('tableoid')) await this.#refresh().catch(() => undefined);
   }
 

@@ -2,6 +2,7 @@ import { CounterCacheError } from '../errors';
 import { adoptEpoch, adoptIncarnation, readShards } from '../sql/epoch';
 import { purgeLedger } from '../sql/ledger';
 import { purgeOutbox } from '../sql/outbox/settle-rows';
+import { forgetSilent } from '../sql/processes';
 import { withConnection } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
@@ -37,6 +38,7 @@ export async function sweep(context: JobContext): Promise<void> {
   if (context.isStopping()) return;
   const { dataSource, tables, options } = context;
   await withConnection(dataSource, async (runner) => {
+    await forgetSilent(runner, tables);
     await purgeLedger(runner, tables, options.ledgerRetention);
     await purgeOutbox(runner, tables, options.outboxRetention);
   });

@@ -4,8 +4,8 @@ import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { RedisHome, SeenHome } from '../buffer/redis/home';
 import { CounterCacheError } from '../errors';
-import { countOthers, type ProcessSelf, sayAlive, sayGone } from './processes';
-import { rowsOf, withTransaction } from './query';
+import { aliveSql, countOthers, type ProcessSelf, sayAlive, sayGone } from './processes';
+import { isNotAllowed, type ResultRow, rowsOf, withConnection, withTransaction } from './query';
 import type { TablePaths } from './tables';
 
 /** Where an installation keeps what is pending. */
@@ -32,24 +32,65 @@ export async function settleHome(
   self: ProcessSelf,
 ): Promise<CounterCacheError | null> {
   const seen = await home.look();
-  return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
-    const known = await readHome(runner, tables, '');
-    if (known !== null && isHome(known, home, seen)) {
-      await sayAlive(runner, tables, self, known.token);
-      return null;
-    }
-    await runner.query(`INSERT INTO ${tables.state} ("id", "value") VALUES ('${HOME}', 'null') ON CONFLICT DO NOTHING`);
-    const noted = await readHome(runner, tables, 'FOR UPDATE');
-    const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
-    const refusal = noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
-    if (refusal !== null) {
-      // Nobody has to wait for what this one uses.
-      await sayGone(runner, tables, self);
-      return refusal;
-    }
-    await sayAlive(runner, tables, self, await move(runner, tables, { noted, home, seen }));
-    return null;
-  });
+  try {
+    const glance = await withConnection(dataSource, (runner) => sayAliveAt(runner, tables, self, home, seen));
+    if (glance !== null && isHome(glance, home, seen)) return null;
+    return await withTransaction(dataSource, 'READ COMMITTED', (runner) => settle(runner, tables, self, home, seen));
+  } catch (error) {
+    if (!isNotAllowed(error)) throw error;
+    return withConnection(dataSource, (runner) => compareHome(runner, tables, self, home, seen));
+  }
+}
+
+async function settle(
+  runner: QueryRunner,
+  tables: TablePaths,
+  self: ProcessSelf,
+  home: RedisHome,
+  seen: SeenHome,
+): Promise<CounterCacheError | null> {
+  await runner.query(`INSERT INTO ${tables.state} ("id", "value") VALUES ('${HOME}', 'null') ON CONFLICT DO NOTHING`);
+  const noted = await readHome(runner, tables, 'FOR UPDATE');
+  const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
+  const refusal = noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
+  // Nobody has to wait for what a process uses that must not.
+  if (refusal !== null) await sayGone(runner, tables, self);
+  else await sayAlive(runner, tables, self, await move(runner, tables, { noted, home, seen }));
+  return refusal;
+}
+
+/** What a role can do that may not write. */
+async function compareHome(
+  runner: QueryRunner,
+  tables: TablePaths,
+  self: ProcessSelf,
+  home: RedisHome,
+  seen: SeenHome,
+): Promise<CounterCacheError | null> {
+  const noted = await readHome(runner, tables, '');
+  const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
+  return noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
+}
+
+/** Says that this process lives, if it is where it has to be; returns what is noted. One statement. */
+async function sayAliveAt(
+  runner: QueryRunner,
+  tables: TablePaths,
+  self: ProcessSelf,
+  { prefix }: RedisHome,
+  { token }: SeenHome,
+): Promise<NotedHome | null> {
+  const { state } = tables;
+  const parameters: unknown[] = [];
+  const bind = (value: unknown): string => `$${parameters.push(value)}::text`;
+  const isHere = `h."value"::jsonb ->> 'token' = ${bind(token)} AND h."value"::jsonb ->> 'prefix' = ${bind(prefix)}`;
+  const alive = aliveSql(tables, self, token, bind, `FROM ${state} h WHERE h."id" = '${HOME}' AND ${isHere}`);
+  const [row] = await rowsOf(
+    runner,
+    `WITH "alive" AS (${alive}) SELECT "value" FROM ${state} WHERE "id" = '${HOME}'`,
+    parameters,
+  );
+  return homeOf(row);
 }
 
 async function readHome(
@@ -58,6 +99,10 @@ async function readHome(
   lock: '' | 'FOR UPDATE',
 ): Promise<NotedHome | null> {
   const [row] = await rowsOf(runner, `SELECT "value" FROM ${state} WHERE "id" = '${HOME}' ${lock}`);
+  return homeOf(row);
+}
+
+function homeOf(row: ResultRow | undefined): NotedHome | null {
   return row === undefined ? null : (JSON.parse(String(row['value'])) as NotedHome | null);
 }
 

@@ -2,14 +2,14 @@ import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
 import { CounterCacheError } from '../errors';
-import { rowsOf } from './query';
-import { tableSql } from './table-names';
+import { mayWrite, rowsOf } from './query';
+import { knownTable } from './table-names';
 import type { TablePaths } from './tables';
 
 /** Rows that say which table a path means in this installation. */
 const TABLE = 'table:';
 
-/** What the paths of all tables mean that count, are counted in, or stand between: path → escaped name with its schema. */
+/** What the paths of all tables mean that count, are counted in, or stand between, and exist: path → escaped name with its schema. */
 export function countedTables({ entityMetadatas }: DataSource, { counters }: Definitions): ReadonlyMap<string, string> {
   const paths = new Set(
     counters.flatMap(({ source, targets }) => [
@@ -21,9 +21,10 @@ export function countedTables({ entityMetadatas }: DataSource, { counters }: Def
     ]),
   );
   return new Map(
-    entityMetadatas.flatMap((metadata) =>
-      paths.has(metadata.tablePath) ? [[metadata.tablePath, tableSql(metadata)]] : [],
-    ),
+    entityMetadatas.flatMap((metadata) => {
+      const name = paths.has(metadata.tablePath) ? knownTable(metadata) : null;
+      return name === null ? [] : [[metadata.tablePath, name]];
+    }),
   );
 }
 
@@ -48,7 +49,7 @@ export async function noteCountedTables(
   );
   for (const { path, name, noted, exists } of rows)
     if (exists === true) throw mismatch(String(path), String(name), String(noted));
-  if (rows.length === 0) return;
+  if (rows.length === 0 || !(await mayWrite(runner, state))) return;
   await runner.query(
     `INSERT INTO ${state} ("id", "value") SELECT '${TABLE}' || t.path, t.name FROM unnest($1::text[], $2::text[]) AS t(path, name)
      ORDER BY 1 ON CONFLICT ("id") DO UPDATE SET "value" = excluded."value"`,

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import type { QueryRunner } from 'typeorm';
 
 import { type DatabaseIdentity, differenceOf } from '../dialects/postgres/catalogue/identity';
-import { rowsOf } from './query';
+import { CounterCacheError } from '../errors';
+import { mayWrite, type ResultRow, rowsOf } from './query';
 import type { TablePaths } from './tables';
 
 /** Row that says which database the installation is for; JSON. */
@@ -27,6 +28,7 @@ export function newInstallationId(): string {
  * elsewhere under its id is not this database's. What waits in the outbox is, and stays. Runs in a transaction.
  *
  * @returns why the installation is a new one from now on; `null` when it is the one it was
+ * @throws CounterCacheError `STATE_MISMATCH` when it is a copy, and this role may not write
  */
 export async function adoptIdentity(
   runner: QueryRunner,
@@ -36,6 +38,7 @@ export async function adoptIdentity(
   const row = `${tables.state} WHERE "id" = '${IDENTITY}'`;
   const [known] = await rowsOf(runner, `SELECT "value" FROM ${row}`);
   if (known !== undefined && same(merged(parse(known), identity), parse(known))) return null;
+  if (!(await mayWrite(runner, tables.state))) return expectSame(known, identity);
   const insert = `INSERT INTO ${tables.state} ("id", "value") VALUES ('${IDENTITY}', $1) ON CONFLICT DO NOTHING RETURNING "id"`;
   if ((await rowsOf(runner, insert, [JSON.stringify(identity)])).length > 0) return null;
   // Of several that find it out, one acts.
@@ -54,6 +57,15 @@ async function renew(runner: QueryRunner, { state, shard }: TablePaths): Promise
   await runner.query(`UPDATE ${shard} SET "epoch" = "epoch" + 1 WHERE "epoch" > 0`);
   // Processes of the other database, and where they keep what is pending.
   await runner.query(`DELETE FROM ${state} WHERE "id" = 'redis' OR starts_with("id", 'process:')`);
+}
+
+/** A role that may not write leaves it to one that may. */
+function expectSame(known: ResultRow | undefined, identity: DatabaseIdentity): null {
+  const difference = known === undefined ? null : differenceOf(parse(known), identity);
+  if (difference === null) return null;
+  const reason = `this database is a copy of the one that its counters were kept for: ${COPIED[difference]}`;
+  const advice = 'Start a process first whose role may write to the tables of the library, a worker for instance';
+  throw new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, { reason: COPIED[difference] });
 }
 
 function parse(row: Readonly<Record<string, unknown>>): DatabaseIdentity {

@@ -22,18 +22,30 @@ const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)';
 /** A condition on rows of processes: they have shown a sign lately. */
 const IS_ALIVE = `(p."value"::jsonb ->> 'seen')::numeric + ${SILENT_INTERVALS} * (p."value"::jsonb ->> 'interval')::numeric > ${NOW}`;
 
+/** The statement that says that this process lives, and saw this token; `from` is what has to be there for it. */
+export function aliveSql(
+  { state }: TablePaths,
+  { id, interval }: ProcessSelf,
+  token: string | null,
+  bind: (value: unknown) => string,
+  from: string,
+): string {
+  const said = `jsonb_build_object('seen', ${NOW}, 'interval', ${bind(interval)}::bigint, 'token', ${bind(token)})::text`;
+  return `INSERT INTO ${state} ("id", "value") SELECT '${PROCESS}' || ${bind(id)}, ${said} ${from}
+    ON CONFLICT ("id") DO UPDATE SET "value" = excluded."value"`;
+}
+
 /** Says that this process lives, and saw this token in the Redis that it uses. */
 export async function sayAlive(
   runner: QueryRunner,
-  { state }: TablePaths,
-  { id, interval }: ProcessSelf,
+  tables: TablePaths,
+  self: ProcessSelf,
   token: string,
 ): Promise<void> {
+  const parameters: unknown[] = [];
   await runner.query(
-    `INSERT INTO ${state} ("id", "value")
-     VALUES ('${PROCESS}' || $1::text, jsonb_build_object('seen', ${NOW}, 'interval', $2::bigint, 'token', $3::text)::text)
-     ON CONFLICT ("id") DO UPDATE SET "value" = excluded."value"`,
-    [id, interval, token],
+    aliveSql(tables, self, token, (value) => `$${parameters.push(value)}::text`, ''),
+    parameters,
   );
 }
 

@@ -18,6 +18,24 @@ export async function rowsOf(
   return result.records as readonly ResultRow[];
 }
 
+/** PostgreSQL: insufficient_privilege. */
+const NOT_ALLOWED = '42501';
+
+/** Whether a statement failed since the role may not run it. */
+export function isNotAllowed(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === NOT_ALLOWED;
+}
+
+/** Whether the role may write to a table of ours; an attempt would end the transaction. */
+export async function mayWrite(runner: QueryRunner, table: string): Promise<boolean> {
+  const [row] = await rowsOf(
+    runner,
+    `SELECT has_table_privilege($1::regclass, 'INSERT') AND has_table_privilege($1::regclass, 'UPDATE') AS may`,
+    [table],
+  );
+  return row?.['may'] === true;
+}
+
 /** Runs `work` on a connection of its own to the master. */
 export async function withConnection<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
   const runner = dataSource.createQueryRunner('master');

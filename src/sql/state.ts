@@ -58,7 +58,7 @@ async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<s
 
 async function readId(runner: QueryRunner, { state }: TablePaths): Promise<string> {
   const [row] = await rowsOf(runner, `SELECT "value" FROM ${state} WHERE "id" = 'installation'`);
-  return String(row?.['value'] ?? '');
+  return (row?.['value'] ?? '') as string;
 }
 
 async function hasShards(runner: QueryRunner, { state, shard }: TablePaths): Promise<boolean> {

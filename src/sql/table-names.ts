@@ -19,7 +19,12 @@ export function noteTables({ entityMetadatas }: DataSource, catalogue: Catalogue
   }
 }
 
+/** Escaped name of an entity's table, with its schema; `null` while there is none. */
+export function knownTable(metadata: EntityMetadata): string | null {
+  return (metadata as Named)[NAME] ?? null;
+}
+
 /** Escaped name of an entity's table, with its schema; as the metadata give it while the table is not known. */
 export function tableSql(metadata: EntityMetadata): string {
-  return (metadata as Named)[NAME] ?? escapePath(metadata.tablePath);
+  return knownTable(metadata) ?? escapePath(metadata.tablePath);
 }

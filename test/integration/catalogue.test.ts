@@ -132,8 +132,23 @@ describeVersions('the catalogue', (server) => {
     await client.query('RESET ROLE');
     expect(seen.role).toBe('cc_catalogue');
     expect([seen.tableAt('post')?.hasRowSecurity, seen.tableAt('author')?.hasRowSecurity]).toEqual([true, false]);
-    expect(seen.tableAt('post')?.privileges).toEqual({ select: false, insert: true, update: false, delete: true });
-    expect(seen.tableAt('author')?.privileges).toEqual({ select: true, insert: false, update: true, delete: false });
+    expect(seen.tableAt('post')?.privileges).toEqual({
+      select: false,
+      insert: true,
+      update: false,
+      delete: true,
+      tableOid: false,
+    });
+    expect(seen.tableAt('author')?.privileges).toEqual({
+      select: true,
+      insert: false,
+      update: true,
+      delete: false,
+      tableOid: false,
+    });
+    expect([catalogue.tableAt('post'), catalogue.tableAt('recent')].map((table) => table?.privileges.tableOid)).toEqual(
+      [true, false],
+    );
     expect(seen.tableAt('author')?.columns.get('id')).toMatchObject({ canSelect: true, canUpdate: false });
     expect(seen.tableAt('author')?.columns.get('code')).toMatchObject({ canSelect: false, canUpdate: true });
   });

@@ -7,24 +7,18 @@ export const TIME = '__cc_t';
 
 const INSERT = 'INSERT INTO ';
 
-/** PostgreSQL: invalid_text_representation. */
-const UNREADABLE = '22P02';
+/** PostgreSQL: not_null_violation. */
+const IS_NULL = '23502';
 
-/** What a statement that would go elsewhere fails with. */
-const ELSEWHERE = 'counter_cache: another table';
-
-/**
- * The integer, or an error. `concat` is not computed before the statement runs; a text that is known sooner would fail
- * wherever the statement goes.
- */
-function guarded(integer: string, condition: string): string {
-  return `CASE WHEN ${condition} THEN ${integer} ELSE CAST(concat('${ELSEWHERE}', '') AS integer) END`;
+/** The column that is NULL, and may not be, where a statement would go elsewhere: nothing costs less to refuse it. */
+function guarded(shard: string, condition: string): string {
+  return `CASE WHEN ${condition} THEN ${shard}::integer END`;
 }
 
 /** Whether a statement with enclosed rows failed because its condition was not true. */
 export function isElsewhere(error: unknown): boolean {
-  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown };
-  return code === UNREADABLE && typeof message === 'string' && message.includes(ELSEWHERE);
+  const { code, table, column } = (error ?? {}) as Readonly<Record<'code' | 'table' | 'column', unknown>>;
+  return code === IS_NULL && column === 'shard' && String(table).endsWith('counter_cache_outbox');
 }
 
 /** Whether {@link encloseRows} can take this statement: an INSERT of new rows, with nothing in front, that returns columns. */

@@ -160,7 +160,7 @@ describeVersions('the search path', (server) => {
       );
       await execute(f.databaseUrl, 'UPDATE public.author SET "postsCount" = 55');
       expect(await f.counters.recalculate({ target: Author })).toMatchObject({ checked: 1, fixedCount: 1 });
-      expect(await f.counters.recalculate({ target: Author, where: { id: 1 } as never })).toMatchObject({
+      expect(await f.counters.recalculate({ target: Author, where: { id: 1 } })).toMatchObject({
         checked: 1,
         fixedCount: 0,
       });

@@ -160,7 +160,7 @@ describeVersions('a DataSource per schema', (server) => {
   beforeAll(async () => {
     database = await createDatabase(server());
     await execute(database.url, 'CREATE SCHEMA a; CREATE SCHEMA b');
-    sources = SCHEMAS.map((schema) => newDataSource(database.url, [...ENTITIES], { schema } as never));
+    sources = SCHEMAS.map((schema) => newDataSource(database.url, [...ENTITIES], { schema }));
     counters = [];
     for (const source of sources) {
       counters.push(await Counters.attach(source, { redis: redisUrl(), ...TEST_OPTIONS }));

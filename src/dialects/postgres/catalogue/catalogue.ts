@@ -85,6 +85,8 @@ export interface TablePrivileges {
   readonly insert: boolean;
   readonly update: boolean;
   readonly delete: boolean;
+  /** Read `tableoid`: grants on single columns do not include it, and views have none. */
+  readonly tableOid: boolean;
 }
 
 /**

@@ -13,8 +13,8 @@ export interface DatabaseIdentity {
   readonly timeline: string;
 }
 
-/** PostgreSQL: insufficient_privilege, undefined_function. */
-const NOT_TOLD = new Set<unknown>(['42501', '42883']);
+/** PostgreSQL: insufficient_privilege, undefined_function, feature_not_supported. */
+const NOT_TOLD = new Set<unknown>(['42501', '42883', '0A000']);
 
 /** PostgreSQL: object_not_in_prerequisite_state. A standby has no timeline of its own. */
 const IN_RECOVERY = '55000';

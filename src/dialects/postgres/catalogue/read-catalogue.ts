@@ -81,9 +81,13 @@ function foreignKeysSql(serverVersion: number): string {
   ) ORDER BY f.oid), '[]') FROM keys f WHERE f.conrelid = c.oid)`;
 }
 
+/** Number of the system column `tableoid`; views have none. */
+const TABLE_OID = '(-6)';
+
 const PRIVILEGES = `jsonb_build_object(
   'select', has_any_column_privilege(c.oid, 'SELECT'), 'insert', has_any_column_privilege(c.oid, 'INSERT'),
-  'update', has_any_column_privilege(c.oid, 'UPDATE'), 'delete', has_table_privilege(c.oid, 'DELETE'))`;
+  'update', has_any_column_privilege(c.oid, 'UPDATE'), 'delete', has_table_privilege(c.oid, 'DELETE'),
+  'tableOid', COALESCE(has_column_privilege(c.oid, ${TABLE_OID}::smallint, 'SELECT'), false))`;
 
 /**
  * One statement, one snapshot. Tables are looked up by name: `to_regclass` fails on a schema that may not be used. Oids

@@ -1,0 +1,75 @@
+import { randomUUID } from 'node:crypto';
+
+import type { DataSource } from 'typeorm';
+
+import type { Definitions } from './counter/definition';
+import { CounterCacheError } from './errors';
+import type { Events } from './events';
+import type { Installation } from './installation';
+import { Presence } from './jobs/presence';
+import { noteRecounts } from './sql/definitions';
+import type { ProcessSelf } from './sql/processes';
+import { isNotAllowed, withConnection } from './sql/query';
+import type { TablePaths } from './sql/tables';
+
+/** Which installation a process belongs to, from one to the next, for as long as counters are attached. */
+export class Residence {
+  readonly self: ProcessSelf;
+  readonly #dataSource: DataSource;
+  readonly #events: Events;
+  readonly #onMoved: () => void;
+  #presence: Presence | null = null;
+  /** Id of the installation that was opened last. */
+  #opened: string | null = null;
+
+  /**
+   * `interval`: milliseconds between two signs of life. `onMoved` is called when the database that connections lead to, or
+   * its installation, is another one than was opened.
+   */
+  constructor(dataSource: DataSource, events: Events, interval: number, onMoved: () => void) {
+    this.#dataSource = dataSource;
+    this.#events = events;
+    this.#onMoved = onMoved;
+    this.self = { id: randomUUID(), interval };
+  }
+
+  /** The DataSource begins anew. */
+  forget(): void {
+    this.#opened = null;
+  }
+
+  /**
+   * Belongs to this installation from now on, and says so. What the process wrote since it knew another one may be counted
+   * under that one, or under none: everything is recounted.
+   */
+  async enter(installation: Installation, definitions: Definitions): Promise<void> {
+    const { id, tables } = installation;
+    if (this.#opened !== null && this.#opened !== id) await this.#recount(tables, definitions);
+    this.#opened = id;
+    await this.#presence?.stop();
+    // In the background: a write may be waiting for the installation.
+    this.#presence = new Presence(this.#dataSource, tables, definitions, {
+      events: this.#events,
+      interval: this.self.interval,
+      self: this.self,
+      installation,
+      onMoved: this.#onMoved,
+    });
+  }
+
+  async #recount(tables: TablePaths, { kinds }: Definitions): Promise<void> {
+    try {
+      await withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()]));
+    } catch (error) {
+      if (!isNotAllowed(error)) throw error;
+      const reason = `the database has another installation by now, and this process may not note in ${tables.state} that its targets are to be recounted`;
+      const advice = 'Run counters.recalculate() elsewhere';
+      this.#events.emit('error', new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, {}, { cause: error }));
+    }
+  }
+
+  /** The counters are closed. */
+  async leave(): Promise<void> {
+    await this.#presence?.leave();
+  }
+}
