@@ -17,9 +17,10 @@ import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
+import { problemsOfTables } from './counter/check-tables';
 import { resolveDefinitions } from './counter/registry';
 import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
-import { CounterCacheError } from './errors';
+import { ConfigurationError, CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
 import { type Installation, Installer } from './installation';
 import type { JobContext } from './jobs/context';
@@ -36,7 +37,7 @@ import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
-import { reportTruncated, reportUnknownType, reportUnrequested } from './reports';
+import { reportTables, reportTruncated, reportUnknownType, reportUnrequested } from './reports';
 import { catalogueOf } from './sql/catalogue-of';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
@@ -63,6 +64,8 @@ export class Counters {
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
   #catalogue: KnownCatalogue | null = null;
+  /** The tables were found fit when the DataSource was initialized: from then on problems are reported. */
+  #areTablesChecked = false;
   #capture: RunningCapture | null = null;
   #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
@@ -97,8 +100,8 @@ export class Counters {
   /**
    * Attaches counters to a DataSource, before or after `initialize()`.
    *
-   * @throws ConfigurationError with every mistake in options and declarations (declarations are checked by
-   * `initialize()` if that comes later), or when the DataSource has counters already; BufferUnavailableError when Redis
+   * @throws ConfigurationError with every mistake in options and declarations, and in the database's tables (both are checked
+   * by `initialize()` if that comes later), or when the DataSource has counters already; BufferUnavailableError when Redis
    * does not answer within `attachTimeout`; CounterCacheError `STATE_MISMATCH` when `shards` differ from those of other
    * processes
    */
@@ -116,7 +119,7 @@ export class Counters {
         onMetadata: () => counters.#useMetadata(),
         // Opened now where possible, so that the first counted write does not wait for it.
         onInitialized: async () => {
-          await counters.#catalogue?.load();
+          await counters.#checkTables();
           await counters.#open().then(() => undefined, tolerateMissingTables);
         },
       });
@@ -329,7 +332,12 @@ export class Counters {
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     this.#opening = null;
     this.#installation = null;
-    const catalogue = catalogueOf(this.#dataSource);
+    this.#areTablesChecked = false;
+    const catalogue = catalogueOf(this.#dataSource, (changed) => {
+      if (!this.#areTablesChecked) return;
+      const problems = problemsOfTables(definitions, this.#dataSource, changed);
+      reportTables(this.#events, problems);
+    });
     this.#catalogue = catalogue;
     this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
       durability: this.#options.durability,
@@ -343,6 +351,15 @@ export class Counters {
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
     });
+  }
+
+  /** @throws ConfigurationError when the database's own tables keep counters from being exact */
+  async #checkTables(): Promise<void> {
+    const catalogue = await this.#catalogue?.load();
+    if (catalogue === undefined || this.#definitions === null) return;
+    const problems = problemsOfTables(this.#definitions, this.#dataSource, catalogue);
+    if (problems.length > 0) throw new ConfigurationError(problems);
+    this.#areTablesChecked = true;
   }
 
   /** For calls of the user: refused once the counters are closed. */
@@ -387,7 +404,8 @@ export class Counters {
   /** In the background, too: a write may be waiting for the installation. */
   #startPresence({ tables }: Installation, definitions: Definitions): Presence {
     const { sweepInterval: interval } = this.#options;
-    return new Presence(this.#dataSource, tables, definitions, { events: this.#events, interval });
+    const followTables = async (): Promise<void> => void (await this.#catalogue?.refresh());
+    return new Presence(this.#dataSource, tables, definitions, { events: this.#events, interval, followTables });
   }
 
   /** In the background: it may take long, and a write may be waiting for the buffer to open. */

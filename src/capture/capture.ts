@@ -3,8 +3,8 @@ import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunne
 import type { Definitions } from '../counter/definition';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { ConfigurationError } from '../errors';
+import { type ActionRoot, isRoot, planActions } from './actions-plan';
 import { cascadingDelete } from './cascade';
-import { type CascadeNode, isRoot, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
 import type { OpenTransaction } from './open-transaction';
@@ -30,7 +30,7 @@ import { sendOnce, type Statement, type Strategy } from './statement';
 import { checkTrack, trackWork } from './track';
 import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
-import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
+import { cascadingUpdate, spreads } from './update-cascade';
 import { executeWatched } from './watched';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
@@ -66,8 +66,8 @@ export class Capture {
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
   readonly #unkeyed: ReadonlyMap<TablePlan, TablePlan>;
-  readonly #cascades: ReadonlyMap<string, CascadeNode>;
-  readonly #updateCascades: ReadonlyMap<string, UpdateNode>;
+  readonly #cascades: ReadonlyMap<string, ActionRoot>;
+  readonly #updateCascades: ReadonlyMap<string, ActionRoot>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
   /** Whether any counter has a path: deletions that spread may reach it. */
   readonly #followsPaths: boolean;
@@ -80,14 +80,15 @@ export class Capture {
   ) {
     this.#dataSource = dataSource;
     this.#transactions = transactions;
-    this.#plans = planTables(dataSource, definitions);
+    const basis = { dataSource, definitions, catalogue };
+    this.#plans = planTables(basis);
     this.#unkeyed = new Map([...this.#plans.values()].map((plan) => [plan, unkeyed(plan)]));
     const recorder = new Recorder(options);
     const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
     this.#prepared = options.prepared;
-    this.#cascades = planCascades(dataSource, definitions);
-    this.#updateCascades = planUpdateCascades(dataSource, definitions);
+    this.#cascades = planActions(basis, 'delete');
+    this.#updateCascades = planActions(basis, 'update');
     this.#counterColumns = definitions.counterColumnsOf;
     this.#followsPaths = [...this.#plans.values()].some(({ followsPaths }) => followsPaths);
   }
@@ -154,7 +155,7 @@ export class Capture {
     return plans.find(({ metadata }) => metadata.tablePath === tablePath && isRoot(metadata)) ?? plan;
   }
 
-  #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
+  #way(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
     const way = this.#direct(builder, plan, cascade);
     if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
     const isInsert = builder.expressionMap.queryType === 'insert';
@@ -169,10 +170,10 @@ export class Capture {
   }
 
   /** How a write is captured, by what the database can return. */
-  #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
+  #direct(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) {
-      const strategy = queryType === 'update' ? cascadingUpdate(cascade) : cascadingDelete(cascade as CascadeNode);
+      const strategy = queryType === 'update' ? cascadingUpdate(cascade) : cascadingDelete(cascade);
       return { plan, versions: 'row', strategy, alone: false };
     }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))

@@ -91,8 +91,8 @@ async function end({ transactions, recorder, runner, open, rows }: Track, start:
     : [...followed, ...inverse];
   transactions.record(runner, transactionId, (transaction) =>
     transaction.under(savepoint, () => {
-      recorder.record(transaction, inverse, () => []);
-      recorder.record(transaction, followed, ({ kinds }) => kinds);
+      recorder.record(transaction, inverse, () => ({ made: [], others: [], areNew: false }));
+      recorder.record(transaction, followed, ({ kinds }) => ({ made: kinds, others: kinds, areNew: true }));
       for (const target of recorder.targetsOf(healed)) transaction.heal(target);
     }),
   );

@@ -2,8 +2,8 @@ import type { EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral, Qu
 
 import type { Counter, Row } from '../counter/definition';
 import { escapeForBuilder } from '../sql/escape';
-import { plansBelow, rowsBelow } from './cascade';
-import type { CascadeNode } from './cascade-plan';
+import { type ActionRoot, plansBelow } from './actions-plan';
+import { rowsBelow } from './cascade';
 import { lockByKey } from './lock-and-read';
 import type { TablePlan } from './plan';
 import { readings, type RowChange } from './returning';
@@ -21,7 +21,7 @@ export interface TrackedSet {
   /** What to read of each row; of all classes of its table. */
   readonly plan: TablePlan;
   /** Where deletions of the rows spread to. */
-  readonly node: CascadeNode | undefined;
+  readonly node: ActionRoot | undefined;
 }
 
 interface TableRows {

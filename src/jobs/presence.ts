@@ -14,9 +14,18 @@ const NOT_ALLOWED = '42501';
 /** The longest that `stop()` waits for a connection, ms: nobody else waits for it. */
 const STOP_LIMIT = 1_000;
 
+/** What a presence needs of the library around it. */
+export interface PresenceOptions {
+  readonly events: Events;
+  /** Milliseconds. */
+  readonly interval: number;
+  /** Looks whether the database's tables have changed. */
+  readonly followTables: () => Promise<void>;
+}
+
 /**
- * Says, again and again while this process lives, by which definitions it counts, and has columns recounted once
- * processes that counted by others are gone. Does not keep the process alive.
+ * Says, again and again while this process lives, by which definitions it counts, has columns recounted once processes
+ * that counted by others are gone, and follows what becomes of the database's tables. Does not keep the process alive.
  */
 export class Presence {
   readonly #dataSource: DataSource;
@@ -24,6 +33,7 @@ export class Presence {
   readonly #own: OwnDefinitions;
   readonly #events: Events;
   readonly #interval: number;
+  readonly #followTables: () => Promise<void>;
   readonly #timer: NodeJS.Timeout;
   #run: Promise<void> | null = null;
 
@@ -32,7 +42,7 @@ export class Presence {
     dataSource: DataSource,
     tables: TablePaths,
     definitions: Definitions,
-    { events, interval }: { readonly events: Events; readonly interval: number },
+    { events, interval, followTables }: PresenceOptions,
   ) {
     this.#dataSource = dataSource;
     this.#tables = tables;
@@ -42,8 +52,10 @@ export class Presence {
     );
     this.#events = events;
     this.#interval = interval;
-    this.#timer = setInterval(() => this.#look(), interval).unref();
-    this.#look();
+    this.#followTables = followTables;
+    this.#timer = setInterval(() => this.#look(true), interval).unref();
+    // The tables have just been looked at.
+    this.#look(false);
   }
 
   async stop(): Promise<void> {
@@ -51,11 +63,15 @@ export class Presence {
     if (this.#run !== null) await within(this.#run, STOP_LIMIT, undefined);
   }
 
-  #look(): void {
+  #look(withTables: boolean): void {
     if (!this.#dataSource.isInitialized) return;
-    this.#run ??= this.#notice()
-      .catch((error: unknown) => this.#reportRefused(error))
-      .finally(() => (this.#run = null));
+    this.#run ??= this.#noticeAll(withTables).finally(() => (this.#run = null));
+  }
+
+  async #noticeAll(withTables: boolean): Promise<void> {
+    await this.#notice().catch((error: unknown) => this.#reportRefused(error));
+    // Of an outage whatever else needs the database tells.
+    if (withTables) await this.#followTables().catch(() => undefined);
   }
 
   async #notice(): Promise<void> {

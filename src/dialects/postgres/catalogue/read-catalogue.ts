@@ -53,6 +53,9 @@ WITH RECURSIVE named AS MATERIALIZED (
   UNION ALL SELECT up.oid, i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.ancestor
 ), keys AS MATERIALIZED (
   SELECT f.* FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0
+  -- A column of version 18.
+  AND to_jsonb(f)->>'conenforced' IS DISTINCT FROM 'false'
+  AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = f.oid AND t.tgenabled NOT IN ('O', 'A'))
 ), involved AS MATERIALIZED (
   SELECT oid FROM named
   UNION SELECT conrelid FROM keys UNION SELECT confrelid FROM keys
@@ -62,10 +65,18 @@ WITH RECURSIVE named AS MATERIALIZED (
   UNION SELECT up.oid FROM up JOIN involved ON involved.oid = up.ancestor
 )`;
 
+/** Length of the header that `atttypmod` includes. */
+const VARLENA = 4;
+
 const COLUMNS = `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
-    'name', a.attname, 'type', format_type(a.atttypid, NULL), 'isNullable', NOT a.attnotnull, 'isGenerated', a.attgenerated <> '',
+    'name', a.attname, 'type', format_type(a.atttypid, NULL), 'cast', format('%I.%I', ts.nspname, ty.typname), 'isEnum', ty.typtype = 'e',
+    'length', CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod >= ${VARLENA} THEN a.atttypmod - ${VARLENA} END,
+    'isNullable', NOT a.attnotnull, 'isGenerated', a.attgenerated <> '', 'isIdentity', a.attidentity <> '',
+    'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
     'canSelect', has_column_privilege(c.oid, a.attnum, 'SELECT'), 'canUpdate', has_column_privilege(c.oid, a.attnum, 'UPDATE')
-  ) ORDER BY a.attnum), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`;
+  ) ORDER BY a.attnum), '[]') FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid JOIN pg_namespace ts ON ts.oid = ty.typnamespace
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`;
 
 const UNIQUE_KEYS = `(SELECT COALESCE(jsonb_agg(to_jsonb(${columnNames('x.indrelid', 'x.indkey[0:x.indnkeyatts - 1]')}) ORDER BY x.indexrelid), '[]')
   FROM pg_index x WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)`;
@@ -76,7 +87,8 @@ function foreignKeysSql(serverVersion: number): string {
   return `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
     'name', f.conname, 'table', f.conrelid::text, 'columns', ${columnNames('f.conrelid', 'f.conkey')},
     'referenced', f.confrelid::text, 'referencedColumns', ${columnNames('f.confrelid', 'f.confkey')},
-    'onDelete', f.confdeltype, 'onUpdate', f.confupdtype, 'deleteSets', ${columnNames('f.conrelid', deleteSets)}, 'isValidated', f.convalidated
+    'onDelete', f.confdeltype, 'onUpdate', f.confupdtype, 'deleteSets', ${columnNames('f.conrelid', deleteSets)}, 'isValidated', f.convalidated,
+    'isDeferrable', f.condeferrable
   ) ORDER BY f.oid), '[]') FROM keys f WHERE f.conrelid = c.oid)`;
 }
 
