@@ -17,11 +17,10 @@ import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
-import { problemsOfTables } from './counter/check-tables';
 import { resolveDefinitions } from './counter/registry';
-import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
-import { ConfigurationError, CounterCacheError } from './errors';
+import { CounterCacheError } from './errors';
 import { type CountersEvents, Events } from './events';
+import { FollowedTables } from './followed-tables';
 import { type Installation, Installer } from './installation';
 import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
@@ -37,8 +36,7 @@ import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
-import { reportTables, reportTruncated, reportUnknownType, reportUnrequested } from './reports';
-import { catalogueOf } from './sql/catalogue-of';
+import { reportTruncated, reportUnknownType, reportUnrequested } from './reports';
 import { withConnection } from './sql/query';
 import { allocateBarrier } from './sql/snapshot';
 
@@ -63,9 +61,7 @@ export class Counters {
   readonly #workers = new Set<Promise<CounterWorker>>();
   readonly #background = new Set<Promise<void>>();
   #definitions: Definitions | null = null;
-  #catalogue: KnownCatalogue | null = null;
-  /** The tables were found fit when the DataSource was initialized: from then on problems are reported. */
-  #areTablesChecked = false;
+  #tables: FollowedTables | null = null;
   #capture: RunningCapture | null = null;
   #presence: Presence | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
@@ -119,7 +115,7 @@ export class Counters {
         onMetadata: () => counters.#useMetadata(),
         // Opened now where possible, so that the first counted write does not wait for it.
         onInitialized: async () => {
-          await counters.#checkTables();
+          await counters.#tables?.check();
           await counters.#open().then(() => undefined, tolerateMissingTables);
         },
       });
@@ -332,14 +328,9 @@ export class Counters {
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     this.#opening = null;
     this.#installation = null;
-    this.#areTablesChecked = false;
-    const catalogue = catalogueOf(this.#dataSource, (changed) => {
-      if (!this.#areTablesChecked) return;
-      const problems = problemsOfTables(definitions, this.#dataSource, changed);
-      reportTables(this.#events, problems);
-    });
-    this.#catalogue = catalogue;
-    this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
+    const tables = new FollowedTables(this.#dataSource, definitions, this.#events);
+    this.#tables = tables;
+    this.#capture = startCapture(this.#dataSource, { definitions, catalogue: tables.catalogue }, this.#handOff, {
       durability: this.#options.durability,
       wait: this.#options.wait,
       window: this.#options.window,
@@ -351,15 +342,6 @@ export class Counters {
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
     });
-  }
-
-  /** @throws ConfigurationError when the database's own tables keep counters from being exact */
-  async #checkTables(): Promise<void> {
-    const catalogue = await this.#catalogue?.load();
-    if (catalogue === undefined || this.#definitions === null) return;
-    const problems = problemsOfTables(this.#definitions, this.#dataSource, catalogue);
-    if (problems.length > 0) throw new ConfigurationError(problems);
-    this.#areTablesChecked = true;
   }
 
   /** For calls of the user: refused once the counters are closed. */
@@ -404,7 +386,7 @@ export class Counters {
   /** In the background, too: a write may be waiting for the installation. */
   #startPresence({ tables }: Installation, definitions: Definitions): Presence {
     const { sweepInterval: interval } = this.#options;
-    const followTables = async (): Promise<void> => void (await this.#catalogue?.refresh());
+    const followTables = async (): Promise<void> => this.#tables?.follow();
     return new Presence(this.#dataSource, tables, definitions, { events: this.#events, interval, followTables });
   }
 

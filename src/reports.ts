@@ -10,11 +10,6 @@ export function reportUnrequested(events: Events, definitions: Definitions | nul
   events.emit('error', new BufferUnavailableError(reason, { targets }));
 }
 
-/** Reports, once each, what has become of the database's tables that keeps counters from being exact. */
-export function reportTables(events: Events, problems: readonly string[]): void {
-  for (const problem of problems) events.reportOnce(problem, new ConfigurationError([problem]));
-}
-
 /** Reports, once, that a counted table was emptied by a statement that returns no rows. */
 export function reportTruncated(events: Events, entity: string): void {
   const advice = 'Run counters.recalculate() afterwards, or delete() the rows instead';

@@ -1,4 +1,4 @@
-import type { DataSource, EntityMetadata } from 'typeorm';
+import type { EntityMetadata } from 'typeorm';
 
 import type { Counter, KeyColumn } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';

@@ -182,7 +182,12 @@ export class Capture {
     if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD)
       return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
     if (queryType === 'insert')
-      return { plan: planUpsert(builder, plan), versions: 'marked-row', strategy: probedUpsert, alone: false };
+      return {
+        plan: planUpsert(builder, plan),
+        versions: plan.isOrdinary ? 'marked-row' : 'counted-row',
+        strategy: probedUpsert,
+        alone: false,
+      };
     return { plan, versions: 'row', strategy: lockedUpdate, alone: false };
   }
 

@@ -28,6 +28,8 @@ export interface TablePlan {
   readonly relevant: ReadonlySet<string>;
   /** Every update is relevant, whatever it writes: the database itself may change relevant columns. */
   readonly isDerived: boolean;
+  /** An ordinary table, and no partitioned one or view: system columns can be returned of its rows. */
+  readonly isOrdinary: boolean;
   /** The database may change rows that are inserted, keys that it generates included. */
   readonly altersInserted: boolean;
   /** Kinds whose rows can have no sources before they exist: nothing has to be recounted when one appears. */
@@ -69,6 +71,7 @@ export function planTable({ dataSource, definitions, catalogue }: PlanBasis, met
     columns: [...new Set([...primaryKey, ...neededColumns({ counters, kinds, links })])],
     relevant,
     isDerived: table !== undefined && isAmong(derivedColumns(catalogue, table), relevant),
+    isOrdinary: table === undefined || table.kind === 'table',
     altersInserted: table !== undefined && mayDiffer(catalogue, table, 'insert'),
     vouched: new Set(kinds.filter((kind) => isVouched(kind, definitions, catalogue))),
   };

@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
+import { UPDATES } from '../dialects/postgres/count-updates';
 import { escapeForBuilder, escapeName } from '../sql/escape';
 import { TIME } from '../sql/outbox/enclose';
 import type { RawResult } from './observed';
@@ -38,7 +39,7 @@ export interface RowChange {
 /** What a statement returned about the rows it changed. */
 export interface Returned {
   readonly changes: readonly RowChange[];
-  /** Per change of an insert that returned `marked-row`: whether the row was inserted, or an upsert updated it. */
+  /** Per change of an insert that returned `marked-row`, or `counted-row`: whether the row was inserted, or an upsert updated it. */
   readonly inserted: readonly boolean[];
   /** The database's id of the transaction; `null` when no row was changed. */
   readonly transactionId: string | null;
@@ -47,10 +48,11 @@ export interface Returned {
 }
 
 /**
- * What to return of a changed row: its only version that counts, the same with a mark whether an upsert inserted it, or
- * the versions before and after, which need PostgreSQL 18.
+ * What to return of a changed row: its only version that counts, the same with a mark whether an upsert inserted it (or,
+ * where the database cannot tell, with a count of the rows that it updated), or the versions before and after, which need
+ * PostgreSQL 18.
  */
-export type Versions = 'row' | 'marked-row' | 'old-and-new';
+export type Versions = 'row' | 'marked-row' | 'counted-row' | 'old-and-new';
 
 const PREFIX = '__cc_';
 const NEW = `${PREFIX}n`;
@@ -86,6 +88,7 @@ function newOwnColumns(plan: TablePlan, versions: Versions): OwnColumns {
     ...columns(NEW),
     ...(both ? columns(OLD) : []),
     ...(versions === 'marked-row' ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
+    ...(versions === 'counted-row' ? [`${UPDATES} AS ${escapeName(INSERTED)}`] : []),
     `pg_current_xact_id() AS ${escapeName(XID)}`,
   ].join(', ');
   return { sql, names: readings(plan, null, escapeName).map(({ name }) => name) };
@@ -132,13 +135,19 @@ export class Returning {
     const { rows } = result;
     const returned = {
       changes: rows.map((row) => this.#changeOf(row)),
-      inserted: this.#versions === 'marked-row' ? rows.map((row) => row[INSERTED] === true) : [],
+      inserted: this.#insertedOf(rows),
       transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
       time: timeOf(rows[0]?.[TIME]),
     };
     // Without a RETURNING clause of the caller's there were no rows.
     result.rows = this.#others ? withoutOurs(rows) : [];
     return returned;
+  }
+
+  #insertedOf(rows: readonly Record<string, unknown>[]): boolean[] {
+    if (this.#versions === 'marked-row') return rows.map((row) => row[INSERTED] === true);
+    if (this.#versions !== 'counted-row') return [];
+    return rows.map((row, i) => row[INSERTED] === (rows[i - 1]?.[INSERTED] ?? '0'));
   }
 
   #changeOf(row: Record<string, unknown>): RowChange {

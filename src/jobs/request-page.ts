@@ -2,6 +2,8 @@ import type { QueryRunner } from 'typeorm';
 
 import { byShard } from '../buffer/shard';
 import type { TargetKind } from '../counter/definition';
+import { keylessTarget } from '../counter/target';
+import { mayLackKey } from '../sql/keyless-rows';
 import { listTargets } from '../sql/list-targets';
 import { allocateBarrier } from '../sql/snapshot';
 import type { JobContext } from './context';
@@ -23,12 +25,15 @@ export async function requestPage(
 ): Promise<readonly string[] | null> {
   const rows = await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
   const barrier = await allocateBarrier(runner);
-  const groups = byShard(rows, ({ target }) => target, buffer.shards);
+  const isLast = rows.length < PAGE;
+  const listed = rows.map(({ target }) => target);
+  if (isLast && mayLackKey(kind)) listed.push(keylessTarget(kind.id));
+  const groups = byShard(listed, (target) => target, buffer.shards);
   const requestIn = async (shard: number): Promise<void> => {
-    const targets = (groups.get(shard) ?? []).map(({ target }) => target);
+    const targets = groups.get(shard) ?? [];
     if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
   };
   // At once: the transaction that notes the page waits, and must not be idle for long.
   await Promise.all(Array.from(shards, requestIn));
-  return rows.length < PAGE ? null : (rows.at(-1)?.key ?? null);
+  return isLast ? null : (rows.at(-1)?.key ?? null);
 }

@@ -92,10 +92,13 @@ export class Watches {
   }
 
   /** Ends those that still stand. */
-  async end(): Promise<void> {
-    await eachShard(this.#buffer, this.watched, itself, (shard, group) =>
-      this.#buffer.unwatch(shard, this.#token, group),
-    );
+  end(): Promise<void> {
+    return this.leave(this.watched);
+  }
+
+  /** Ends some of them, and changes nothing. */
+  async leave(targets: readonly string[]): Promise<void> {
+    await eachShard(this.#buffer, targets, itself, (shard, group) => this.#buffer.unwatch(shard, this.#token, group));
   }
 
   async #renew(): Promise<void> {
