@@ -110,7 +110,7 @@ export class Capture {
     const isRenaming = isTracked && expressionMap.queryType === 'update' && writesKey(plan, builder);
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
-    const way = this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading);
+    const way = this.#way(builder, isTracked ? versioned(read, expressionMap.queryType) : read, cascade ?? spreading);
     return oneAtATime(builder, () => this.#watch(builder, way, execute) ?? this.#capture(builder, way, execute));
   }
 
@@ -184,7 +184,7 @@ export class Capture {
     if (queryType === 'insert')
       return {
         plan: planUpsert(builder, plan),
-        versions: plan.isOrdinary ? 'marked-row' : 'counted-row',
+        versions: plan.systemColumns === 'always' ? 'marked-row' : 'counted-row',
         strategy: probedUpsert,
         alone: false,
       };

@@ -87,11 +87,11 @@ export async function restrict({ runner, builder, plan }: Statement): Promise<{
  */
 export const probedUpsert: Strategy = async (statement) => {
   const { runner, plan, parameters } = statement;
-  const sql = plan.isOrdinary ? statement.sql : countUpdates(statement.sql);
+  const sql = plan.systemColumns === 'always' ? statement.sql : countUpdates(statement.sql);
   const keys = [plan.primaryKey, arbiterOf(statement.builder, plan)].filter((key) => key.length > 0);
   const sought: Row[] = [];
   let missed: readonly Row[] = [];
-  if (!plan.isOrdinary) await runner.query(START_COUNTING);
+  if (plan.systemColumns !== 'always') await runner.query(START_COUNTING);
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   await send(statement, sql, [...parameters], (returned) => (missed = updatedRows(returned)));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

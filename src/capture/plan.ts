@@ -2,7 +2,7 @@ import type { DataSource, EntityMetadata, EntitySubscriberInterface } from 'type
 
 import type { Counter, Definitions, KeyColumn, TargetKind } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
-import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
+import type { Catalogue, CatalogueTable } from '../dialects/postgres/catalogue/catalogue';
 import { type DerivedColumns, derivedColumns, mayDiffer } from '../dialects/postgres/catalogue/own-changes';
 import { isVouched, linksOf, type PathLink } from './links';
 import { isOpaque } from './row-text';
@@ -28,8 +28,8 @@ export interface TablePlan {
   readonly relevant: ReadonlySet<string>;
   /** Every update is relevant, whatever it writes: the database itself may change relevant columns. */
   readonly isDerived: boolean;
-  /** An ordinary table, and no partitioned one or view: system columns can be returned of its rows. */
-  readonly isOrdinary: boolean;
+  /** Whether every statement returns system columns of its rows, or only those that change or read them, or none does. */
+  readonly systemColumns: 'always' | 'but for inserts' | 'never';
   /** The database may change rows that are inserted, keys that it generates included. */
   readonly altersInserted: boolean;
   /** Kinds whose rows can have no sources before they exist: nothing has to be recounted when one appears. */
@@ -71,10 +71,15 @@ export function planTable({ dataSource, definitions, catalogue }: PlanBasis, met
     columns: [...new Set([...primaryKey, ...neededColumns({ counters, kinds, links })])],
     relevant,
     isDerived: table !== undefined && isAmong(derivedColumns(catalogue, table), relevant),
-    isOrdinary: table === undefined || table.kind === 'table',
+    systemColumns: systemColumnsOf(table?.kind),
     altersInserted: table !== undefined && mayDiffer(catalogue, table, 'insert'),
     vouched: new Set(kinds.filter((kind) => isVouched(kind, definitions, catalogue))),
   };
+}
+
+function systemColumnsOf(kind: CatalogueTable['kind'] = 'table'): TablePlan['systemColumns'] {
+  if (kind === 'table') return 'always';
+  return kind === 'partitioned table' ? 'but for inserts' : 'never';
 }
 
 function isAmong(derived: DerivedColumns, columns: ReadonlySet<string>): boolean {

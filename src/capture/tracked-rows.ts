@@ -68,7 +68,7 @@ export class TrackedRows {
   constructor(manager: EntityManager, set: TrackedSet) {
     this.#manager = manager;
     this.#runner = manager.queryRunner as QueryRunner;
-    this.#set = { ...set, plan: versioned(set.plan) };
+    this.#set = { ...set, plan: versioned(set.plan, 'select') };
     this.#plans =
       set.node === undefined ? new Map([[set.plan.metadata.tablePath, this.#set.plan]]) : plansBelow(set.node);
   }

@@ -56,7 +56,7 @@ const DERIVED = `
 describeVersions('columns that the database derives', (server) => {
   let fixture: Fixture;
   let invoice: Invoice;
-  const sums = async (): Promise<[number?, number?, number?]> => {
+  const sums = async (): Promise<(number | undefined)[]> => {
     await fixture.counters.flush();
     await expectAgreed(fixture);
     const found = await fixture.dataSource.manager.findOneBy(Invoice, { id: invoice.id });

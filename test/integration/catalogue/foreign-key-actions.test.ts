@@ -1,12 +1,4 @@
-import {
-  Column,
-  Entity,
-  JoinColumn,
-  ManyToOne,
-  PrimaryColumn,
-  PrimaryGeneratedColumn,
-  type Relation,
-} from 'typeorm';
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { CounterCache } from 'typeorm-counter-cache';
 
 import { madeBySql } from '../../support/made-by-sql';
@@ -64,7 +56,10 @@ describeVersions('what the database does when a row is deleted', (server) => {
   test.each(CASES)('%s', async (_, action, left) => {
     const fixture = await setup({ ...madeBySql(TABLES(action)), entities: [Site, Author, Article], server: server() });
     const { manager } = fixture.dataSource;
-    await manager.insert(Article, [1, 1, 1, 2].map((authorId) => ({ siteId: 1, authorId })));
+    await manager.insert(
+      Article,
+      [1, 1, 1, 2].map((authorId) => ({ siteId: 1, authorId })),
+    );
     await manager.delete(Author, { siteId: 1, id: 1 });
     await fixture.counters.flush();
     expect(await manager.findOneBy(Site, { id: 1 })).toEqual({ id: 1, articlesCount: left });

@@ -1,4 +1,13 @@
-import { Column, Entity, JoinColumn, ManyToOne, OneToOne, PrimaryColumn, PrimaryGeneratedColumn, type Relation } from 'typeorm';
+import {
+  Column,
+  Entity,
+  JoinColumn,
+  ManyToOne,
+  OneToOne,
+  PrimaryColumn,
+  PrimaryGeneratedColumn,
+  type Relation,
+} from 'typeorm';
 import { ConfigurationError, CounterCache } from 'typeorm-counter-cache';
 
 import { execute } from '../../support/database';
@@ -68,8 +77,7 @@ const NOT_UNIQUE = {
 };
 
 describeVersions('the key of a target', (server) => {
-  const open = (sql: string) =>
-    setup({ ...madeBySql(`${TABLES} ${sql}`), entities: ENTITIES, server: server() });
+  const open = (sql: string) => setup({ ...madeBySql(`${TABLES} ${sql}`), entities: ENTITIES, server: server() });
   const problemsOf = async (sql: string): Promise<readonly string[]> => {
     const error: unknown = await open(sql).then(
       (fixture) => fixture.close(),
@@ -82,8 +90,12 @@ describeVersions('the key of a target', (server) => {
 
   test.each(Object.entries(NOT_UNIQUE))('is refused with %s', async (_, sql) => {
     expect(await problemsOf(`${KEYS} ${sql}`)).toEqual([
-      expect.stringMatching(/^Order\.branch → Branch\.ordersCount: expected code to tell the rows of Branch apart in the database, got: .*public\.branch/),
-      expect.stringMatching(/^Item\.order\.branch → Branch\.itemsCount: expected code to tell the rows of Branch apart/),
+      expect.stringMatching(
+        /^Order\.branch → Branch\.ordersCount: expected code to tell the rows of Branch apart in the database, got: .*public\.branch/,
+      ),
+      expect.stringMatching(
+        /^Item\.order\.branch → Branch\.itemsCount: expected code to tell the rows of Branch apart/,
+      ),
     ]);
   });
 
