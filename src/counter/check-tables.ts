@@ -10,11 +10,7 @@ interface Look {
   readonly metadata: EntityMetadata;
   /** The key by which rows of the table are found; `null` where they are not looked for. */
   readonly keys: readonly KeyColumn[] | null;
-  /** Columns whose change matters. */
-  readonly relevant: ReadonlySet<string>;
 }
-
-const NONE: ReadonlySet<string> = new Set();
 
 /** What of the database's tables keeps counters from being exact; one message each. Tables that are not there are passed over. */
 export function problemsOfTables(
@@ -32,12 +28,12 @@ export function problemsOfTables(
   ];
 }
 
-function looksOf({ label, source, relevant, targets }: Counter): Look[] {
+function looksOf({ label, source, targets }: Counter): Look[] {
   return [
-    { label, metadata: source, keys: null, relevant },
+    { label, metadata: source, keys: null },
     ...targets.flatMap(({ kind, path }) => [
-      ...(path?.steps ?? []).map((step) => ({ label, ...step })),
-      { label, metadata: kind.metadata, keys: kind.keys, relevant: NONE },
+      ...(path?.steps ?? []).map((step) => ({ label, metadata: step.metadata, keys: step.keys })),
+      { label, metadata: kind.metadata, keys: kind.keys },
     ]),
   ];
 }
@@ -52,15 +48,18 @@ function problemOfKey({ label, metadata, keys }: Look, catalogue: Catalogue): st
   ];
 }
 
-/** The database itself sets such a foreign key, to a value that nothing tells before. */
-function problemsOfDefaults({ label, metadata, relevant }: Look, catalogue: Catalogue): string[] {
+/** What a row becomes is found by its primary key: the database itself must not set that to a value that nothing tells. */
+function problemsOfDefaults({ label, metadata }: Look, catalogue: Catalogue): string[] {
   const table = catalogue.tableAt(metadata.tablePath);
-  return (table?.foreignKeys ?? [])
-    .filter(({ onDelete, deleteSets }) => onDelete === 'SET DEFAULT' && deleteSets.some((name) => relevant.has(name)))
-    .map(
-      ({ name, deleteSets }) =>
-        `${label}: expected the foreign key "${name}" of ${table?.sql} not to be ON DELETE SET DEFAULT (${deleteSets.join(', ')}), which cannot be followed. Use SET NULL or CASCADE, or change the rows before the target goes`,
-    );
+  const primary = new Set(metadata.primaryColumns.map(({ databaseName }) => databaseName));
+  return (table?.foreignKeys ?? []).flatMap(({ name, columns, deleteSets, onDelete, onUpdate }) => {
+    const set = [...(onDelete === 'SET DEFAULT' ? deleteSets : []), ...(onUpdate === 'SET DEFAULT' ? columns : [])];
+    const keys = set.filter((column) => primary.has(column));
+    if (keys.length === 0) return [];
+    return [
+      `${label}: expected the foreign key "${name}" of ${table?.sql} not to SET DEFAULT the primary key (${[...new Set(keys)].join(', ')}), which cannot be followed. Use SET NULL or CASCADE, or change the rows before`,
+    ];
+  });
 }
 
 /** Rows of a part are rows of the whole as well, and what is written through one is not captured for the other. */

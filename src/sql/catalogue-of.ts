@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
-import { readCatalogue } from '../dialects/postgres/catalogue/read-catalogue';
+import { isUpToDate, readCatalogue, type RunQuery } from '../dialects/postgres/catalogue/read-catalogue';
 import { rowsOf, withConnection } from './query';
 import { withSideConnection } from './side-connection';
 
@@ -13,9 +13,13 @@ import { withSideConnection } from './side-connection';
 export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalogue) => void): KnownCatalogue {
   const paths = [...new Set(dataSource.entityMetadatas.map(({ tablePath }) => tablePath))];
   // Beside the pool: a write that holds its last connection may be waiting for this.
-  const read = () =>
+  const ask = <T>(work: (run: RunQuery) => Promise<T>): Promise<T> =>
     withSideConnection(dataSource, (side) =>
-      withConnection(side, (runner) => readCatalogue((...query) => rowsOf(runner, ...query), paths)),
+      withConnection(side, (runner) => work((...query) => rowsOf(runner, ...query))),
     );
-  return new KnownCatalogue(read, onChange);
+  const source = {
+    read: () => ask((run) => readCatalogue(run, paths)),
+    isUpToDate: (catalogue: Catalogue) => ask((run) => isUpToDate(run, catalogue)),
+  };
+  return new KnownCatalogue(source, onChange);
 }

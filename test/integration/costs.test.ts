@@ -212,7 +212,7 @@ describe('what a write costs', () => {
   });
 });
 
-test('what a process costs that does nothing: a look per sweep interval, and an UPDATE per two at most', async () => {
+test('what a process costs that does nothing: per sweep interval a look, also at the catalogue, and an UPDATE per two', async () => {
   const costs = await open({ sweepInterval: 20 });
   const look = 'SELECT "s"."id", "s"."value",';
   const sent: string[] = [];
@@ -223,7 +223,11 @@ test('what a process costs that does nothing: a look per sweep interval, and an 
   });
   sent.push(...meter.take().sql);
   await costs.close();
-  expect([...new Set(sent)].filter((sql) => sql !== look)).toEqual(['WITH "seen" AS']);
+  // Whether the catalogue has changed, on a connection of its own; the last two are TypeORM's.
+  const reading = ["SELECT current_setting('server_version_num') AS", 'SELECT version()', 'SELECT * FROM'];
+  expect([...new Set(sent)].filter((sql) => sql !== look && !reading.includes(sql))).toEqual(['WITH "seen" AS']);
+  const looks = sent.filter((sql) => sql === look).length;
+  expect(sent.filter((sql) => reading.includes(sql)).length).toBeLessThanOrEqual(reading.length * looks);
 });
 
 describe('what jobs cost', () => {

@@ -6,7 +6,7 @@ import { newDataSource, type SetupOptions } from './setup';
 /** Options of `setup` for tables that SQL makes, or changes: those of `entities` are made first, and our own. */
 export function madeBySql(
   sql: string,
-  entities: readonly NonNullable<unknown>[] = [],
+  entities: readonly NewableFunction[] = [],
 ): Pick<SetupOptions, 'dataSource' | 'prepare'> {
   return {
     dataSource: { synchronize: false },

@@ -118,6 +118,14 @@ describeVersions('the key of a target', (server) => {
     expect(await problemsOf(`${KEYS} ${sql}`)).toEqual([]);
   });
 
+  test('is refused where a foreign key sets the primary key of a row to its default', async () => {
+    const key = `ALTER TABLE item ADD CONSTRAINT own FOREIGN KEY (id) REFERENCES box ON DELETE SET DEFAULT`;
+    expect(await problemsOf(`${KEYS} ALTER TABLE branch ADD UNIQUE (code); ${key}`)).toEqual([
+      expect.stringContaining('expected the foreign key "own" of public.item not to SET DEFAULT the primary key (id)'),
+      expect.stringContaining('expected the foreign key "own" of public.item'),
+    ]);
+  });
+
   test('is reported once when it is lost later', async () => {
     const fixture = await open(`${KEYS} ALTER TABLE branch ADD CONSTRAINT one_code UNIQUE (code)`);
     const reported = new Promise((resolve) => {

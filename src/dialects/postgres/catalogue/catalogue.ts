@@ -99,6 +99,8 @@ export class Catalogue {
   readonly foreignKeys: readonly ForeignKey[];
   /** Equal for equal contents. */
   readonly fingerprint: string;
+  /** What the database's catalogue was like as a whole when the reading began: equal as long as nothing changes. */
+  readonly stamp: string;
   readonly #byOid: ReadonlyMap<string, CatalogueTable>;
   /** By the path that metadata give (`schema.table`, or `table`), unescaped. */
   readonly #byPath: ReadonlyMap<string, CatalogueTable>;
@@ -107,14 +109,16 @@ export class Catalogue {
     readonly role: string;
     readonly serverVersion: number;
     readonly fingerprint: string;
+    readonly stamp: string;
     readonly tables: readonly CatalogueTable[];
     /** Path → oid. */
     readonly paths: ReadonlyMap<string, string>;
   }) {
-    const { role, serverVersion, fingerprint, tables, paths } = contents;
+    const { role, serverVersion, fingerprint, stamp, tables, paths } = contents;
     this.role = role;
     this.serverVersion = serverVersion;
     this.fingerprint = fingerprint;
+    this.stamp = stamp;
     this.#byOid = new Map(tables.map((table) => [table.oid, table]));
     this.#byPath = new Map(
       [...paths].flatMap(([path, oid]) => {

@@ -29,6 +29,9 @@ const ACTIONS: Readonly<Record<string, ForeignKeyAction>> = {
 
 const KINDS: Readonly<Record<string, CatalogueTable['kind']>> = { r: 'table', p: 'partitioned table', v: 'view' };
 
+/** Oids below are those of the database's own catalogue. */
+const FIRST_OF_USERS = 16_384;
+
 /** Names of the columns that an array of attribute numbers of a table means, in its order. */
 function columnNames(table: string, numbers: string): string {
   return `ARRAY(SELECT a.attname FROM unnest(${numbers}) WITH ORDINALITY AS n(number, at)
@@ -132,8 +135,7 @@ type ReadTable = Omit<CatalogueTable, 'kind' | 'columns' | 'foreignKeys'> & {
  * @throws what the database throws
  */
 export async function readCatalogue(run: RunQuery, paths: readonly string[]): Promise<Catalogue> {
-  const [version] = await run(`SELECT current_setting('server_version_num') AS version`, []);
-  const serverVersion = Number(version?.['version']);
+  const { serverVersion, stamp } = await readStamp(run);
   const names = paths.map((path) => path.split('.'));
   const [row] = await run(catalogueSql(serverVersion), [
     paths,
@@ -144,12 +146,46 @@ export async function readCatalogue(run: RunQuery, paths: readonly string[]): Pr
   return new Catalogue({
     role: String(role),
     serverVersion,
+    stamp,
     fingerprint: createHash('sha256')
       .update(JSON.stringify([role, serverVersion, found, tables]))
       .digest('base64url'),
     tables: ((tables ?? []) as readonly ReadTable[]).map(tableOf),
     paths: new Map(Object.entries((found ?? {}) as Record<string, string>)),
   });
+}
+
+/** Whether nothing has changed since a catalogue was read; costs a twentieth of reading it. */
+export async function isUpToDate(run: RunQuery, { stamp }: Catalogue): Promise<boolean> {
+  return (await readStamp(run)).stamp === stamp;
+}
+
+/**
+ * Every change writes a new version of a row of these, and `xmin` tells by which transaction. Tables of sessions come and
+ * go all the time. What the present role may do depends on its memberships and attributes, too.
+ */
+const STAMPED: readonly string[] = [
+  `pg_class c WHERE c.oid >= ${FIRST_OF_USERS} AND c.relpersistence <> 't'`,
+  `pg_attribute c WHERE c.attrelid >= ${FIRST_OF_USERS} AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = c.attrelid AND t.relpersistence = 't')`,
+  `pg_attrdef c WHERE NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = c.adrelid AND t.relpersistence = 't')`,
+  `pg_constraint c WHERE c.oid >= ${FIRST_OF_USERS}`,
+  `pg_index c WHERE c.indrelid >= ${FIRST_OF_USERS} AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = c.indrelid AND t.relpersistence = 't')`,
+  `pg_trigger c`,
+  `pg_inherits c`,
+  `pg_namespace c WHERE c.oid >= ${FIRST_OF_USERS} AND c.nspname NOT LIKE 'pg\\_%'`,
+  `pg_auth_members c`,
+];
+
+async function readStamp(run: RunQuery): Promise<{ readonly serverVersion: number; readonly stamp: string }> {
+  const sums = STAMPED.map(
+    (source) => `(SELECT concat(count(*), ' ', sum(hashint8(c.xmin::text::bigint)::bigint)) FROM ${source})`,
+  );
+  const [row] = await run(
+    `SELECT current_setting('server_version_num') AS version, concat_ws(',', current_user, current_setting('search_path'),
+       (SELECT concat(r.rolsuper, r.rolbypassrls, r.rolinherit) FROM pg_roles r WHERE r.rolname = current_user), ${sums.join(', ')}) AS stamp`,
+    [],
+  );
+  return { serverVersion: Number(row?.['version']), stamp: String(row?.['stamp']) };
 }
 
 function tableOf({ kind, columns, foreignKeys, ...table }: ReadTable): CatalogueTable {
