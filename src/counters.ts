@@ -18,9 +18,9 @@ import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter, Definitions } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
-import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
 import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
+import { FollowedTables } from './followed-tables';
 import { type Installation, Installer, type Opened } from './installation';
 import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
@@ -39,7 +39,6 @@ import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } fr
 import { Permissions } from './permissions/permissions';
 import { reportForgotten, reportTruncated, reportUnknownType, reportUnlessLeft, reportUnseenEnd } from './reports';
 import { Residence } from './residence';
-import { catalogueOf } from './sql/catalogue-of';
 import { Outage } from './outage';
 import { countedTables } from './sql/counted-tables';
 import { withConnection } from './sql/query';
@@ -71,8 +70,8 @@ export class Counters {
   readonly #background = new Set<Promise<void>>();
   readonly #scheduling = new Outage((error) => this.#events.emit('error', error), { quiet: SCHEDULING_OUTAGE });
   #definitions: Definitions | null = null;
-  #catalogue: KnownCatalogue | null = null;
   #permissions: Permissions | null = null;
+  #tables: FollowedTables | null = null;
   #capture: RunningCapture | null = null;
   #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
   /** Once it is opened. */
@@ -84,7 +83,10 @@ export class Counters {
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
-    this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, () => this.#reopen());
+    this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, {
+      onMoved: () => this.#reopen(),
+      followTables: async () => this.#tables?.follow(),
+    });
     const onDegraded = (error: unknown): void => this.#handOff.reportDegraded(error);
     this.#installer = new Installer(dataSource, options, this.#events, onDegraded, this.#residence.self);
     this.#prepared = new PreparedStatements({
@@ -127,7 +129,7 @@ export class Counters {
         onMetadata: () => counters.#useMetadata(),
         // Opened now where possible, so that the first counted write does not wait for it.
         onInitialized: async () => {
-          await counters.#catalogue?.load();
+          await counters.#tables?.check();
           await counters.#open().then(() => undefined, tolerateMissingTables);
         },
       });
@@ -347,8 +349,9 @@ export class Counters {
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     this.#opening = null;
     this.#installation = null;
-    const catalogue = catalogueOf(this.#dataSource);
-    this.#catalogue = catalogue;
+    const tables = new FollowedTables(this.#dataSource, definitions, this.#events);
+    const { catalogue } = tables;
+    this.#tables = tables;
     this.#permissions = new Permissions(this.#dataSource, definitions, catalogue);
     this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
       durability: this.#options.durability,
@@ -387,7 +390,7 @@ export class Counters {
   async #install(): Promise<{ installation: Installation; context: JobContext }> {
     const [definitions, permissions] = [this.#definitions, this.#permissions];
     if (definitions === null || permissions === null) throw notInitialized();
-    await this.#catalogue?.load();
+    await this.#tables?.catalogue.load();
     const opened: Opened = {
       tables: countedTables(this.#dataSource, definitions),
       onLost: (swept) => this.#rebuild(swept),

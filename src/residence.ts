@@ -12,24 +12,31 @@ import type { ProcessSelf } from './sql/processes';
 import { isNotAllowed, withConnection } from './sql/query';
 import type { TablePaths } from './sql/tables';
 
+/** What a process does about changes around it. */
+export interface Changes {
+  /** The database that connections lead to, or its installation, is another one than was opened. */
+  readonly onMoved: () => void;
+  /** Looks whether the database's tables have changed. */
+  readonly followTables: () => Promise<void>;
+}
+
 /** Which installation a process belongs to, from one to the next, for as long as counters are attached. */
 export class Residence {
   readonly self: ProcessSelf;
   readonly #dataSource: DataSource;
   readonly #events: Events;
   readonly #onMoved: () => void;
+  readonly #followTables: () => Promise<void>;
   #presence: Presence | null = null;
   /** Id of the installation that was opened last. */
   #opened: string | null = null;
 
-  /**
-   * `interval`: milliseconds between two signs of life. `onMoved` is called when the database that connections lead to, or
-   * its installation, is another one than was opened.
-   */
-  constructor(dataSource: DataSource, events: Events, interval: number, onMoved: () => void) {
+  /** `interval`: milliseconds between two signs of life. */
+  constructor(dataSource: DataSource, events: Events, interval: number, changes: Changes) {
     this.#dataSource = dataSource;
     this.#events = events;
-    this.#onMoved = onMoved;
+    this.#onMoved = changes.onMoved;
+    this.#followTables = changes.followTables;
     this.self = { id: randomUUID(), interval };
   }
 
@@ -54,6 +61,7 @@ export class Residence {
       self: this.self,
       installation,
       onMoved: this.#onMoved,
+      followTables: this.#followTables,
     });
   }
 

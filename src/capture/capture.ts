@@ -4,8 +4,8 @@ import type { Definitions } from '../counter/definition';
 import type { Durability } from '../durability';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { ConfigurationError } from '../errors';
+import { type ActionRoot, isRoot, planActions, plansBelow } from './actions-plan';
 import { cascadingDelete } from './cascade';
-import { type CascadeNode, isRoot, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
 import type { OpenTransaction } from './open-transaction';
@@ -29,13 +29,12 @@ import type { Refusals } from './refusals';
 import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
 import { versioned } from './row-version';
-import { type OnNotPermitted, plansOf, SpreadingReach } from './spreading-reach';
+import { type OnNotPermitted, SpreadingReach } from './spreading-reach';
 import { sendOnce, type Statement, type Strategy } from './statement';
 import { checkTrack, trackWork } from './track';
 import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
-import type { Spreading } from './unseen-kinds';
-import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
+import { cascadingUpdate, spreads } from './update-cascade';
 import { executeWatched } from './watched';
 import type { WriteBuilder, WriteResult } from './write-builder';
 
@@ -80,8 +79,8 @@ export class Capture {
   readonly #places: ReadonlyMap<EntityMetadata, Place>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
   readonly #unkeyed: ReadonlyMap<TablePlan, TablePlan>;
-  readonly #cascades: ReadonlyMap<string, CascadeNode>;
-  readonly #updateCascades: ReadonlyMap<string, UpdateNode>;
+  readonly #cascades: ReadonlyMap<string, ActionRoot>;
+  readonly #updateCascades: ReadonlyMap<string, ActionRoot>;
   readonly #counterColumns: ReadonlyMap<EntityMetadata, ReadonlySet<string>>;
   /** Whether any counter has a path: deletions that spread may reach it. */
   readonly #followsPaths: boolean;
@@ -94,7 +93,8 @@ export class Capture {
   ) {
     this.#dataSource = dataSource;
     this.#transactions = transactions;
-    this.#plans = planTables(dataSource, definitions);
+    const basis = { dataSource, definitions, catalogue };
+    this.#plans = planTables(basis);
     this.#unkeyed = new Map([...this.#plans.values()].map((plan) => [plan, unkeyed(plan)]));
     this.#places = new Map(
       dataSource.entityMetadatas.map((metadata) => [metadata, new Place(metadata, catalogue, refresh)]),
@@ -105,9 +105,9 @@ export class Capture {
     this.#prepared = options.prepared;
     this.#refusals = refusals;
     this.#durability = options.durability;
-    this.#reach = new SpreadingReach(catalogue, transactions.roles, options.onNotPermitted);
-    this.#cascades = planCascades(dataSource, definitions);
-    this.#updateCascades = planUpdateCascades(dataSource, definitions);
+    this.#reach = new SpreadingReach(transactions.roles, options.onNotPermitted);
+    this.#cascades = planActions(basis, 'delete');
+    this.#updateCascades = planActions(basis, 'update');
     this.#counterColumns = definitions.counterColumnsOf;
     this.#followsPaths = [...this.#plans.values()].some(({ followsPaths }) => followsPaths);
   }
@@ -129,7 +129,7 @@ export class Capture {
     const isRenaming = isTracked && expressionMap.queryType === 'update' && writesKey(plan, builder);
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
-    const way = this.#way(builder, isTracked ? versioned(read) : read, cascade ?? spreading);
+    const way = this.#way(builder, isTracked ? versioned(read, expressionMap.queryType) : read, cascade ?? spreading);
     const spread = cascade ?? spreading;
     return oneAtATime(builder, () =>
       (this.#watch(builder, way, execute) ?? this.#capture(builder, way, execute)).catch((error: unknown) =>
@@ -142,11 +142,11 @@ export class Capture {
   async #explain(
     error: unknown,
     builder: WriteBuilder,
-    { way, spread }: { readonly way: Way; readonly spread: Spreading | undefined },
+    { way, spread }: { readonly way: Way; readonly spread: ActionRoot | undefined },
   ): Promise<never> {
     throw await this.#refusals.explain(error, {
       plan: way.plan,
-      below: spread === undefined ? [] : plansOf(spread),
+      below: spread === undefined ? [] : [...plansBelow(spread).values()],
       // A DELETE that may not lock does without.
       locks: !way.alone && builder.expressionMap.queryType !== 'delete',
       usesOutbox: way.plan.counters.some(({ durability }) => (durability ?? this.#durability) === 'outbox'),
@@ -209,7 +209,7 @@ export class Capture {
     return plans.find(({ metadata }) => metadata.tablePath === tablePath && isRoot(metadata)) ?? plan;
   }
 
-  #way(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
+  #way(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
     const way = this.#direct(builder, plan, cascade);
     if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
     const isInsert = builder.expressionMap.queryType === 'insert';
@@ -224,13 +224,11 @@ export class Capture {
   }
 
   /** How a write is captured, by what the database can return. */
-  #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
+  #direct(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) {
-      const strategy =
-        queryType === 'update'
-          ? cascadingUpdate(cascade, this.#reach)
-          : cascadingDelete(cascade as CascadeNode, this.#reach);
+      const cascading = queryType === 'update' ? cascadingUpdate : cascadingDelete;
+      const strategy = cascading(cascade, this.#reach);
       return { plan, versions: 'row', strategy, alone: false };
     }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
@@ -239,7 +237,12 @@ export class Capture {
     if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD)
       return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
     if (queryType === 'insert')
-      return { plan: planUpsert(builder, plan), versions: 'marked-row', strategy: probedUpsert, alone: false };
+      return {
+        plan: planUpsert(builder, plan),
+        versions: plan.systemColumns === 'always' ? 'marked-row' : 'counted-row',
+        strategy: probedUpsert,
+        alone: false,
+      };
     return { plan, versions: 'row', strategy: lockedUpdate, alone: false };
   }
 

@@ -3,6 +3,7 @@ import type { DataSource } from 'typeorm';
 import type { Definitions } from '../counter/definition';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import type { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
+import { isSchemaError } from '../dialects/postgres/catalogue/schema-errors';
 import { Capture, type CaptureOptions } from './capture';
 import type { WriteHook } from './hook';
 import { Refusals } from './refusals';
@@ -41,9 +42,18 @@ export class CurrentCapture {
   readonly hook: WriteHook = (builder, execute) => {
     const { definitions, catalogue } = this.#basis;
     if (definitions.counters.length === 0) return null;
-    if (catalogue.current !== null) return this.#by(catalogue.current).hook(builder, execute);
-    // While migrations run, and after them.
-    return this.load().then((capture) => capture.hook(builder, execute) ?? execute());
+    const captured =
+      catalogue.current === null
+        ? // While migrations run, and after them.
+          this.load().then((capture) => capture.hook(builder, execute) ?? execute())
+        : this.#by(catalogue.current).hook(builder, execute);
+    captured?.catch(this.#noticeStale);
+    return captured;
+  };
+
+  /** A table has changed since it was read: it is read again for the next statement. */
+  readonly #noticeStale = (error: unknown): void => {
+    if (isSchemaError(error)) this.#basis.catalogue.invalidate();
   };
 
   /** The capture, once the tables are known. */

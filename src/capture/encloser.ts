@@ -117,7 +117,10 @@ export class Encloser {
     this.#recorder = recorder;
     const enclosable = [...plans].filter((plan) => isEnclosable(plan, options));
     this.#foresights = new Map(
-      enclosable.map((plan) => [plan, new Foresight(dataSource, plan.metadata, plan.counters)]),
+      enclosable.map((plan) => {
+        const table = catalogue.tableAt(plan.metadata.tablePath);
+        return [plan, new Foresight(dataSource, plan.metadata, plan.counters, table)];
+      }),
     );
     this.#trust = new Map(enclosable.map((plan) => [plan, trustOf(catalogue, plan)]));
   }

@@ -3,6 +3,8 @@ import type { DataSource, Driver, EntityMetadata } from 'typeorm';
 import type { Counter, Row } from '../counter/definition';
 import { isKeyText } from '../counter/target';
 import { baseTypeOf, type ColumnMetadata } from '../counter/sql-type';
+import type { CatalogueColumn, CatalogueTable } from '../dialects/postgres/catalogue/catalogue';
+import { literalOf } from '../dialects/postgres/catalogue/literal';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** Not known before the database has made the row. */
@@ -39,9 +41,17 @@ function plainText(value: unknown): unknown {
 export class Foresight {
   readonly #driver: Driver;
   readonly #columns: readonly ColumnMetadata[];
+  readonly #table: CatalogueTable | undefined;
 
-  constructor({ driver }: DataSource, metadata: EntityMetadata, counters: readonly Counter[]) {
+  /** `table`: as the database has it; where it is not known, nothing is foreseen. */
+  constructor(
+    { driver }: DataSource,
+    metadata: EntityMetadata,
+    counters: readonly Counter[],
+    table: CatalogueTable | undefined,
+  ) {
     this.#driver = driver;
+    this.#table = table;
     const needed = new Set(counters.flatMap(({ needs }) => needs));
     this.#columns = metadata.columns.filter(({ databaseName }) => needed.has(databaseName));
   }
@@ -77,22 +87,38 @@ export class Foresight {
 
   /** As TypeORM's `createColumnValueExpression` takes it. */
   #valueOf(column: ColumnMetadata, values: object): unknown {
+    const stored = this.#table?.columns.get(column.databaseName);
+    if (stored === undefined || !isAsDeclared(stored, baseTypeOf(column, this.#driver))) return UNKNOWN;
+    if (isMadeUp(column) || column.isArray || stored.isGenerated || stored.isIdentity) return UNKNOWN;
     let value: unknown = column.getEntityValue(values);
     if (column.referencedColumn !== undefined && typeof value === 'object' && value !== null)
       value = column.referencedColumn.getEntityValue(value);
-    if (isMadeUp(column) || column.isArray) return UNKNOWN;
-    if (value === undefined || !column.isInsert) return this.#asReturned(column, column.default ?? null);
+    if (value === undefined || !column.isInsert) return this.#defaultOf(column, stored);
     return this.#asReturned(
       column,
+      stored,
       typeof value === 'function' ? value : this.#driver.preparePersistentValue(value, column),
     );
   }
 
-  #asReturned(column: ColumnMetadata, written: unknown): unknown {
+  /** The database's own default: that of the metadata may never have been made. */
+  #defaultOf(column: ColumnMetadata, stored: CatalogueColumn): unknown {
+    const literal = literalOf(stored.default);
+    return literal === undefined ? UNKNOWN : this.#asReturned(column, stored, literal);
+  }
+
+  #asReturned(column: ColumnMetadata, { length }: CatalogueColumn, written: unknown): unknown {
     if (written === null) return null;
+    // Blanks beyond the length are cut.
+    if (typeof written === 'string' && length !== null && written.length > length) return UNKNOWN;
     const asReturned = AS_RETURNED[baseTypeOf(column, this.#driver)];
     return asReturned === undefined ? UNKNOWN : asReturned(written);
   }
+}
+
+/** Domains, padded texts and types that were changed are none that metadata tell of. */
+function isAsDeclared({ type, isEnum }: CatalogueColumn, declared: string): boolean {
+  return declared === 'enum' ? isEnum : type === declared;
 }
 
 /** Its rows are its values, and all of them are new. */

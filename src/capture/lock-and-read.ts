@@ -2,6 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
+import { countUpdates, START_COUNTING } from '../dialects/postgres/count-updates';
 import { CounterCacheError } from '../errors';
 import { escapeForBuilder, escapeName, escapePath } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
@@ -86,10 +87,12 @@ export async function restrict({ runner, builder, plan }: Statement): Promise<{
  * locked and read; then the upsert runs. A row that appeared after the probe makes it start again.
  */
 export const probedUpsert: Strategy = async (statement) => {
-  const { runner, plan, sql, parameters } = statement;
+  const { runner, plan, parameters } = statement;
+  const sql = plan.systemColumns === 'always' ? statement.sql : countUpdates(statement.sql);
   const keys = [plan.primaryKey, arbiterOf(statement.builder, plan)].filter((key) => key.length > 0);
   const sought: Row[] = [];
   let missed: readonly Row[] = [];
+  if (plan.systemColumns !== 'always') await runner.query(START_COUNTING);
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   await send(statement, sql, [...parameters], (returned) => (missed = updatedRows(returned)));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {

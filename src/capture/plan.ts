@@ -2,7 +2,9 @@ import type { DataSource, EntityMetadata, EntitySubscriberInterface } from 'type
 
 import type { Counter, Definitions, KeyColumn, TargetKind } from '../counter/definition';
 import { sqlTypeOf } from '../counter/sql-type';
-import { linksOf, type PathLink } from './links';
+import type { Catalogue, CatalogueTable } from '../dialects/postgres/catalogue/catalogue';
+import { type DerivedColumns, derivedColumns, mayDiffer } from '../dialects/postgres/catalogue/own-changes';
+import { isVouched, linksOf, type PathLink } from './links';
 import { isOpaque } from './row-text';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
@@ -24,11 +26,26 @@ export interface TablePlan {
   readonly texts: readonly string[];
   /** Database columns whose change can change a contribution or the key of a target. */
   readonly relevant: ReadonlySet<string>;
+  /** Every update is relevant, whatever it writes: the database itself may change relevant columns. */
+  readonly isDerived: boolean;
+  /** Whether every statement returns system columns of its rows, or only those that change or read them, or none does. */
+  readonly systemColumns: 'always' | 'but for inserts' | 'never';
+  /** The database may change rows that are inserted, keys that it generates included. */
+  readonly altersInserted: boolean;
+  /** Kinds whose rows can have no sources before they exist: nothing has to be recounted when one appears. */
+  readonly vouched: ReadonlySet<TargetKind>;
+}
+
+/** What is counted, and in what tables: plans are made from both. */
+export interface PlanBasis {
+  readonly dataSource: DataSource;
+  readonly definitions: Definitions;
+  readonly catalogue: Catalogue;
 }
 
 /** One plan per metadata that feeds a counter, carries one, or stands between. */
-export function planTables(dataSource: DataSource, definitions: Definitions): ReadonlyMap<EntityMetadata, TablePlan> {
-  const plans = dataSource.entityMetadatas.map((metadata) => planTable(dataSource, metadata, definitions));
+export function planTables(basis: PlanBasis): ReadonlyMap<EntityMetadata, TablePlan> {
+  const plans = basis.dataSource.entityMetadatas.map((metadata) => planTable(basis, metadata));
   return new Map(
     plans
       .filter(({ counters, kinds, links }) => counters.length + kinds.length + links.length > 0)
@@ -36,11 +53,13 @@ export function planTables(dataSource: DataSource, definitions: Definitions): Re
   );
 }
 
-export function planTable(dataSource: DataSource, metadata: EntityMetadata, definitions: Definitions): TablePlan {
+export function planTable({ dataSource, definitions, catalogue }: PlanBasis, metadata: EntityMetadata): TablePlan {
   const counters = definitions.countersOf.get(metadata) ?? [];
   const kinds = [...definitions.kinds.values()].filter(({ tablePath }) => tablePath === metadata.tablePath);
   const primaryKey = metadata.primaryColumns.map(({ databaseName }) => databaseName);
-  const links = linksOf(metadata.tablePath, definitions);
+  const links = linksOf(metadata.tablePath, definitions, catalogue);
+  const relevant = new Set([...keyColumns({ kinds, links }), ...counters.flatMap((counter) => [...counter.relevant])]);
+  const table = catalogue.tableAt(metadata.tablePath);
   return {
     metadata,
     counters,
@@ -50,8 +69,21 @@ export function planTable(dataSource: DataSource, metadata: EntityMetadata, defi
     primaryKey,
     texts: opaqueColumns(dataSource, metadata, primaryKey),
     columns: [...new Set([...primaryKey, ...neededColumns({ counters, kinds, links })])],
-    relevant: new Set([...keyColumns({ kinds, links }), ...counters.flatMap((counter) => [...counter.relevant])]),
+    relevant,
+    isDerived: table !== undefined && isAmong(derivedColumns(catalogue, table), relevant),
+    systemColumns: systemColumnsOf(table?.kind),
+    altersInserted: table !== undefined && mayDiffer(catalogue, table, 'insert'),
+    vouched: new Set(kinds.filter((kind) => isVouched(kind, definitions, catalogue))),
   };
+}
+
+function systemColumnsOf(kind: CatalogueTable['kind'] = 'table'): TablePlan['systemColumns'] {
+  if (kind === 'table') return 'always';
+  return kind === 'partitioned table' ? 'but for inserts' : 'never';
+}
+
+function isAmong(derived: DerivedColumns, columns: ReadonlySet<string>): boolean {
+  return derived === 'all' ? columns.size > 0 : [...columns].some((name) => derived.has(name));
 }
 
 /** A plan that reads the primary key only where a counter or a target needs it: every column costs 1 % of a small insert. */
@@ -92,11 +124,11 @@ export function isRelevant(plan: TablePlan, builder: WriteBuilder): boolean {
       !isEmpty(valuesSet) &&
       (plan.counters.length > 0 ||
         mayBeChanged(builder, plan.metadata) ||
-        keyedKinds(plan, builder).length > 0 ||
+        keyedKinds(plan, builder).some((kind) => !plan.vouched.has(kind)) ||
         appearingLinks(plan, builder).size > 0 ||
-        overwrites(builder.expressionMap, plan.relevant))
+        overwrites(builder.expressionMap, plan))
     );
-  if (queryType === 'update' && mayBeChanged(builder, plan.metadata)) return true;
+  if (plan.isDerived || (queryType === 'update' && mayBeChanged(builder, plan.metadata))) return true;
   const written = queryType === 'update' ? writtenColumns(plan.metadata, builder) : deletionColumns(plan.metadata);
   return written.some((column) => plan.relevant.has(column));
 }
@@ -153,9 +185,10 @@ export function writesKey({ metadata, primaryKey }: TablePlan, builder: WriteBui
   return writtenColumns(metadata, builder).some((name) => primaryKey.includes(name));
 }
 
-/** Whether an upsert may write one of these columns to a row that is there. */
-function overwrites({ onUpdate }: ExpressionMap, columns: ReadonlySet<string>): boolean {
-  return [...(onUpdate?.overwrite ?? []), ...(onUpdate?.columns ?? [])].some((name) => columns.has(name));
+/** Whether an upsert may change relevant columns of a row that is there. */
+function overwrites({ onUpdate }: ExpressionMap, { relevant, isDerived }: TablePlan): boolean {
+  if (onUpdate !== undefined && isDerived) return true;
+  return [...(onUpdate?.overwrite ?? []), ...(onUpdate?.columns ?? [])].some((name) => relevant.has(name));
 }
 
 /** TypeORM sends no statement for an empty list of rows. */
@@ -173,12 +206,16 @@ export function keyedKinds(plan: TablePlan, builder: WriteBuilder): readonly Tar
 
 /** Links that rows may hang below already when an insert makes the row between. An upsert may make one, or change one. */
 export function appearingLinks(plan: TablePlan, builder: WriteBuilder): ReadonlySet<PathLink> {
-  return new Set(plan.links.filter(({ step }) => step.mayAppear && hasChosenKey(plan, step.keys, builder)));
+  return new Set(plan.links.filter(({ step, mayAppear }) => mayAppear && hasChosenKey(plan, step.keys, builder)));
 }
 
-function hasChosenKey({ metadata }: TablePlan, keys: readonly KeyColumn[], { expressionMap }: WriteBuilder): boolean {
+function hasChosenKey(
+  { metadata, altersInserted }: TablePlan,
+  keys: readonly KeyColumn[],
+  { expressionMap }: WriteBuilder,
+): boolean {
   const { valuesSet, insertFromSelect } = expressionMap;
-  if (insertFromSelect !== undefined) return true;
+  if (insertFromSelect !== undefined || altersInserted) return true;
   const rows = [valuesSet].flat().filter((row) => typeof row === 'object' && row !== null);
   return keys.every(({ name }) => {
     const column = metadata.findColumnWithDatabaseName(name);

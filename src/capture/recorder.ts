@@ -3,7 +3,7 @@ import { contributionOf, reachedBy, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
 import type { Durability } from '../durability';
 import type { CapturedDelta } from './captured-sums';
-import { keyText, targetId } from '../counter/target';
+import { keylessTarget, keyText, targetId } from '../counter/target';
 import type { OpenTransaction } from './open-transaction';
 import type { TablePlan } from './plan';
 import type { RowChange } from './returning';
@@ -18,6 +18,16 @@ export interface RecorderOptions {
   readonly recalculationDelay: number;
   readonly onUnknownType: (counter: Counter, type: string) => void;
   readonly onError: (error: unknown) => void;
+}
+
+/** Kinds whose rows the changes of a table may make, remove or give another key. */
+export interface KeyedKinds {
+  /** Of rows that did not exist before. */
+  readonly made: readonly TargetKind[];
+  /** Of all others. */
+  readonly others: readonly TargetKind[];
+  /** A row without a version before is new; otherwise it may be a changed one, whose versions are not paired. */
+  readonly areNew: boolean;
 }
 
 /** Turns changed rows into deltas of the transaction that changed them. */
@@ -37,15 +47,16 @@ export class Recorder {
   record(
     transaction: OpenTransaction,
     tables: readonly TableChanges[],
-    keyedOf: (plan: TablePlan) => readonly TargetKind[],
+    keyedOf: (plan: TablePlan) => KeyedKinds,
     isUndone = false,
   ): void {
     transaction.keep(tables);
     for (const { plan, changes, moved = [], dated = [] } of tables) {
+      const { made, others, areNew } = keyedOf(plan);
       let last: RowChange | null = null;
       let recorded: CapturedDelta[] = [];
       for (const change of changes) {
-        for (const kind of keyedOf(plan)) recordKey(transaction, kind, change);
+        for (const kind of change.before === null ? made : others) recordKey(transaction, kind, change, areNew);
         if (last !== null && isAlike(change.before, last.before) && isAlike(change.after, last.after)) {
           for (const delta of recorded) transaction.record(delta);
           continue;
@@ -179,12 +190,19 @@ function messageOf(error: unknown): string {
 }
 
 /** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */
-function recordKey(transaction: OpenTransaction, kind: TargetKind, { before, after }: RowChange): void {
+function recordKey(
+  transaction: OpenTransaction,
+  kind: TargetKind,
+  { before, after }: RowChange,
+  areNew: boolean,
+): void {
   const old = before && targetOf(kind, before);
   const now = after && targetOf(kind, after);
-  if (old === now) return;
+  if (old === now && before !== null) return;
   if (old !== null) transaction.reset(old);
   if (now !== null) transaction.reset(now);
+  // It has no sources any more, and no key by which a delta could be applied to it.
+  else if (after !== null && (before !== null || !areNew)) transaction.reset(keylessTarget(kind.id));
 }
 
 function targetOf(kind: TargetKind, row: Row): string | null {

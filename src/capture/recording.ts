@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Row, TargetKind } from '../counter/definition';
+import type { Row } from '../counter/definition';
 import { AmountError } from '../errors';
 import { isElsewhere } from '../sql/outbox/enclose';
 import type { SqlQuery } from '../sql/query';
@@ -8,7 +8,7 @@ import type { Enclosed, Encloser } from './encloser';
 import type { OpenTransaction } from './open-transaction';
 import type { Place } from './place';
 import { keyedKinds, type TablePlan } from './plan';
-import type { Recorder } from './recorder';
+import type { KeyedKinds, Recorder } from './recorder';
 import type { Returned } from './returning';
 import type { TableChanges, Whereabouts } from './statement';
 import type { Transactions } from './transactions';
@@ -144,8 +144,10 @@ export class Recording implements Whereabouts {
   }
 
   /** Looked at when the statement is over: a listener may have set a key. */
-  #kindsOf(plan: TablePlan): readonly TargetKind[] {
+  #kindsOf(plan: TablePlan): KeyedKinds {
     const isInsert = this.#builder.expressionMap.queryType === 'insert';
-    return isInsert && plan === this.#plan ? keyedKinds(plan, this.#builder) : plan.kinds;
+    if (!isInsert || plan !== this.#plan) return { made: plan.kinds, others: plan.kinds, areNew: false };
+    const keyed = keyedKinds(plan, this.#builder);
+    return { made: keyed.filter((kind) => !plan.vouched.has(kind)), others: keyed, areNew: true };
   }
 }

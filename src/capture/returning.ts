@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
+import { UPDATES } from '../dialects/postgres/count-updates';
 import { escapeForBuilder, escapeName } from '../sql/escape';
 import { TIME } from '../sql/outbox/enclose';
 import type { RawResult } from './observed';
@@ -39,7 +40,7 @@ export interface RowChange {
 /** What a statement returned about the rows it changed. */
 export interface Returned {
   readonly changes: readonly RowChange[];
-  /** Per change of an insert that returned `marked-row`: whether the row was inserted, or an upsert updated it. */
+  /** Per change of an insert that returned `marked-row`, or `counted-row`: whether the row was inserted, or an upsert updated it. */
   readonly inserted: readonly boolean[];
   /** The database's id of the transaction; `null` when no row was changed. */
   readonly transactionId: string | null;
@@ -50,10 +51,11 @@ export interface Returned {
 }
 
 /**
- * What to return of a changed row: its only version that counts, the same with a mark whether an upsert inserted it, or
- * the versions before and after, which need PostgreSQL 18.
+ * What to return of a changed row: its only version that counts, the same with a mark whether an upsert inserted it (or,
+ * where the database cannot tell, with a count of the rows that it updated), or the versions before and after, which need
+ * PostgreSQL 18.
  */
-export type Versions = 'row' | 'marked-row' | 'old-and-new';
+export type Versions = 'row' | 'marked-row' | 'counted-row' | 'old-and-new';
 
 const PREFIX = '__cc_';
 const NEW = `${PREFIX}n`;
@@ -90,6 +92,7 @@ function newOwnColumns(plan: TablePlan, versions: Versions, place: Place): OwnCo
     ...columns(NEW),
     ...(both ? columns(OLD) : []),
     ...(versions === 'marked-row' ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
+    ...(versions === 'counted-row' ? [`${UPDATES} AS ${escapeName(INSERTED)}`] : []),
     `pg_current_xact_id() AS ${escapeName(XID)}`,
     `${place.returning()} AS ${escapeName(TABLE)}`,
   ].join(', ');
@@ -139,7 +142,7 @@ export class Returning {
     const { rows } = result;
     const returned = {
       changes: rows.map((row) => this.#changeOf(row)),
-      inserted: this.#versions === 'marked-row' ? rows.map((row) => row[INSERTED] === true) : [],
+      inserted: this.#insertedOf(rows),
       transactionId: rows[0] === undefined ? null : String(rows[0][XID]),
       elsewhere: this.#elsewhere(rows[0]),
       time: timeOf(rows[0]?.[TIME]),
@@ -154,6 +157,12 @@ export class Returning {
     if (row === undefined) return null;
     const oid = String(row[TABLE]);
     return this.#place.has(oid) ? null : oid;
+  }
+
+  #insertedOf(rows: readonly Record<string, unknown>[]): boolean[] {
+    if (this.#versions === 'marked-row') return rows.map((row) => row[INSERTED] === true);
+    if (this.#versions !== 'counted-row') return [];
+    return rows.map((row, i) => row[INSERTED] === (rows[i - 1]?.[INSERTED] ?? '0'));
   }
 
   #changeOf(row: Record<string, unknown>): RowChange {

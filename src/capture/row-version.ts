@@ -1,12 +1,15 @@
 import type { Row } from '../counter/definition';
 import type { TablePlan } from './plan';
 import { textOf } from './row-text';
+import type { ExpressionMap } from './write-builder';
 
 /** The system column that holds the id of the transaction, or savepoint, which wrote a version of a row. */
 const WRITER = 'xmin';
 
-/** A plan that also reads which transaction wrote each version of a row. */
-export function versioned(plan: TablePlan): TablePlan {
+/** A plan that also reads which transaction wrote each version of a row, where the table and the statement tell. */
+export function versioned(plan: TablePlan, queryType: ExpressionMap['queryType'] | 'select'): TablePlan {
+  const { systemColumns } = plan;
+  if (systemColumns === 'never' || (systemColumns === 'but for inserts' && queryType === 'insert')) return plan;
   return plan.texts.includes(WRITER) ? plan : { ...plan, texts: [...plan.texts, WRITER] };
 }
 

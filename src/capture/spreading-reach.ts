@@ -1,15 +1,13 @@
 import type { QueryRunner } from 'typeorm';
 
 import { everyTarget } from '../counter/target';
-import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { grantAllSql } from '../dialects/postgres/catalogue/grants';
 import { NotPermittedError } from '../errors';
 import { type Reach, reachOf } from '../sql/reach';
 import { hiddenProblem } from '../sql/sight';
-import { tableSql } from '../sql/table-names';
-import type { TablePlan } from './plan';
+import type { ActionNode, RowEvent } from './actions-plan';
 import type { Roles } from './roles';
-import { type Spreading, type SpreadingEdge, unseenKinds } from './unseen-kinds';
+import { type UnseenAction, unseenKinds } from './unseen-kinds';
 
 /** Told, each time, why targets are recounted that would not have to be if this process saw more. */
 export type OnNotPermitted = (error: NotPermittedError) => void;
@@ -22,11 +20,9 @@ const ALL: Reach = { role: '', forbidden: new Set(), hidden: new Set() };
  */
 export class SpreadingReach {
   readonly onNotPermitted: OnNotPermitted;
-  readonly #catalogue: Catalogue;
   readonly #roles: Roles;
 
-  constructor(catalogue: Catalogue, roles: Roles, onNotPermitted: OnNotPermitted) {
-    this.#catalogue = catalogue;
+  constructor(roles: Roles, onNotPermitted: OnNotPermitted) {
     this.#roles = roles;
     this.onNotPermitted = onNotPermitted;
   }
@@ -35,35 +31,27 @@ export class SpreadingReach {
    * Looks; asks the database only where row security is switched on, or a privilege is missing as far as is known, or the
    * caller has set another role.
    */
-  async look(runner: QueryRunner, node: Spreading): Promise<Sight> {
-    const plans = plansOf(node);
+  async look(runner: QueryRunner, node: ActionNode): Promise<Sight> {
+    const nodes = nodesOf(node);
     const isOwnRole = this.#roles.of(runner) === null;
-    const isFree = isOwnRole && plans.every((plan) => !this.#isSecured(plan) && this.#isAllowed(plan));
-    const wanted = plans.map((plan) => ({ table: tableOf(plan), columns: plan.columns }));
+    const isFree = isOwnRole && nodes.every((one) => isOpen(one));
+    const wanted = nodes.map(({ name, reads }) => ({ table: name, columns: reads.columns }));
     return new Sight(isFree ? ALL : await reachOf(runner, wanted), this.onNotPermitted);
   }
+}
 
-  /** Whether row security is switched on for a table, whomever it concerns. */
-  #isSecured({ metadata }: TablePlan): boolean {
-    return this.#catalogue.tableAt(metadata.tablePath)?.isRowSecured === true;
-  }
-
-  #isAllowed({ metadata, columns }: TablePlan): boolean {
-    const table = this.#catalogue.tableAt(metadata.tablePath);
-    if (table === undefined) return true;
-    return (
-      table.canUseSchema &&
-      table.privileges.update &&
-      columns.every((name) => table.columns.get(name)?.canSelect !== false)
-    );
-  }
+/** Whether no policy concerns anyone, and the role of this process may lock and read. */
+function isOpen({ table, reads }: ActionNode): boolean {
+  if (table === undefined) return true;
+  if (table.isRowSecured || !table.canUseSchema || !table.privileges.update) return false;
+  return reads.columns.every((name) => table.columns.get(name)?.canSelect !== false);
 }
 
 /** What the present role may lock and read, while one statement is captured. */
 export class Sight {
   readonly #reach: Reach;
   readonly #onNotPermitted: OnNotPermitted;
-  readonly #unseen: [above: Spreading, edge: SpreadingEdge, reason: TablePlan][] = [];
+  readonly #unseen: (readonly [UnseenAction, reason: ActionNode])[] = [];
 
   constructor(reach: Reach, onNotPermitted: OnNotPermitted) {
     this.#reach = reach;
@@ -71,42 +59,43 @@ export class Sight {
   }
 
   /** Whether its rows can be locked and read at all. */
-  mayLock(plan: TablePlan): boolean {
-    return !this.#reach.forbidden.has(tableOf(plan));
+  mayLock({ name }: ActionNode): boolean {
+    return !this.#reach.forbidden.has(name);
   }
 
   /** Whether that gives all rows that there are. */
-  seesAll(plan: TablePlan): boolean {
-    return this.mayLock(plan) && !this.#reach.hidden.has(tableOf(plan));
+  seesAll(node: ActionNode): boolean {
+    return this.mayLock(node) && !this.#reach.hidden.has(node.name);
   }
 
-  /** Told that rows go, or change their keys, above an edge. Returns whether what refers to them can be read. */
-  spreads(above: Spreading, edge: SpreadingEdge): boolean {
-    if (!this.seesAll(edge.child.plan)) this.#unseen.push([above, edge, edge.child.plan]);
-    return this.mayLock(edge.child.plan);
+  /** Told that something happens to rows above an edge. Returns whether what refers to them can be read. */
+  spreads(action: UnseenAction): boolean {
+    const { child } = action.edge;
+    if (!this.seesAll(child)) this.#unseen.push([action, child]);
+    return this.mayLock(child);
   }
 
   /** The same of everything below, where it is not known what goes. */
-  spreadsUnseen(above: Spreading): void {
-    for (const edge of above.edges) this.#unseen.push([above, edge, above.plan]);
+  spreadsUnseen(above: ActionNode, event: RowEvent): void {
+    for (const edge of above.edges) this.#unseen.push([{ above, edge, event }, above]);
   }
 
   /** Ids that ask for the recalculation of all targets that unseen rows may have counted for. */
   unseenTargets(): readonly string[] {
     const kinds = new Set<string>();
-    for (const [above, edge, reason] of this.#unseen) {
-      const found = unseenKinds(above, edge);
+    for (const [action, reason] of this.#unseen) {
+      const found = unseenKinds(action);
       for (const kind of found) kinds.add(kind);
       if (found.size > 0) this.#report(reason);
     }
     return [...kinds].map(everyTarget);
   }
 
-  #report(plan: TablePlan): void {
+  #report(node: ActionNode): void {
     const { role } = this.#reach;
-    const table = tableOf(plan);
+    const { name: table } = node;
     const missing = ['SELECT', 'UPDATE'].map((privilege) => ({ privilege, columns: [] }));
-    const problem = this.mayLock(plan)
+    const problem = this.mayLock(node)
       ? hiddenProblem(table, role)
       : `role ${role} may not lock and read rows of ${table}. ${grantAllSql(missing, table, role)}`;
     const summary = `rows that a foreign key deletes or changes cannot be seen: all targets that they may count for are recounted, which is expensive`;
@@ -114,18 +103,13 @@ export class Sight {
   }
 }
 
-function tableOf({ metadata }: TablePlan): string {
-  return tableSql(metadata);
-}
-
-/** The plans of a node and of all below it, one per table. */
-export function plansOf(node: Spreading): readonly TablePlan[] {
-  const found = new Map<string, TablePlan>();
-  const visit = ({ plan, edges }: Spreading): void => {
-    const { tablePath } = plan.metadata;
-    if (found.has(tablePath)) return;
-    found.set(tablePath, plan);
-    for (const { child } of edges) visit(child);
+/** A node and all below it, one per table. */
+function nodesOf(node: ActionNode): readonly ActionNode[] {
+  const found = new Map<string, ActionNode>();
+  const visit = (at: ActionNode): void => {
+    if (found.has(at.name)) return;
+    found.set(at.name, at);
+    for (const { child } of at.edges) visit(child);
   };
   visit(node);
   return [...found.values()];

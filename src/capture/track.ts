@@ -100,8 +100,8 @@ async function end({ transactions, recorder, runner, open, rows, onNotPermitted 
     : [...followed, ...inverse];
   transactions.record(runner, transactionId, (transaction) =>
     transaction.under(savepoint, () => {
-      recorder.record(transaction, inverse, () => [], true);
-      recorder.record(transaction, followed, ({ kinds }) => kinds);
+      recorder.record(transaction, inverse, () => ({ made: [], others: [], areNew: false }), true);
+      recorder.record(transaction, followed, ({ kinds }) => ({ made: kinds, others: kinds, areNew: true }));
       for (const target of recorder.targetsOf(healed)) transaction.heal(target);
     }),
   );

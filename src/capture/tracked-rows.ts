@@ -2,8 +2,8 @@ import type { EntityManager, EntityMetadata, FindOptionsWhere, ObjectLiteral, Qu
 
 import type { Counter, Row } from '../counter/definition';
 import { escapeForBuilder, escapePath } from '../sql/escape';
-import { plansBelow, rowsBelow } from './cascade';
-import type { CascadeNode } from './cascade-plan';
+import { type ActionRoot, plansBelow } from './actions-plan';
+import { rowsBelow } from './cascade';
 import { lockByKey } from './lock-and-read';
 import type { Place } from './place';
 import type { TablePlan } from './plan';
@@ -24,7 +24,7 @@ export interface TrackedSet {
   /** Where the rows have to be. */
   readonly place: Place;
   /** Where deletions of the rows spread to. */
-  readonly node: CascadeNode | undefined;
+  readonly node: ActionRoot | undefined;
 }
 
 interface TableRows {
@@ -74,7 +74,7 @@ export class TrackedRows {
   constructor(manager: EntityManager, set: TrackedSet) {
     this.#manager = manager;
     this.#runner = manager.queryRunner as QueryRunner;
-    this.#set = { ...set, plan: versioned(set.plan) };
+    this.#set = { ...set, plan: versioned(set.plan, 'select') };
     this.#plans =
       set.node === undefined ? new Map([[set.plan.metadata.tablePath, this.#set.plan]]) : plansBelow(set.node);
   }

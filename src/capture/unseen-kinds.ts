@@ -1,19 +1,13 @@
 import type { CounterTarget, KeyColumn } from '../counter/definition';
+import { type ActionEdge, type ActionNode, reactionOf, type RowEvent, withDerived } from './actions-plan';
 import type { PathLink } from './links';
-import type { TablePlan } from './plan';
 
-/** A table from which deletions, or changes of keys, spread. */
-export interface Spreading {
-  readonly plan: TablePlan;
-  readonly edges: readonly SpreadingEdge[];
-}
-
-/** The foreign key by which they spread to a table. */
-export interface SpreadingEdge {
-  readonly child: Spreading;
-  /** What becomes of the referring rows; `undefined` when they follow a changed key. */
-  readonly action?: 'CASCADE' | 'SET NULL';
-  readonly foreignKeys: readonly KeyColumn[];
+/** An action of the database that reaches rows which cannot be seen. */
+export interface UnseenAction {
+  readonly above: ActionNode;
+  readonly edge: ActionEdge;
+  /** What happens to the rows above. */
+  readonly event: RowEvent;
 }
 
 /**
@@ -21,35 +15,37 @@ export interface SpreadingEdge {
  * count for the very row above are no concern: it is gone, or is recounted under its new key.
  */
 export function unseenKinds(
-  above: Spreading,
-  edge: SpreadingEdge,
+  { above, edge, event }: UnseenAction,
   found = new Set<string>(),
-  seen = new Set<SpreadingEdge>(),
+  seen = new Set<ActionEdge>(),
 ): ReadonlySet<string> {
-  if (seen.has(edge)) return found;
+  const reaction = reactionOf(edge, event);
+  if (reaction === null || seen.has(edge)) return found;
   seen.add(edge);
-  const { plan } = edge.child;
-  for (const target of plan.counters.flatMap(({ targets }) => targets))
+  const { child } = edge;
+  const further = withDerived(child, reaction);
+  const { counters, links, kinds } = child.plan ?? { counters: [], links: [], kinds: [] };
+  for (const target of counters.flatMap(({ targets }) => targets))
     if (!leadsBack(above, edge, target)) found.add(target.kind.id);
-  for (const link of plan.links) if (!linksBack(above, edge, link)) found.add(link.kind.id);
+  for (const link of links) if (!linksBack(above, edge, link)) found.add(link.kind.id);
   // Their own keys may have changed with what they refer to.
-  if (edge.action === undefined) for (const { id } of plan.kinds) found.add(id);
-  if (edge.action !== 'SET NULL') for (const below of edge.child.edges) unseenKinds(edge.child, below, found, seen);
+  for (const { id, keys } of kinds) if (further !== 'gone' && keys.some(({ name }) => further.has(name))) found.add(id);
+  for (const below of child.edges) unseenKinds({ above: child, edge: below, event: further }, found, seen);
   return found;
 }
 
 /** Whether a counter finds its target by the very foreign key: the row above, or what it leads to as the first of a path. */
-function leadsBack({ plan }: Spreading, { foreignKeys }: SpreadingEdge, target: CounterTarget): boolean {
+function leadsBack({ plan }: ActionNode, { foreignKeys }: ActionEdge, target: CounterTarget): boolean {
   if (target.type !== null) return false;
-  const { tablePath } = plan.metadata;
+  const tablePath = plan?.metadata.tablePath;
   if (target.path !== null)
     return target.path.steps[0]?.metadata.tablePath === tablePath && areSame(target.path.entry, foreignKeys);
   return target.kind.tablePath === tablePath && areSame(target.foreignKeys, foreignKeys);
 }
 
-function linksBack({ plan }: Spreading, { foreignKeys }: SpreadingEdge, { kind, step, further }: PathLink): boolean {
+function linksBack({ plan }: ActionNode, { foreignKeys }: ActionEdge, { kind, step, further }: PathLink): boolean {
   const next = further[0]?.metadata.tablePath ?? kind.tablePath;
-  return next === plan.metadata.tablePath && areSame(step.foreignKeys, foreignKeys);
+  return next === plan?.metadata.tablePath && areSame(step.foreignKeys, foreignKeys);
 }
 
 function areSame(left: readonly KeyColumn[], right: readonly KeyColumn[]): boolean {

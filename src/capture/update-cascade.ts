@@ -1,126 +1,84 @@
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { QueryRunner } from 'typeorm';
 
-import type { Counter, Definitions, Row } from '../counter/definition';
-import { referencing } from './cascade';
-import { edgeOf, type CascadeNode, isRoot, readingReferenced } from './cascade-plan';
+import type { Row } from '../counter/definition';
+import { type ActionEdge, type ActionNode, type ActionRoot, type RowEvent, withDerived } from './actions-plan';
 import { afterOf, keepApart, pairUpdated, restrict } from './lock-and-read';
-import { planTable, type TablePlan, writtenColumns } from './plan';
+import { writtenColumns } from './plan';
+import { keyOf } from './row-text';
+import { type ReachedRows, readAgain, Spread } from './spread';
 import type { Sight, SpreadingReach } from './spreading-reach';
-import { send, type Strategy } from './statement';
+import { send, type Strategy, type TableChanges } from './statement';
 import type { WriteBuilder } from './write-builder';
 
-type Edge = Omit<CascadeNode['edges'][number], 'action' | 'child'> & { readonly child: UpdateNode };
-
-/** One table whose changed keys spread, by `ON UPDATE CASCADE`. */
-export interface UpdateNode {
-  readonly plan: TablePlan;
-  readonly edges: readonly Edge[];
-}
-
-type DraftNode = { plan: TablePlan; edges: (Edge & { child: DraftNode })[] };
-
-/**
- * Where changed keys spread from each table, as far as it matters. That a source follows the key of its own target does
- * not: the target is recounted.
- */
-export function planUpdateCascades(dataSource: DataSource, definitions: Definitions): ReadonlyMap<string, UpdateNode> {
-  const nodes = new Map<string, DraftNode>();
-  for (const metadata of dataSource.entityMetadatas.filter(isRoot))
-    nodes.set(metadata.tablePath, { plan: planTable(dataSource, metadata, definitions), edges: [] });
-  for (const key of dataSource.entityMetadatas.flatMap((metadata) => metadata.foreignKeys)) {
-    const parent = nodes.get(key.referencedEntityMetadata.tablePath);
-    const child = nodes.get(key.entityMetadata.tablePath);
-    if (key.onUpdate === 'CASCADE' && parent !== undefined && child !== undefined)
-      parent.edges.push({ ...edgeOf(dataSource, key), child });
-  }
-  for (const node of nodes.values()) {
-    node.edges = node.edges.filter((edge) => matters(edge, node.plan.metadata.tablePath, new Set()));
-    node.plan = readingReferenced(dataSource, node.plan, node.edges);
-  }
-  return new Map([...nodes].filter(([, { edges }]) => edges.length > 0));
-}
-
-function matters({ child, foreignKeys }: Edge, parent: string, seen: Set<UpdateNode>): boolean {
-  const names = foreignKeys.map(({ name }) => name);
-  const { plan } = child;
-  const isKey = [...plan.kinds.flatMap(({ keys }) => keys), ...plan.links.flatMap(({ step }) => step.keys)].some(
-    ({ name }) => names.includes(name),
-  );
-  if (isKey || plan.counters.some((counter) => looksAt(counter, names, parent))) return true;
-  if (seen.has(child)) return false;
-  seen.add(child);
-  return child.edges.some(
-    (edge) => edge.referenced.some((name) => names.includes(name)) && matters(edge, plan.metadata.tablePath, seen),
-  );
-}
-
-/** Whether a counter looks at these columns other than in order to find the row that they refer to. */
-function looksAt(counter: Counter, names: readonly string[], parent: string): boolean {
-  if (!names.some((name) => counter.relevant.has(name))) return false;
-  const calls =
-    counter.condition !== null || counter.amount.from === 'function' || typeof counter.column === 'function';
-  const reads = new Set([
-    ...(counter.where?.columns ?? []),
-    counter.amount.from === 'column' ? counter.amount.column : '',
-  ]);
-  if (calls || names.some((name) => reads.has(name))) return true;
-  return !counter.targets.every(({ kind, path }) => (path?.steps[0]?.metadata.tablePath ?? kind.tablePath) === parent);
-}
-
-/** Whether an update writes a column whose change spreads. */
-export function spreads({ plan, edges }: UpdateNode, builder: WriteBuilder): boolean {
-  const written = new Set(writtenColumns(plan.metadata, builder));
-  return edges.some(({ referenced }) => referenced.some((name) => written.has(name)));
+/** Whether an update may change a column that others refer to. */
+export function spreads({ plan, edges, ...node }: ActionRoot, builder: WriteBuilder): boolean {
+  const changed = withDerived(node, new Set(writtenColumns(plan.metadata, builder)));
+  return changed !== 'gone' && edges.some(({ referenced }) => referenced.some((name) => changed.has(name)));
 }
 
 /**
- * Captures an UPDATE of keys together with the database's own `ON UPDATE CASCADE`: locks and reads what refers to the old
- * keys, recursively, before it, and what refers to the new ones after it.
+ * Captures an UPDATE of keys together with the database's own actions: locks and reads what refers to the old keys,
+ * recursively, before it, and what refers to the new ones after it. What of this the role may not see changes all the same:
+ * the targets that it may count for are recounted.
  */
-export function cascadingUpdate(node: UpdateNode, reach: SpreadingReach): Strategy {
+export function cascadingUpdate(node: ActionRoot, reach: SpreadingReach): Strategy {
   return async (statement) => {
     const { runner } = statement;
     const sight = await reach.look(runner, node);
     const { rows, restricted } = await restrict(statement);
-    const written = new Set(writtenColumns(node.plan.metadata, statement.builder));
-    const before = await below(runner, node, rows, { changed: written, sight });
+    const event = withDerived(node, new Set(writtenColumns(node.plan.metadata, statement.builder)));
+    const before = await new Spread(runner, sight).from(node, rows, event);
     let after: readonly Row[] = [];
     let id: string | null = null;
     const answer = await send(statement, ...restricted, ({ changes, transactionId }) => {
       after = afterOf(changes);
       id = transactionId;
     });
-    const came = await below(runner, node, after, { changed: written, sight });
-    const tables = [...new Set([...before.keys(), ...came.keys()])].map((plan) => ({
-      plan,
-      changes: keepApart(before.get(plan) ?? [], came.get(plan) ?? []),
-    }));
+    const below = await changesBelow(runner, { node, event, before, after, sight });
     const moved = after.length > 0 ? sight.unseenTargets() : [];
-    statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after), moved }, ...tables]);
+    statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after), moved }, ...below]);
     return answer;
   };
 }
 
-/** The rows below these, by table, as far as changed columns spread. */
-async function below(
+/** What was found before, and what an update made of it. */
+interface Below {
+  readonly node: ActionNode;
+  readonly event: RowEvent;
+  readonly before: Spread;
+  /** The updated rows themselves. */
+  readonly after: readonly Row[];
+  readonly sight: Sight;
+}
+
+/**
+ * Rows that followed the new keys are found by them; others are where they were. A row that took over the primary key of
+ * another is among both.
+ */
+async function changesBelow(
   runner: QueryRunner,
-  node: UpdateNode,
-  rows: readonly Row[],
-  { changed, sight }: { readonly changed: ReadonlySet<string>; readonly sight: Sight },
-  found = new Map<TablePlan, readonly Row[]>(),
-): Promise<Map<TablePlan, readonly Row[]>> {
-  if (rows.length === 0) return found;
-  for (const edge of node.edges.filter(({ referenced }) => referenced.some((name) => changed.has(name)))) {
-    if (!sight.spreads(node, edge)) continue;
-    const children = await referencing(runner, edge, rows);
-    found.set(edge.child.plan, [...(found.get(edge.child.plan) ?? []), ...children]);
-    await below(
-      runner,
-      edge.child,
-      children,
-      { changed: new Set(edge.foreignKeys.map(({ name }) => name)), sight },
-      found,
-    );
+  { node, event, before, after, sight }: Below,
+): Promise<TableChanges[]> {
+  const were = before.rows();
+  const came = (await new Spread(runner, sight, follows).from(node, after, event)).rows();
+  const tables: TableChanges[] = [];
+  for (const id of new Set([...were.keys(), ...came.keys()])) {
+    const old = were.get(id);
+    const followed = came.get(id);
+    const plan = old?.plan ?? followed?.plan;
+    if (plan === undefined) continue;
+    const now = before.isUncertain && old !== undefined ? await readAgain(runner, old) : new Map<string, Row>();
+    tables.push({ plan, changes: keepApart(old?.rows ?? [], [...merged(now, followed).values()]) });
   }
-  return found;
+  return tables;
+}
+
+function merged(now: ReadonlyMap<string, Row>, followed: ReachedRows | undefined): ReadonlyMap<string, Row> {
+  if (followed === undefined) return now;
+  const { plan, rows } = followed;
+  return new Map([...now, ...rows.map((row) => [keyOf(plan.primaryKey, row), row] as const)]);
+}
+
+function follows({ onUpdate }: ActionEdge): boolean {
+  return onUpdate === 'CASCADE';
 }

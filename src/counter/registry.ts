@@ -26,7 +26,6 @@ export function resolveDefinitions(dataSource: DataSource): Definitions {
   reportDuplicates(drafts, problems);
   reportMixedKeys(drafts, problems);
   reportChains(drafts, problems);
-  reportDefaults(drafts, dataSource, problems);
   problems.throwIfAny();
   return link(drafts, dataSource);
 }
@@ -117,33 +116,4 @@ function reportChains(drafts: readonly CounterDraft[], problems: Problems): void
       }
     }
   }
-}
-
-/** The database itself sets such a foreign key, to a value that nothing tells before. */
-function reportDefaults(drafts: readonly CounterDraft[], { entityMetadatas }: DataSource, problems: Problems): void {
-  for (const { relations, name } of entityMetadatas) {
-    for (const { propertyPath, joinColumns, foreignKeys } of relations) {
-      const action = foreignKeys.map(({ onDelete }) => String(onDelete)).find((found) => found.endsWith('DEFAULT'));
-      const columns = new Set(joinColumns.map(({ databaseName }) => databaseName));
-      const { tablePath } = joinColumns[0]?.entityMetadata ?? {};
-      const counted = drafts.find((draft) => looksAt(draft, tablePath, columns));
-      if (action !== undefined && counted !== undefined)
-        problems.at(counted.label)(
-          `expected ${name}.${propertyPath} not to be ON DELETE ${action}, which cannot be followed. Use SET NULL or CASCADE, or change the rows before the target goes`,
-        );
-    }
-  }
-}
-
-function looksAt(
-  { source, relevant, targets }: CounterDraft,
-  table: string | undefined,
-  columns: ReadonlySet<string>,
-): boolean {
-  const steps = targets.flatMap(({ path }) => path?.steps ?? []);
-  const tables = [
-    { tablePath: source.tablePath, relevant },
-    ...steps.map((step) => ({ tablePath: step.metadata.tablePath, relevant: step.relevant })),
-  ];
-  return tables.some((one) => one.tablePath === table && [...columns].some((column) => one.relevant.has(column)));
 }

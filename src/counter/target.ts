@@ -54,6 +54,19 @@ export function isEveryTarget(target: string): boolean {
   return target.endsWith(`:${EVERY}`);
 }
 
+/** No value of a key is encoded like this. */
+const KEYLESS = '%-';
+
+/** Stands for the rows of a kind whose key is NULL: they have no sources, and no ids of their own. */
+export function keylessTarget(kind: string): string {
+  return `${kind}:${KEYLESS}`;
+}
+
+/** Whether an id is a {@link keylessTarget}. */
+export function isKeyless(target: string): boolean {
+  return target.endsWith(`:${KEYLESS}`);
+}
+
 /** The kind id that a target id starts with. */
 export function kindIdOf(target: string): string {
   return target.slice(0, target.lastIndexOf(':'));

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 
 import type { Alarm, DeltaBuffer } from '../buffer/buffer';
 import type { CounterColumn, Definitions, TargetKind } from '../counter/definition';
-import { keyValuesOf, kindIdOf } from '../counter/target';
+import { isKeyless, keyValuesOf, kindIdOf } from '../counter/target';
 import type { Events } from '../events';
 import type { ResolvedCountersOptions } from '../options';
 import type { TablePaths } from '../sql/tables';
@@ -30,7 +30,8 @@ export function kindOf(definitions: Definitions, target: string): TargetKind | u
 
 /** A target as events name it. */
 export function describeTarget(definitions: Definitions, target: string): { entity: string; id: string } {
-  return { entity: kindOf(definitions, target)?.metadata.name ?? kindIdOf(target), id: keyValuesOf(target).join(',') };
+  const id = isKeyless(target) ? 'NULL' : keyValuesOf(target).join(',');
+  return { entity: kindOf(definitions, target)?.metadata.name ?? kindIdOf(target), id };
 }
 
 /** Columns that a scheduled recalculation covers: those whose counters want one. */

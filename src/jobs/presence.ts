@@ -27,11 +27,13 @@ export interface PresenceOptions {
   readonly installation: { readonly id: string } & Pick<JobContext, 'settleHome'>;
   /** Connections lead to another database, or its installation is another one. */
   readonly onMoved: () => void;
+  /** Looks whether the database's tables have changed. */
+  readonly followTables: () => Promise<void>;
 }
 
 /**
  * Says, again and again while this process lives, that it does, and by which definitions it counts; has columns recounted
- * once processes that counted by others are gone; notices when database or Redis are others. Does not keep the process alive.
+ * once processes that counted by others are gone; notices when database, tables or Redis are others. Does not keep the process alive.
  */
 export class Presence {
   readonly #dataSource: DataSource;
@@ -42,6 +44,7 @@ export class Presence {
   readonly #installation: PresenceOptions['installation'];
   readonly #onMoved: () => void;
   readonly #self: ProcessSelf;
+  readonly #followTables: () => Promise<void>;
   readonly #timer: NodeJS.Timeout;
   #run: Promise<void> | null = null;
 
@@ -50,7 +53,7 @@ export class Presence {
     dataSource: DataSource,
     tables: TablePaths,
     definitions: Definitions,
-    { events, interval, installation, self, onMoved }: PresenceOptions,
+    { events, interval, installation, self, onMoved, followTables }: PresenceOptions,
   ) {
     this.#installation = installation;
     this.#self = self;
@@ -63,8 +66,10 @@ export class Presence {
     );
     this.#events = events;
     this.#interval = interval;
-    this.#timer = setInterval(() => this.#look(), interval).unref();
-    this.#look();
+    this.#followTables = followTables;
+    this.#timer = setInterval(() => this.#look(true), interval).unref();
+    // The tables have just been looked at.
+    this.#look(false);
   }
 
   /** Looks no more; the process goes on, with another presence. */
@@ -82,11 +87,15 @@ export class Presence {
     await within(gone, STOP_LIMIT, undefined).catch(() => undefined);
   }
 
-  #look(): void {
+  #look(withTables: boolean): void {
     if (!this.#dataSource.isInitialized) return;
-    this.#run ??= this.#notice()
-      .catch((error: unknown) => this.#reportRefused(error))
-      .finally(() => (this.#run = null));
+    this.#run ??= this.#noticeAll(withTables).finally(() => (this.#run = null));
+  }
+
+  async #noticeAll(withTables: boolean): Promise<void> {
+    await this.#notice().catch((error: unknown) => this.#reportRefused(error));
+    // Of an outage whatever else needs the database tells.
+    if (withTables) await this.#followTables().catch(() => undefined);
   }
 
   async #notice(): Promise<void> {

@@ -4,6 +4,8 @@ import { byShard } from '../buffer/shard';
 import type { CounterColumn, TargetKind } from '../counter/definition';
 import type { Drift, FailedTarget } from '../events';
 import { isAboutRows, reasonOf } from '../sql/divide';
+import { keylessTarget } from '../counter/target';
+import { mayLackKey } from '../sql/keyless-rows';
 import { listTargets } from '../sql/list-targets';
 import { refusedTargets } from '../sql/outbox/refused-targets';
 import { withConnection, withTransaction } from '../sql/query';
@@ -14,7 +16,7 @@ import { announceResults, failedTargets } from './recalculate';
 import { reconcile } from './reconcile';
 import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
 import { recalculateIsolating } from './recount-isolating';
-import { type Recalculated, statementSize } from './recount-targets';
+import { type Recalculated, type RecalculateOptions, statementSize } from './recount-targets';
 import { idOf } from './targets';
 
 /** What a recount found. */
@@ -69,7 +71,7 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
   let position: string | null = filter.cursor ?? null;
   for await (const step of steps(context, kinds, filter, columns, cursor)) {
     if (step.failed !== undefined) failed.push(step.failed);
-    const results = await recountStep(context, step.targets, columns, dry);
+    const results = await recountStep(context, step.targets, { columns, consume: false, dry, where: filter.where });
     const drifts = results.flatMap((result) => result.drifts);
     checked += results.filter(({ outcome }) => outcome === 'done').length;
     unsettled.push(
@@ -91,11 +93,10 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
 async function recountStep(
   context: JobContext,
   targets: readonly string[],
-  columns: (kind: TargetKind) => CounterColumn[],
-  dry: boolean,
+  options: RecalculateOptions,
 ): Promise<Recalculated[]> {
-  const results = await recountPatiently(context, targets, columns, dry);
-  if (dry) return results;
+  const results = await recountPatiently(context, targets, options);
+  if (options.dry) return results;
   announceResults(context, results);
   await applyDirty(context, results);
   const waiting = results.filter((result) => result.waiting).map(({ target }) => target);
@@ -134,15 +135,13 @@ async function failedAmong(context: JobContext, targets: readonly string[]): Pro
 async function recountPatiently(
   context: JobContext,
   targets: readonly string[],
-  columns: (kind: TargetKind) => CounterColumn[],
-  dry: boolean,
+  options: RecalculateOptions,
 ): Promise<Recalculated[]> {
   const deadline = performance.now() + PATIENCE;
   const results = new Map<string, Recalculated>();
   let open: readonly string[] = targets;
   for (let pause = 5; open.length > 0; pause = Math.min(2 * pause, 250)) {
-    for (const result of await recalculateIsolating(context, open, { columns, consume: false, dry }))
-      results.set(result.target, result);
+    for (const result of await recalculateIsolating(context, open, options)) results.set(result.target, result);
     open = open.filter((target) => ['refused', 'lost'].includes(results.get(target)?.outcome ?? 'done'));
     if (performance.now() > deadline) break;
     if (open.length > 0) await delay(pause);
@@ -185,7 +184,7 @@ async function* steps(
 ): AsyncGenerator<Step> {
   const first = start === null ? 0 : kinds.findIndex(({ id }) => id === start.kind);
   for (const [i, kind] of kinds.slice(first).entries()) {
-    let after = i === 0 ? (start?.after ?? null) : null;
+    let after = i === 0 && start !== null && start.after.length > 0 ? start.after : null;
     if (filter.ids !== undefined) {
       const targets = [...new Set(filter.ids.map((id) => idOf(kind, id)))];
       yield { targets, cursor: { kind: kind.id, after: [] } };
@@ -211,8 +210,11 @@ async function* steps(
       const last = rows.at(-1);
       if (last === undefined) break;
       yield { targets: rows.map(({ target }) => target), cursor: { kind: kind.id, after: last.key } };
-      if (rows.length < limit) break;
       after = last.key;
+      if (rows.length < limit) break;
     }
+    // Rows without a key lie in no range of keys.
+    if (mayLackKey(kind) && filter.from === undefined && filter.to === undefined)
+      yield { targets: [keylessTarget(kind.id)], cursor: { kind: kind.id, after: after ?? [] } };
   }
 }

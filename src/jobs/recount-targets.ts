@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Finalized, Recount } from '../buffer/buffer';
 import { formatDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
+import { isKeyless } from '../counter/target';
 import type { Drift } from '../events';
 import { retryRows } from '../sql/outbox/retry-rows';
 import { withConnection } from '../sql/query';
@@ -11,6 +12,9 @@ import type { Counted, Counts } from '../sql/recount-by-sql';
 import { readHorizon } from '../sql/snapshot';
 import type { Uncountable } from '../sql/uncountable';
 import { describeTarget, type JobContext, kindOf } from './context';
+import { drain } from './drain';
+import type { RecountFilter } from './recount-filter';
+import { recalculateKeyless } from './recount-keyless';
 import { Watches } from './watches';
 
 /** Targets recounted in one statement. */
@@ -58,6 +62,8 @@ export interface RecalculateOptions {
   readonly dry: boolean;
   /** Leave targets alone that have to be healed meanwhile: those need every column recounted. */
   readonly plain?: boolean;
+  /** Conditions on rows that have no key: all of them where there are none. */
+  readonly where?: RecountFilter['where'];
 }
 
 /**
@@ -78,7 +84,9 @@ export async function recalculateTargets(
     else members.push(target);
   }
   const results: Recalculated[] = [];
-  for (const [kind, members] of byKind) {
+  for (const [kind, all] of byKind) {
+    const members = all.filter((target) => !isKeyless(target));
+    if (members.length < all.length) results.push(await recalculateKeyless(context, kind, options));
     const size = statementSize(options.columns(kind));
     for (let at = 0; at < members.length; at += size) {
       results.push(...(await recalculateKind(context, kind, members.slice(at, at + size), options)));
@@ -108,18 +116,36 @@ async function recalculateKind(
   if (watched.length === 0) return refused;
   const columns = options.columns(kind);
   const counts = await watches.during(() => read(context, kind, columns, watched));
-  const recounts = recountsOf(context, kind, watched, counts);
+  const counted = new Map(watched.map((target, i) => [target, counts.counted[i] ?? null]));
+  const early = options.dry
+    ? []
+    : watched.filter((target) => counted.get(target) === null && counts.waiting.has(target));
+  await watches.leave(early);
+  const recounts = recountsOf(context, kind, without(counted, early));
   const { outcomes, dirty } = await finalizeCountable(context, watches, recounts, counts, options);
   if (!options.dry) await retryRefused(context, counts.refused);
-  const results = recounts.map(({ target }, i) => {
+  await drainAbsent(context, early);
+  const results = recounts.map(({ target }) => {
     const left = { dirty: dirty.has(target), waiting: counts.waiting.has(target) };
     const finalized = outcomes.get(target);
     const uncountable = counts.uncountable.of(target);
     if (finalized === undefined) return { target, outcome: 'failed' as const, drifts: [], uncountable, ...UNKNOWN };
-    const result = resultOf(context, columns, finalized, counts.counted[i] ?? null, left);
+    const result = resultOf(context, columns, finalized, counted.get(target) ?? null, left);
     return uncountable.length === 0 ? result : { ...result, outcome: 'failed' as const, uncountable };
   });
-  return [...refused, ...results];
+  return [...refused, ...refusals(early, []), ...results];
+}
+
+/**
+ * What waits in the outbox for a row that is gone must not land on one that takes over its key: it is applied, to nothing,
+ * before the recount is over.
+ */
+async function drainAbsent(context: JobContext, targets: readonly string[]): Promise<void> {
+  if (targets.length > 0) await drain(context, { select: 'targets', targets }, null);
+}
+
+function without(counted: ReadonlyMap<string, Counted>, targets: readonly string[]): ReadonlyMap<string, Counted> {
+  return new Map([...counted].filter(([target]) => !targets.includes(target)));
 }
 
 /**
@@ -141,7 +167,7 @@ async function finalizeCountable(
   const partly = others.filter(({ missing }) => missing === null || missing.size > 0);
   const part = await watches.finalize(snapshot, partly, { ...options, consume: false }, schedule);
   for (const outcome of part.outcomes) outcomes.set(outcome.target, outcome);
-  await watches.release(others.filter(({ missing }) => missing?.size === 0).map(({ target }) => target));
+  await watches.leave(others.filter(({ missing }) => missing?.size === 0).map(({ target }) => target));
   return { outcomes, dirty: new Set([...whole.dirty, ...part.dirty]) };
 }
 
@@ -179,19 +205,14 @@ function refusals(targets: readonly string[], watched: readonly string[]): Recal
     .map((target) => ({ target, outcome: 'refused', drifts: [], ...UNKNOWN }));
 }
 
-function recountsOf(
-  { options }: JobContext,
-  kind: TargetKind,
-  targets: readonly string[],
-  { counted }: Counts,
-): Recount[] {
+function recountsOf({ options }: JobContext, kind: TargetKind, counted: ReadonlyMap<string, Counted>): Recount[] {
   const delays = [...kind.columns.values()]
     .flatMap(({ counters }) => counters)
     .flatMap(({ recalculation }) =>
       recalculation === false ? [] : [recalculation.delay ?? options.recalculationDelay],
     );
   const rearmIn = delays.length === 0 ? null : Math.min(...delays);
-  return targets.map((target, i) => ({ target, missing: missingOf(counted[i] ?? null), rearmIn }));
+  return Array.from(counted, ([target, columns]) => ({ target, missing: missingOf(columns), rearmIn }));
 }
 
 function missingOf(counted: Counted): Recount['missing'] {

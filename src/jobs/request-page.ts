@@ -4,6 +4,8 @@ import { byShard } from '../buffer/shard';
 import type { TargetKind } from '../counter/definition';
 import { CounterCacheError } from '../errors';
 import { isAboutRows, reasonOf } from '../sql/divide';
+import { keylessTarget } from '../counter/target';
+import { mayLackKey } from '../sql/keyless-rows';
 import { listTargets } from '../sql/list-targets';
 import { undoSavepoint } from '../sql/savepoint';
 import { allocateBarrier } from '../sql/snapshot';
@@ -30,14 +32,17 @@ export async function requestPage(
   const { buffer, schedule } = context;
   const rows = await listOrReport(context, runner, kind, after);
   const barrier = await allocateBarrier(runner);
-  const groups = byShard(rows, ({ target }) => target, buffer.shards);
+  const isLast = rows.length < PAGE;
+  const listed = rows.map(({ target }) => target);
+  if (isLast && mayLackKey(kind)) listed.push(keylessTarget(kind.id));
+  const groups = byShard(listed, (target) => target, buffer.shards);
   const requestIn = async (shard: number): Promise<void> => {
-    const targets = (groups.get(shard) ?? []).map(({ target }) => target);
+    const targets = groups.get(shard) ?? [];
     if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
   };
   // At once: the transaction that notes the page waits, and must not be idle for long.
   await Promise.all(Array.from(shards, requestIn));
-  return rows.length < PAGE ? null : (rows.at(-1)?.key ?? null);
+  return isLast ? null : (rows.at(-1)?.key ?? null);
 }
 
 /**

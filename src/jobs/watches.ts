@@ -93,11 +93,11 @@ export class Watches {
 
   /** Ends those that still stand. */
   end(): Promise<void> {
-    return this.release(this.watched);
+    return this.leave(this.watched);
   }
 
-  /** The same for some of them. */
-  async release(targets: readonly string[]): Promise<void> {
+  /** Ends some of them, and changes nothing. */
+  async leave(targets: readonly string[]): Promise<void> {
     await eachShard(this.#buffer, targets, itself, (shard, group) => this.#buffer.unwatch(shard, this.#token, group));
   }
 

@@ -1,7 +1,8 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
+import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
-import { readCatalogue } from '../dialects/postgres/catalogue/read-catalogue';
+import { isUpToDate, readCatalogue, type RunQuery } from '../dialects/postgres/catalogue/read-catalogue';
 import { rowsOf, withTransaction } from './query';
 import { pinnedSearchPath, pinSearchPath } from './search-path';
 import { withSideConnection } from './side-connection';
@@ -10,18 +11,26 @@ import { noteTables } from './table-names';
 
 /**
  * What the database says of a DataSource's tables; its metadata have been built. Names are looked up by the search path of
- * the first reading, also when that of the role is another one by then.
+ * the first reading, also when that of the role is another one by then. `onChange` is told every catalogue that differs from
+ * the one before.
  */
-export function catalogueOf(dataSource: DataSource): KnownCatalogue {
+export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalogue) => void): KnownCatalogue {
   const own = Object.values(ownTables(dataSource));
   const paths = [...new Set([...dataSource.entityMetadatas.map(({ tablePath }) => tablePath), ...own])];
   pinSearchPath(dataSource, null);
   // Beside the pool: a write that holds its last connection may be waiting for this.
-  const read = () =>
+  const ask = <T>(work: (run: RunQuery) => Promise<T>): Promise<T> =>
     withSideConnection(dataSource, (side) =>
-      withPinnedPath(dataSource, side, (runner) => readCatalogue((...query) => rowsOf(runner, ...query), paths)),
+      withPinnedPath(dataSource, side, (runner) => work((...query) => rowsOf(runner, ...query))),
     );
-  return new KnownCatalogue(read, (catalogue) => noteTables(dataSource, catalogue));
+  const source = {
+    read: () => ask((run) => readCatalogue(run, paths)),
+    isUpToDate: (catalogue: Catalogue) => ask((run) => isUpToDate(run, catalogue)),
+  };
+  return new KnownCatalogue(source, (catalogue) => {
+    noteTables(dataSource, catalogue);
+    onChange(catalogue);
+  });
 }
 
 /** Runs `work` on a connection beside the pool, in a transaction with the search path of the first; the first notes it. */

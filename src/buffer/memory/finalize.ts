@@ -54,7 +54,10 @@ function settle(
   }
   shard.endWatch(target);
   if (dry) return known;
-  if (missing === null) forget(shard, target);
+  if (missing === null) {
+    absorbAll(shard, target, snapshot);
+    forget(shard, target);
+  }
   if (consume) fulfil(shard, recount, unseen.length > 0, step);
   if (missing !== null) replacePending(shard, target, missing, unseen, step);
   return known;
@@ -76,6 +79,12 @@ function absorb(shard: MemoryShard, target: string, column: string, snapshot: Sn
     }
   }
   return absorbed;
+}
+
+/** The same for all of a target: its row is gone, and what is late must not land on one that takes over its key. */
+function absorbAll(shard: MemoryShard, target: string, snapshot: Snapshot): void {
+  for (const [id, { deltas }] of shard.intents)
+    if (isVisible(id, snapshot)) for (const delta of deltas) if (delta.target === target) delta.amounts.clear();
 }
 
 function fulfil(shard: MemoryShard, { target, rearmIn }: Recount, unseen: boolean, step: Step): void {

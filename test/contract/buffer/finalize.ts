@@ -212,6 +212,19 @@ export function describeFinalize(open: OpenBuffer): void {
       expect(await buffer.status(0)).toMatchObject({ recalculations: 0, intents: 0 });
     });
 
+    it('is absorbed as a whole where the row is gone: it adds nothing to one that takes over the key', async () => {
+      const buffer = await watched(a);
+      await buffer.announce(0, intent('40', delta(a, { posts: -1, likes: -3 }), delta(b, { posts: 2 })));
+      await buffer.announce(0, intent('60', delta(a, { posts: 4 })));
+      const gone = { target: a, missing: null, rearmIn: null };
+      const { outcomes } = await buffer.finalize(0, 'token', snapshot(50), [gone], CONSUME);
+      expect(outcomes).toMatchObject([{ target: a, standing: true }]);
+      await buffer.confirm(0, '40');
+      await buffer.confirm(0, '60');
+      expect(await pendingOf(buffer, a)).toEqual({ posts: 4n });
+      expect(await pendingOf(buffer, b)).toEqual({ posts: 2n });
+    });
+
     it('is not the one that it has not seen', async () => {
       const buffer = await watched(a);
       await buffer.announce(0, intent('60', delta(a, { posts: 1 })));

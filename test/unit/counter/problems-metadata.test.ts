@@ -164,22 +164,3 @@ describe('a key that has several spellings is refused', () => {
     ]);
   });
 });
-
-describe('a foreign key that the database sets to its default', () => {
-  it('is refused', async () => {
-    @Entity()
-    class Target {
-      @PrimaryGeneratedColumn() id!: number;
-      @Column({ default: 0 }) count!: number;
-    }
-    @Entity()
-    class Source {
-      @PrimaryGeneratedColumn() id!: number;
-      @ManyToOne(() => Target, { onDelete: 'SET DEFAULT' as never }) target!: object;
-    }
-    defineCounterCache(Source, { relation: 'target', column: 'count' });
-    expect(await problemsOf([Source, Target])).toEqual([
-      expect.stringContaining('expected Source.target not to be ON DELETE SET DEFAULT, which cannot be followed'),
-    ]);
-  });
-});

@@ -50,6 +50,16 @@ local function absorb(named, column)
   return absorbed
 end
 
+-- Takes everything of a target out of the seen intents: its row is gone, and they may be late for one that takes over its key.
+local function absorb_all(named)
+  for _, entry in ipairs(seen_by_target[named] or {}) do
+    if #entry.delta[5] > 0 then
+      entry.delta[5] = {}
+      entry.intent.changed = true
+    end
+  end
+end
+
 local function unseen_of(log)
   local unseen, any = {}, false
   for id, column, amount in string.gmatch(log, '([^/;]+)/([^/;]+)/([^/;]+);') do
@@ -121,7 +131,12 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
       if not dry then fits = set_pending(target, column, held, missing[i + 1], unseen[column] or {}) and fits end
     end
     if not dry and standing == 1 then
-      if present == 0 then drop(target) else settle(target, named, held) end
+      if present == 0 then
+        absorb_all(named)
+        drop(target)
+      else
+        settle(target, named, held)
+      end
       if consume then
         redis.call('ZREM', K.recalc, target)
         redis.call('HDEL', K.barriers, target)

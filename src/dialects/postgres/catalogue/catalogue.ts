@@ -1,7 +1,10 @@
 /** What happens to referencing rows when the row that they refer to is deleted, or changes its key. */
 export type ForeignKeyAction = 'NO ACTION' | 'RESTRICT' | 'CASCADE' | 'SET NULL' | 'SET DEFAULT';
 
-/** A foreign key as the database has it; an inherited copy on a partition is not listed. */
+/**
+ * A foreign key that the database enforces; an inherited copy on a partition is not listed, nor one whose triggers are
+ * disabled.
+ */
 export interface ForeignKey {
   readonly name: string;
   /** Oid of the table whose rows refer to others. */
@@ -17,6 +20,8 @@ export interface ForeignKey {
   readonly deleteSets: readonly string[];
   /** The database vouches for rows that were there before the key (not `NOT VALID`). */
   readonly isValidated: boolean;
+  /** It may be violated until COMMIT. */
+  readonly isDeferrable: boolean;
 }
 
 /** One column as the database has it. */
@@ -24,9 +29,17 @@ export interface CatalogueColumn {
   readonly name: string;
   /** As `format_type` writes it, without length and precision: `integer`, `character varying`, `numeric[]`. */
   readonly type: string;
+  /** Escaped and with its schema: casts to this very type, whatever the search path is; without length and precision. */
+  readonly cast: string;
+  readonly isEnum: boolean;
+  /** Longest text, in characters, that `character varying(n)` takes; `null` for none, and for other types. */
+  readonly length: number | null;
   readonly isNullable: boolean;
   /** The database computes it from other columns. */
   readonly isGenerated: boolean;
+  readonly isIdentity: boolean;
+  /** Expression of its default; `null` for NULL, and for a generated column. */
+  readonly default: string | null;
   /** The present role may read, or change, this column. */
   readonly canSelect: boolean;
   readonly canUpdate: boolean;
@@ -102,6 +115,8 @@ export class Catalogue {
   readonly foreignKeys: readonly ForeignKey[];
   /** Equal for equal contents. */
   readonly fingerprint: string;
+  /** What the database's catalogue was like as a whole when the reading began: equal as long as nothing changes. */
+  readonly stamp: string;
   readonly #byOid: ReadonlyMap<string, CatalogueTable>;
   /** By the path that metadata give (`schema.table`, or `table`), unescaped. */
   readonly #byPath: ReadonlyMap<string, CatalogueTable>;
@@ -110,14 +125,16 @@ export class Catalogue {
     readonly role: string;
     readonly serverVersion: number;
     readonly fingerprint: string;
+    readonly stamp: string;
     readonly tables: readonly CatalogueTable[];
     /** Path → oid. */
     readonly paths: ReadonlyMap<string, string>;
   }) {
-    const { role, serverVersion, fingerprint, tables, paths } = contents;
+    const { role, serverVersion, fingerprint, stamp, tables, paths } = contents;
     this.role = role;
     this.serverVersion = serverVersion;
     this.fingerprint = fingerprint;
+    this.stamp = stamp;
     this.#byOid = new Map(tables.map((table) => [table.oid, table]));
     this.#byPath = new Map(
       [...paths].flatMap(([path, oid]) => {

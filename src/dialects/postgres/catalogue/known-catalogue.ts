@@ -1,22 +1,35 @@
 import type { Catalogue } from './catalogue';
 
+/** Where a catalogue is read. */
+export interface CatalogueSource {
+  readonly read: () => Promise<Catalogue>;
+  readonly isUpToDate: (catalogue: Catalogue) => Promise<boolean>;
+}
+
 /**
  * The catalogue that a process goes by: read once, and again after what may have changed it. Readings that are asked for
  * at the same time are one.
  */
 export class KnownCatalogue {
   readonly #read: () => Promise<Catalogue>;
+  readonly #isUpToDate: (catalogue: Catalogue) => Promise<boolean>;
   readonly #onChange: (catalogue: Catalogue) => void;
   #current: Catalogue | null = null;
   #loading: Promise<Catalogue> | null = null;
   /** The last one that was read, also when it is not known any more whether it still holds. */
   #last: Catalogue | null = null;
+  /** What was read last: it may differ from that in what does not matter. */
+  #newest: Catalogue | null = null;
   /** Rises when something may have changed: a reading that began before does not count. */
   #generation = 0;
 
-  /** `onChange` is told every catalogue that differs from the one before, the first included; what it throws rejects the reading. */
-  constructor(read: () => Promise<Catalogue>, onChange: (catalogue: Catalogue) => void) {
+  /**
+   * `isUpToDate` looks whether a catalogue would be read alike, at less cost. `onChange` is told every catalogue that differs
+   * from the one before, the first included; what it throws rejects the reading.
+   */
+  constructor({ read, isUpToDate }: CatalogueSource, onChange: (catalogue: Catalogue) => void) {
     this.#read = read;
+    this.#isUpToDate = isUpToDate;
     this.#onChange = onChange;
   }
 
@@ -33,6 +46,9 @@ export class KnownCatalogue {
 
   /** Reads it again; the same object where nothing has changed. Until then the one that is known holds. */
   async refresh(): Promise<Catalogue> {
+    const [current, newest] = [this.#current, this.#newest];
+    if (current !== null && newest !== null && (await this.#isUpToDate(newest)) && this.#current === current)
+      return current;
     this.#generation += 1;
     await this.#loading?.catch(() => undefined);
     return (this.#loading ??= this.#readCurrent().finally(() => (this.#loading = null)));
@@ -50,6 +66,7 @@ export class KnownCatalogue {
       const read = await this.#read();
       if (generation !== this.#generation) continue;
       const last = this.#last;
+      this.#newest = read;
       if (last?.fingerprint === read.fingerprint) return (this.#current = last);
       this.#onChange(read);
       this.#last = read;

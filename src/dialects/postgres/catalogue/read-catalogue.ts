@@ -30,6 +30,9 @@ const ACTIONS: Readonly<Record<string, ForeignKeyAction>> = {
 
 const KINDS: Readonly<Record<string, CatalogueTable['kind']>> = { r: 'table', p: 'partitioned table', v: 'view' };
 
+/** Oids below are those of the database's own catalogue. */
+const FIRST_OF_USERS = 16_384;
+
 /** Names of the columns that an array of attribute numbers of a table means, in its order. */
 function columnNames(table: string, numbers: string): string {
   return `ARRAY(SELECT a.attname FROM unnest(${numbers}) WITH ORDINALITY AS n(number, at)
@@ -54,6 +57,9 @@ WITH RECURSIVE named AS MATERIALIZED (
   UNION ALL SELECT up.oid, i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.ancestor
 ), keys AS MATERIALIZED (
   SELECT f.* FROM pg_constraint f WHERE f.contype = 'f' AND f.conparentid = 0
+  -- A column of version 18.
+  AND to_jsonb(f)->>'conenforced' IS DISTINCT FROM 'false'
+  AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = f.oid AND t.tgenabled NOT IN ('O', 'A'))
 ), involved AS MATERIALIZED (
   SELECT oid FROM named
   UNION SELECT conrelid FROM keys UNION SELECT confrelid FROM keys
@@ -63,10 +69,18 @@ WITH RECURSIVE named AS MATERIALIZED (
   UNION SELECT up.oid FROM up JOIN involved ON involved.oid = up.ancestor
 )`;
 
+/** Length of the header that `atttypmod` includes. */
+const VARLENA = 4;
+
 const COLUMNS = `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
-    'name', a.attname, 'type', format_type(a.atttypid, NULL), 'isNullable', NOT a.attnotnull, 'isGenerated', a.attgenerated <> '',
+    'name', a.attname, 'type', format_type(a.atttypid, NULL), 'cast', format('%I.%I', ts.nspname, ty.typname), 'isEnum', ty.typtype = 'e',
+    'length', CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod >= ${VARLENA} THEN a.atttypmod - ${VARLENA} END,
+    'isNullable', NOT a.attnotnull, 'isGenerated', a.attgenerated <> '', 'isIdentity', a.attidentity <> '',
+    'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
     'canSelect', has_column_privilege(c.oid, a.attnum, 'SELECT'), 'canUpdate', has_column_privilege(c.oid, a.attnum, 'UPDATE')
-  ) ORDER BY a.attnum), '[]') FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`;
+  ) ORDER BY a.attnum), '[]') FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid JOIN pg_namespace ts ON ts.oid = ty.typnamespace
+  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`;
 
 const UNIQUE_KEYS = `(SELECT COALESCE(jsonb_agg(to_jsonb(${columnNames('x.indrelid', 'x.indkey[0:x.indnkeyatts - 1]')}) ORDER BY x.indexrelid), '[]')
   FROM pg_index x WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)`;
@@ -77,7 +91,8 @@ function foreignKeysSql(serverVersion: number): string {
   return `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
     'name', f.conname, 'table', f.conrelid::text, 'columns', ${columnNames('f.conrelid', 'f.conkey')},
     'referenced', f.confrelid::text, 'referencedColumns', ${columnNames('f.confrelid', 'f.confkey')},
-    'onDelete', f.confdeltype, 'onUpdate', f.confupdtype, 'deleteSets', ${columnNames('f.conrelid', deleteSets)}, 'isValidated', f.convalidated
+    'onDelete', f.confdeltype, 'onUpdate', f.confupdtype, 'deleteSets', ${columnNames('f.conrelid', deleteSets)}, 'isValidated', f.convalidated,
+    'isDeferrable', f.condeferrable
   ) ORDER BY f.oid), '[]') FROM keys f WHERE f.conrelid = c.oid)`;
 }
 
@@ -128,8 +143,7 @@ type ReadTable = Omit<CatalogueTable, 'kind' | 'columns' | 'foreignKeys'> & {
  * @throws what the database throws
  */
 export async function readCatalogue(run: RunQuery, paths: readonly string[]): Promise<Catalogue> {
-  const [version] = await run(`SELECT current_setting('server_version_num') AS version`, []);
-  const serverVersion = Number(version?.['version']);
+  const { serverVersion, stamp } = await readStamp(run);
   const names = paths.map((path) => path.split('.'));
   const [row] = await run(catalogueSql(serverVersion), [
     paths,
@@ -140,12 +154,47 @@ export async function readCatalogue(run: RunQuery, paths: readonly string[]): Pr
   return new Catalogue({
     role: String(role),
     serverVersion,
+    stamp,
     fingerprint: createHash('sha256')
       .update(JSON.stringify([role, serverVersion, found, tables]))
       .digest('base64url'),
     tables: ((tables ?? []) as readonly ReadTable[]).map(tableOf),
     paths: new Map(Object.entries((found ?? {}) as Record<string, string>)),
   });
+}
+
+/** Whether nothing has changed since a catalogue was read; costs a twentieth of reading it. */
+export async function isUpToDate(run: RunQuery, { stamp }: Catalogue): Promise<boolean> {
+  return (await readStamp(run)).stamp === stamp;
+}
+
+/**
+ * Every change writes a new version of a row of these, and `xmin` tells by which transaction. Tables of sessions come and
+ * go all the time. What the present role may do depends on its memberships and attributes, too.
+ */
+const STAMPED: readonly string[] = [
+  `pg_class c WHERE c.oid >= ${FIRST_OF_USERS} AND c.relpersistence <> 't'`,
+  `pg_attribute c WHERE c.attrelid >= ${FIRST_OF_USERS} AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = c.attrelid AND t.relpersistence = 't')`,
+  `pg_attrdef c WHERE NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = c.adrelid AND t.relpersistence = 't')`,
+  `pg_constraint c WHERE c.oid >= ${FIRST_OF_USERS}`,
+  `pg_index c WHERE c.indrelid >= ${FIRST_OF_USERS} AND NOT EXISTS (SELECT FROM pg_class t WHERE t.oid = c.indrelid AND t.relpersistence = 't')`,
+  `pg_trigger c`,
+  `pg_inherits c`,
+  `pg_namespace c WHERE c.oid >= ${FIRST_OF_USERS} AND c.nspname NOT LIKE 'pg\\_%'`,
+  `pg_auth_members c`,
+  `pg_policy c`,
+];
+
+async function readStamp(run: RunQuery): Promise<{ readonly serverVersion: number; readonly stamp: string }> {
+  const sums = STAMPED.map(
+    (source) => `(SELECT concat(count(*), ' ', sum(hashint8(c.xmin::text::bigint)::bigint)) FROM ${source})`,
+  );
+  const [row] = await run(
+    `SELECT current_setting('server_version_num') AS version, concat_ws(',', current_user, current_setting('search_path'),
+       (SELECT concat(r.rolsuper, r.rolbypassrls, r.rolinherit) FROM pg_roles r WHERE r.rolname = current_user), ${sums.join(', ')}) AS stamp`,
+    [],
+  );
+  return { serverVersion: Number(row?.['version']), stamp: String(row?.['stamp']) };
 }
 
 function tableOf({ kind, columns, foreignKeys, ...table }: ReadTable): CatalogueTable {

@@ -1,9 +1,9 @@
 import { Client, Query } from 'pg';
 
 import { Post } from '../entities/blog';
-import { Photo, Region } from '../entities/places';
+import { Photo } from '../entities/places';
 import { group, type World } from '../write-path';
-import { blog, regions } from './seeds';
+import { blog } from './seeds';
 import { onRunner } from './transactions';
 import { addOtherPhotos, DROP, galleries } from './triggers';
 
@@ -107,24 +107,6 @@ export const UNSEEN = group('Not seen', [
     run: async ({ manager, skip }) => {
       const { author } = await blog(manager);
       return () => skip(() => manager.insert(Post, { authorId: author.id }));
-    },
-  },
-  {
-    name: 'a foreign key that TypeORM does not know (here `ON DELETE SET DEFAULT`)',
-    captured: ['returned rows', 'recount'],
-    unseen: true,
-    run: async ({ manager }) => {
-      await regions(manager);
-      return () => manager.delete(Region, { code: 'a' });
-    },
-  },
-  {
-    name: '`ON UPDATE SET DEFAULT`',
-    captured: ['old and new rows', 'recount'],
-    unseen: true,
-    run: async ({ manager }) => {
-      await regions(manager);
-      return () => manager.update(Region, { code: 'a' }, { code: 'b' });
     },
   },
   {

@@ -1,0 +1,24 @@
+import type { Catalogue, CatalogueTable } from './catalogue';
+
+/** Why columns do not keep rows of a table apart, and what to do; `null` where they do, at every moment. */
+export function notUnique(
+  catalogue: Catalogue,
+  table: CatalogueTable,
+  columns: readonly string[],
+): { readonly got: string; readonly advice: string } | null {
+  if (table.kind === 'table' && table.descendants.length > 0) {
+    const children = table.descendants.map((oid) => catalogue.table(oid)?.sql ?? oid).join(', ');
+    return {
+      got: `${table.sql}, whose child tables (${children}) no unique key spans`,
+      advice: 'Use partitions instead of INHERITS, or tables of their own',
+    };
+  }
+  if (table.uniqueKeys.some((key) => key.every((name) => columns.includes(name)))) return null;
+  const list = columns.map((name) => `"${name.replaceAll('"', '""')}"`).join(', ');
+  const what =
+    table.kind === 'table' || table.kind === 'partitioned table' ? table.sql : `the ${table.kind} ${table.sql}`;
+  return {
+    got: `${what} (${list}) without a unique constraint or index that is unconditional, checked at once and valid`,
+    advice: `Add one: ALTER TABLE ${table.sql} ADD UNIQUE (${list})`,
+  };
+}
