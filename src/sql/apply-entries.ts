@@ -23,7 +23,7 @@ export interface AppliedEntries {
 const LOCKED_BACKOFF = 500;
 
 /** Milliseconds after which what this process does not know is offered to others again. */
-export const UNKNOWN_BACKOFF = 2_000;
+const UNKNOWN_BACKOFF = 2_000;
 
 /**
  * Applies entries in two attempts at most: `attempt` runs in a transaction of its own, with all rows of a kind at once,
