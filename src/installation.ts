@@ -7,7 +7,7 @@ import { BufferUnavailableError, ConfigurationError } from './errors';
 import type { Events } from './events';
 import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
 import type { Scheduler } from './jobs/scheduler';
-import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
+import { type SweptEpochs, sweepEpochs } from './jobs/sweep-epochs';
 import type { ResolvedCountersOptions } from './options';
 import { isDirect } from './sql/direct';
 import { withConnection } from './sql/query';

@@ -36,8 +36,8 @@ class LikedPost {
 
 const ROUNDS = 20;
 
-/** Each hand-over takes some 50 ms; the times of what nobody knew were seconds. */
-const MEAN_LIMIT = 1_000;
+/** A hand-over takes some 50 ms, and a row that both want at once 500 ms; other tests run beside this one. */
+const MEAN_LIMIT = 2_000;
 
 describeVersions('two services, each of which knows one counter of a table', (server) => {
   test.each(['guarded', 'outbox'] as const)('apply what they know at once: %s', async (durability) => {
