@@ -64,29 +64,29 @@ function lockSql(tables: TablePaths, waiting: string, { findOthers, hasRefused }
   const { outbox } = tables;
   const isKnown = isKnownRow('$3::text[]');
   const ofTarget = (target: string) => `x."target" = ${target} AND x."applied_at" IS NULL`;
+  const passedOver = hasRefused ? ` AND ${notRefused(tables)}` : '';
   const open = 'num_nulls(x."failed") = 1 AND x."heal" IS NOT TRUE';
   const others = findOthers
     ? `EXISTS (SELECT FROM ${outbox} x WHERE ${ofTarget('l."target"')} AND ${open} AND NOT ${isKnown})`
     : 'false';
   return `
-    WITH w AS MATERIALIZED (
-      SELECT x."id", x."target", x."due" FROM ${outbox} x
-      WHERE x."shard" = $1 AND NOT x."heal" AND ${waiting} AND ${isKnown} ${hasRefused ? `AND ${notRefused(tables)}` : ''}
-      ORDER BY x."due" LIMIT ${LOOKED_AT} * $2::integer
-    ), t AS MATERIALIZED (
-      SELECT w."target", (array_agg(w."id" ORDER BY w."due", w."id"))[1] AS first FROM w
-      GROUP BY 1 ORDER BY min(w."due") LIMIT $2
+    WITH t AS MATERIALIZED (
+      SELECT w."target", (array_agg(w."id" ORDER BY w."due", w."id"))[1] AS first, sum(count(*)) OVER () AS looked_at FROM (
+        SELECT x."id", x."target", x."due" FROM ${outbox} x
+        WHERE x."shard" = $1 AND NOT x."heal" AND ${waiting} AND ${isKnown}${passedOver}
+        ORDER BY x."due" LIMIT ${LOOKED_AT} * $2::integer
+      ) w GROUP BY 1 ORDER BY min(w."due") LIMIT $2
     ), f AS MATERIALIZED (
-      SELECT t."target" FROM t, LATERAL (SELECT FROM ${outbox} x WHERE x."id" = t.first FOR UPDATE SKIP LOCKED) x
+      SELECT t."target" FROM t, LATERAL (SELECT FROM ${outbox} x WHERE x."id" = t.first FOR UPDATE OF x SKIP LOCKED) x
     ), l AS MATERIALIZED (
       SELECT f."target", x.* FROM f, LATERAL (
         SELECT x."id", x."column", x."touches", x."amount", x."written_at", x."recalculate_in" FROM ${outbox} x
-        WHERE ${ofTarget('f."target"')} AND ${open} AND ${isKnown} ORDER BY x."id" + 0 FOR UPDATE SKIP LOCKED
+        WHERE ${ofTarget('f."target"')} AND ${open} AND ${isKnown} ORDER BY x."id" + 0 FOR UPDATE OF x SKIP LOCKED
       ) x LIMIT ${ROWS}
     )
     SELECT l."target", l."column", l."touches", sum(l."amount")::text AS amount, array_agg(l."id")::text[] AS ids,
       max(extract(epoch FROM l."written_at") * 1000)::text AS written, min(l."recalculate_in")::text AS recalculate,
-      ${others} AS others, (SELECT count(*) FROM w)::int AS looked_at, (SELECT count(*) FROM t)::int AS targets, (SELECT count(*) FROM l)::int AS locked
+      ${others} AS others, (SELECT max(t.looked_at) FROM t)::int AS looked_at, (SELECT count(*) FROM t)::int AS targets, (SELECT count(*) FROM l)::int AS locked
     FROM l GROUP BY 1, 2, 3 ORDER BY 1, 2`;
 }
 
