@@ -30,7 +30,7 @@ import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
 import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
 import { StartedWorkers } from './jobs/started-workers';
-import type { SweptEpochs } from './jobs/sweep';
+import type { SweptEpochs } from './jobs/sweep-epochs';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readCounters } from './live/read';

@@ -12,7 +12,7 @@ import type { Events } from './events';
 import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
 import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from './jobs/bullmq/permissions';
 import type { Scheduler } from './jobs/scheduler';
-import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
+import { type SweptEpochs, sweepEpochs } from './jobs/sweep-epochs';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
 import { isNotPermitted } from './permissions/permissions';

@@ -86,7 +86,7 @@ export type Known = ReadonlyMap<
 export interface LeftForOthers {
   readonly targets: number;
   /** Those of them of which the rest is in the batch. */
-  readonly inBatch: number;
+  readonly inBatch: readonly string[];
   /** When the oldest of them was due, buffer's clock. */
   readonly since: number;
   /** Their kinds. */

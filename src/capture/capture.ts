@@ -234,7 +234,8 @@ export class Capture {
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
       return { plan: this.#unkeyed.get(plan) ?? plan, versions: 'row', strategy: sendOnce, alone: true };
     const { version } = this.#dataSource.driver as { version?: string };
-    if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD)
+    const isStale = plan.returnsStaleRows && queryType !== 'insert';
+    if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD && !isStale)
       return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
     if (queryType === 'insert')
       return {

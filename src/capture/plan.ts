@@ -30,6 +30,11 @@ export interface TablePlan {
   readonly isDerived: boolean;
   /** Whether every statement returns system columns of its rows, or only those that change or read them, or none does. */
   readonly systemColumns: 'always' | 'but for inserts' | 'never';
+  /**
+   * An UPDATE that waited for another transaction returns old rows as they were before that one: so does PostgreSQL 18 where
+   * a trigger runs before each updated row. They have to be locked and read first.
+   */
+  readonly returnsStaleRows: boolean;
   /** The database may change rows that are inserted, keys that it generates included. */
   readonly altersInserted: boolean;
   /** Kinds whose rows can have no sources before they exist: nothing has to be recounted when one appears. */
@@ -72,6 +77,7 @@ export function planTable({ dataSource, definitions, catalogue }: PlanBasis, met
     relevant,
     isDerived: table !== undefined && isAmong(derivedColumns(catalogue, table), relevant),
     systemColumns: systemColumnsOf(table?.kind),
+    returnsStaleRows: table !== undefined && mayDiffer(catalogue, table, 'update'),
     altersInserted: table !== undefined && mayDiffer(catalogue, table, 'insert'),
     vouched: new Set(kinds.filter((kind) => isVouched(kind, definitions, catalogue))),
   };

@@ -1,9 +1,9 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { ClaimScope, TargetDelta } from '../buffer/buffer';
-import { type AppliedEntries, applyEntries, applyOrIsolate, UNKNOWN_BACKOFF } from '../sql/apply-entries';
+import type { Alarm, ClaimScope, TargetDelta } from '../buffer/buffer';
+import { type AppliedEntries, applyEntries, applyOrIsolate } from '../sql/apply-entries';
 import type { ApplyKind } from '../sql/apply-kind';
-import { lockWaiting, type WaitingEntry } from '../sql/outbox/lock-waiting';
+import { type LockOptions, lockWaiting, type WaitingEntry } from '../sql/outbox/lock-waiting';
 import { endRows, parkRows, postponeRows } from '../sql/outbox/settle-rows';
 import { takeHeals } from '../sql/outbox/take-heals';
 import { type WaitingShard, waitingShards } from '../sql/outbox/waiting-shards';
@@ -11,15 +11,27 @@ import { withConnection, withTransaction } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { TablePaths } from '../sql/tables';
 import type { JobContext } from './context';
-import { ownAlarm } from './own-alarm';
-import { addReports, emitApplied, NOTHING, type ReconcileReport } from './reconcile';
+import { handOverAlarm, ownAlarm } from './own-alarm';
+import { addReports, emitApplied, NOTHING, type ReconcileReport, reportUnknown } from './reconcile';
 
 /** Applies what waits in the outbox, of one shard or of all, and asks for the recalculations that are noted there. */
 export async function drain(context: JobContext, scope: ClaimScope, shard: number | null): Promise<ReconcileReport> {
   const waiting = await lookFor(context, scope, shard);
   const report = await applyWaiting(context, scope, waiting);
+  await handOn(context, scope, waiting);
   await requestHeals(context, scope, waiting);
   return report;
+}
+
+/** The alarm that rang is used up: what this process does not know needs another. */
+async function handOn(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
+  const alarms: Alarm[] = [];
+  for (const { shard, others } of waiting) {
+    if (others === null) continue;
+    reportUnknown(context, others.kinds);
+    if (scope.select === 'due') alarms.push(handOverAlarm(shard, others.overdue));
+  }
+  await context.schedule(alarms);
 }
 
 /** Applies what is due in the outbox. Needs nothing but SQL. */
@@ -36,11 +48,11 @@ export async function healDue(context: JobContext): Promise<void> {
 
 /** One statement, and no transaction, when nothing waits. */
 function lookFor(
-  { dataSource, tables }: JobContext,
+  { dataSource, tables, definitions }: JobContext,
   scope: ClaimScope,
   shard: number | null,
 ): Promise<readonly WaitingShard[]> {
-  return withConnection(dataSource, (runner) => waitingShards(runner, tables, scope, shard));
+  return withConnection(dataSource, (runner) => waitingShards(runner, tables, definitions, scope, shard));
 }
 
 async function applyWaiting(
@@ -48,12 +60,13 @@ async function applyWaiting(
   scope: ClaimScope,
   waiting: readonly WaitingShard[],
 ): Promise<ReconcileReport> {
-  let report = NOTHING;
+  const left = waiting.reduce((sum, { others }) => sum + (others?.targets ?? 0), 0);
+  let report: ReconcileReport = { ...NOTHING, unapplied: left };
   const failures: unknown[] = [];
-  for (const { shard } of waiting.filter(({ amounts }) => amounts)) {
+  for (const { shard, others, hasRefused } of waiting.filter(({ amounts }) => amounts)) {
     if (context.isStopping()) break;
     try {
-      report = addReports(report, await drainShard(context, shard, scope));
+      report = addReports(report, await drainShard(context, { shard, scope, findOthers: others !== null, hasRefused }));
     } catch (error) {
       // What fails in one shard must not keep the others (I4).
       failures.push(error);
@@ -63,29 +76,32 @@ async function applyWaiting(
   return report;
 }
 
-async function drainShard(context: JobContext, shard: number, scope: ClaimScope): Promise<ReconcileReport> {
+async function drainShard(context: JobContext, of: Omit<LockOptions, 'limit'>): Promise<ReconcileReport> {
+  const { shard } = of;
   let report = NOTHING;
+  let { hasRefused } = of;
   for (;;) {
-    const { dataSource } = context;
+    const { dataSource, options } = context;
     const drained = await applyOrIsolate((applyKind) =>
-      withTransaction(dataSource, 'READ COMMITTED', (runner) => drainOnce(context, runner, shard, scope, applyKind)),
+      withTransaction(dataSource, 'READ COMMITTED', (runner) =>
+        drainOnce(context, runner, { ...of, hasRefused, limit: options.batch }, applyKind),
+      ),
     );
     if (drained.entries.length === 0) return report;
     emitApplied(context, shard, drained);
+    hasRefused ||= drained.unapplied.some((row) => 'failed' in row);
     // Not awaited: what is left here needs no Redis.
     void scheduleRetries(context, shard, drained);
     await scheduleRecalculations(context, shard, doneOf(drained));
     const settled = reportOf(drained);
     report = addReports(report, settled);
     // Rows that are put off still wait: a scope that does not ask for due ones would take them for ever.
-    if (!drained.more || (settled.targets === 0 && settled.unapplied > 0) || context.isStopping()) return report;
+    if (!drained.more || doneOf(drained).length === 0 || context.isStopping()) return report;
   }
 }
 
 interface Drained extends AppliedEntries {
   readonly entries: readonly WaitingEntry[];
-  /** Those of them of which something is kept for another process. */
-  readonly kept: readonly WaitingEntry[];
   readonly more: boolean;
 }
 
@@ -93,31 +109,23 @@ interface Drained extends AppliedEntries {
 async function drainOnce(
   { tables, definitions, options, events }: JobContext,
   runner: QueryRunner,
-  shard: number,
-  scope: ClaimScope,
+  lock: LockOptions,
   applyKind: ApplyKind,
 ): Promise<Drained> {
-  const { entries, more } = await lockWaiting(runner, tables, definitions, shard, scope, options.batch);
+  const { entries, more } = await lockWaiting(runner, tables, definitions, lock);
   const changing = entries.filter(({ amounts, touches }) => amounts.size + touches.size > 0);
   const applied = await applyEntries(runner, definitions, changing, applyKind, events.has('reconciled'));
-  const kept = entries.filter(({ unknownIds }) => unknownIds.length > 0);
-  const drained = { entries, kept, more, ...applied, unknown: kept.map(({ target }) => target) };
+  const drained = { entries, more, ...applied };
   const done = doneOf(drained).flatMap(({ ids }) => ids);
   if (done.length > 0) await endRows(runner, tables, done, options.outboxRetention > 0);
   await putOff(runner, tables, drained);
   return drained;
 }
 
-async function putOff(runner: QueryRunner, tables: TablePaths, { entries, kept, unapplied }: Drained): Promise<void> {
+async function putOff(runner: QueryRunner, tables: TablePaths, { entries, unapplied }: Drained): Promise<void> {
   const ids = new Map(entries.map((entry) => [entry.target, entry.ids]));
   const backoffs = new Map<number, string[]>();
   const reasons = new Map<string, string[]>();
-  if (kept.length > 0)
-    note(
-      backoffs,
-      UNKNOWN_BACKOFF,
-      kept.flatMap(({ unknownIds }) => unknownIds),
-    );
   for (const row of unapplied) {
     const own = ids.get(row.target) ?? [];
     if ('failed' in row) note(reasons, row.failed, own);
@@ -137,10 +145,9 @@ function note<K>(groups: Map<K, string[]>, key: K, rows: readonly string[]): voi
 async function scheduleRetries(
   { schedule, options }: JobContext,
   shard: number,
-  { kept, unapplied }: Drained,
+  { unapplied }: Drained,
 ): Promise<void> {
   const backoffs = new Set(unapplied.flatMap((row) => ('failed' in row ? [] : [row.backoff])));
-  if (kept.length > 0) backoffs.add(UNKNOWN_BACKOFF);
   await schedule([...backoffs].map((backoff) => ownAlarm('reconcile', shard, backoff, options.window)));
 }
 
@@ -149,9 +156,12 @@ function doneOf({ entries, unapplied }: Drained): WaitingEntry[] {
   return entries.filter(({ target }) => !left.has(target));
 }
 
-function reportOf({ entries, kept, unapplied, updates }: Drained): ReconcileReport {
-  const left = new Set([...kept, ...unapplied].map(({ target }) => target)).size;
-  return { batches: 1, targets: entries.length - left, unapplied: left, updates };
+/** Targets of which more waits for others are not done, and are counted once, among those. */
+function reportOf(drained: Drained): ReconcileReport {
+  const { entries, unapplied, updates } = drained;
+  const isCounted = new Set(entries.filter(({ hasOthers }) => hasOthers).map(({ target }) => target));
+  const targets = doneOf(drained).filter(({ hasOthers }) => !hasOthers).length;
+  return { batches: 1, targets, unapplied: unapplied.filter(({ target }) => !isCounted.has(target)).length, updates };
 }
 
 /** Best effort: without it a wrong column stays wrong until the next write asks again. */

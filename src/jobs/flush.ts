@@ -1,5 +1,6 @@
 import type { ClaimScope } from '../buffer/buffer';
 import { byShard, shardOf } from '../buffer/shard';
+import { CounterCacheError } from '../errors';
 import { outboxStatus } from '../sql/outbox/outbox-status';
 import { retryRows } from '../sql/outbox/retry-rows';
 import { withConnection } from '../sql/query';
@@ -7,11 +8,31 @@ import type { JobContext } from './context';
 import { drain } from './drain';
 import { ownAlarm } from './own-alarm';
 import { addReports, reconcile, type ReconcileReport } from './reconcile';
-import { selectTargets, type TargetFilter } from './targets';
+import { bringEpochsTogether, failLost } from './lost-shards';
+import { recountRun, recountTargets } from './recount-run';
+import { selectTargets, type TargetFilter, type TargetSelection } from './targets';
 
-/** Reconciles what is dirty, due or not; the outbox first, since that needs no Redis. */
+/**
+ * Reconciles what is dirty, due or not; the outbox first, since that needs no Redis. When shards lost their data, what they
+ * held is recounted instead.
+ *
+ * @throws CounterCacheError `BUFFER_LOST` when that cannot be done now
+ */
 export async function flush(context: JobContext, filter: TargetFilter): Promise<ReconcileReport> {
-  const { kinds, targets } = selectTargets(context, filter);
+  const selection = selectTargets(context, filter);
+  const lost: number[] = [];
+  const report = await flushOnce(context, selection, (shard) => lost.push(shard));
+  if (lost.length === 0) return report;
+  await bringEpochsTogether(context);
+  await recountAll(context, filter, selection);
+  return addReports(report, await flushOnce(context, selection, failLost));
+}
+
+async function flushOnce(
+  context: JobContext,
+  { kinds, targets }: TargetSelection,
+  onLost: (shard: number) => void,
+): Promise<ReconcileReport> {
   const waiting: ClaimScope =
     targets === null ? { select: 'dirty', kinds: kinds?.map(({ id }) => id) ?? null } : { select: 'targets', targets };
   const { shards } = context.buffer;
@@ -23,8 +44,21 @@ export async function flush(context: JobContext, filter: TargetFilter): Promise<
           { select: 'targets', targets: group },
         ]);
   let report = await drain(context, waiting, null);
-  for (const [shard, scope] of scopes) report = addReports(report, await reconcile(context, shard, scope));
+  for (const [shard, scope] of scopes)
+    report = addReports(report, await reconcile(context, shard, scope, { onLost: () => onLost(shard) }));
   return report;
+}
+
+/** What the lost shards held is not known: every target that was asked for may lack something. */
+async function recountAll(context: JobContext, filter: TargetFilter, { targets }: TargetSelection): Promise<void> {
+  const unsettled =
+    targets === null
+      ? (await recountRun(context, { target: filter.target }, false)).unsettled.length
+      : await recountTargets(context, targets);
+  if (unsettled === 0) return;
+  const found = `the buffer lost its data, and ${unsettled} targets could not be recounted yet`;
+  const advice = 'Transactions that are open, or other recounts, are in the way: try again';
+  throw new CounterCacheError('BUFFER_LOST', `${found}. ${advice}`, { unsettled });
 }
 
 /** Makes failed targets due again; returns how many. */

@@ -1,4 +1,4 @@
-import type { Batch, ClaimScope, LeftForOthers } from '../buffer/buffer';
+import type { Batch, ClaimScope, LeftForOthers, Unapplied } from '../buffer/buffer';
 import { kindIdOf } from '../counter/target';
 import { CounterCacheError } from '../errors';
 import { applyBatch } from '../sql/apply';
@@ -56,10 +56,10 @@ export async function reconcile(
     if (context.isStopping()) return report;
     const claim = await buffer.claim(shard, scope, options.batch, definitions.kinds);
     if (claim.isLost === true) onLost?.();
-    const settled = claim.batch === null ? NOTHING : await settleBatch(context, claim.batch);
-    report = addReports(report, exceptFor(settled, claim.left?.inBatch ?? 0));
+    const settled = claim.batch === null ? SETTLED : await settle(context, claim.batch);
+    report = addReports(report, exceptFor(settled, claim.left?.inBatch ?? []));
     // Rows given back are still dirty: a scope that does not ask for due ones would claim them for ever.
-    if (claim.more && (settled.targets > 0 || settled.unapplied === 0)) continue;
+    if (claim.more && (settled.report.targets > 0 || settled.unapplied.length === 0)) continue;
     if (claim.left) await handOn(context, shard, scope, claim.left, claim.now);
     if (expected !== undefined && claim.next !== null && claim.next <= expected) {
       await context.schedule([{ kind: 'reconcile', shard, at: claim.next, delay: claim.next - claim.now }]);
@@ -68,9 +68,18 @@ export async function reconcile(
   }
 }
 
-/** Targets of which a part is left for others are not done. */
-function exceptFor(report: ReconcileReport, inBatch: number): ReconcileReport {
-  return { ...report, targets: Math.max(0, report.targets - inBatch) };
+interface Settled {
+  readonly report: ReconcileReport;
+  readonly unapplied: readonly Unapplied[];
+}
+
+const SETTLED: Settled = { report: NOTHING, unapplied: [] };
+
+/** Targets of which a part is left for others are not done, and are counted once, among those. */
+function exceptFor({ report, unapplied }: Settled, left: readonly string[]): ReconcileReport {
+  const partly = new Set(left);
+  const both = unapplied.filter(({ target }) => partly.has(target)).length;
+  return { ...report, targets: report.targets - (partly.size - both), unapplied: report.unapplied - both };
 }
 
 /** The alarm that rang is used up: what was left for processes that know it needs another. */
@@ -81,24 +90,27 @@ async function handOn(
   { kinds, since, arePutOff }: LeftForOthers,
   now: number,
 ): Promise<void> {
-  for (const kind of kinds) context.events.reportOnce(`unknown ${kind}`, unknownKind(kind));
+  reportUnknown(context, kinds);
   if (scope.select === 'due') await context.schedule([handOverAlarm(shard, arePutOff ? null : now - since)]);
 }
 
 /** Applies a batch and acknowledges it; a batch that was applied before is only acknowledged. */
 export async function settleBatch(context: JobContext, batch: Batch): Promise<ReconcileReport> {
+  return (await settle(context, batch)).report;
+}
+
+async function settle(context: JobContext, batch: Batch): Promise<Settled> {
   const { buffer, dataSource, tables, definitions, events } = context;
   const applied = await applyBatch(dataSource, tables, definitions, batch, events.has('reconciled'));
   if (applied.status === 'fenced') await healFenced(context, batch);
-  const { alarms } = await buffer.acknowledge(batch.shard, batch.id, applied.unapplied);
+  const { unapplied } = applied;
+  const { alarms } = await buffer.acknowledge(batch.shard, batch.id, unapplied);
   await context.schedule(alarms);
-  if (applied.status === 'applied') emitApplied(context, batch.shard, applied);
-  return {
-    batches: applied.status === 'applied' ? 1 : 0,
-    targets: applied.status === 'applied' ? batch.entries.length - applied.unapplied.length : 0,
-    unapplied: applied.unapplied.length,
-    updates: applied.updates,
-  };
+  if (applied.status !== 'applied')
+    return { report: { ...NOTHING, unapplied: unapplied.length, updates: applied.updates }, unapplied };
+  emitApplied(context, batch.shard, applied);
+  const targets = batch.entries.length - unapplied.length;
+  return { report: { batches: 1, targets, unapplied: unapplied.length, updates: applied.updates }, unapplied };
 }
 
 /** A fenced batch may have been applied or not: nobody can tell any more, so its targets are recounted. */
@@ -113,7 +125,7 @@ export function emitApplied({ events, definitions }: JobContext, shard: number, 
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
   }
   for (const hidden of applied.hiddenBy) reportNotPermitted({ events }, hiddenRows(hidden));
-  for (const kind of new Set(applied.unknown.map(kindIdOf))) events.reportOnce(`unknown ${kind}`, unknownKind(kind));
+  reportUnknown({ events }, new Set(applied.unknown.map(kindIdOf)));
   if (!events.has('reconciled')) return;
   const changes = applied.changes.map(({ target, column, before, after }) => ({
     ...describeTarget(definitions, target),
@@ -122,6 +134,11 @@ export function emitApplied({ events, definitions }: JobContext, shard: number, 
     after,
   }));
   events.emit('reconciled', { shard, changes, updates: applied.updates });
+}
+
+/** Tells, once per kind, that something is left for processes that know it. */
+export function reportUnknown({ events }: Pick<JobContext, 'events'>, kinds: Iterable<string>): void {
+  for (const kind of kinds) events.reportOnce(`unknown ${kind}`, unknownKind(kind));
 }
 
 function unknownKind(kind: string): CounterCacheError {

@@ -12,6 +12,7 @@ import { withConnection, withTransaction } from '../sql/query';
 import { workAtOnce } from './at-once';
 import { describeTarget, type JobContext } from './context';
 import { drain } from './drain';
+import { bringEpochsTogether, failLost } from './lost-shards';
 import { announceResults, failedTargets } from './recalculate';
 import { reconcile } from './reconcile';
 import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
@@ -74,11 +75,7 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
     const results = await recountStep(context, step.targets, { columns, consume: false, dry, where: filter.where });
     const drifts = results.flatMap((result) => result.drifts);
     checked += results.filter(({ outcome }) => outcome === 'done').length;
-    unsettled.push(
-      ...results
-        .filter(({ outcome }) => outcome === 'refused' || outcome === 'lost')
-        .map(({ target }) => describeTarget(context.definitions, target)),
-    );
+    unsettled.push(...results.filter(isUnsettled).map(({ target }) => describeTarget(context.definitions, target)));
     const unapplied = dry || failed.length >= LISTED ? [] : await failedAmong(context, unappliedOf(results));
     failed.push(...[...failedTargets(context.definitions, results), ...unapplied].slice(0, LISTED - failed.length));
     fixedCount += drifts.length;
@@ -88,6 +85,20 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
     if (filter.signal?.aborted === true) return { checked, fixed, fixedCount, unsettled, failed, cursor: position };
   }
   return { checked, fixed, fixedCount, unsettled, failed, cursor: null };
+}
+
+/** Recounts some targets, all columns, and applies what they lack; returns how many did not hold still. */
+export async function recountTargets(context: JobContext, targets: readonly string[]): Promise<number> {
+  const results = await recountStep(context, targets, {
+    columns: (kind) => [...kind.columns.values()],
+    consume: false,
+    dry: false,
+  });
+  return results.filter(isUnsettled).length;
+}
+
+function isUnsettled({ outcome }: Recalculated): boolean {
+  return outcome === 'refused' || outcome === 'lost';
 }
 
 async function recountStep(
@@ -105,11 +116,25 @@ async function recountStep(
   return results;
 }
 
+/** In a shard that lost its data nothing can be applied, corrections neither, before its epochs are brought together. */
 async function applyDirty(context: JobContext, results: readonly Recalculated[]): Promise<void> {
   const dirty = results.filter((result) => result.dirty).map(({ target }) => target);
-  await workAtOnce([...byShard(dirty, (target) => target, context.buffer.shards)], APPLIED_AT_ONCE, async (group) => {
-    const [shard, targets] = group;
-    await reconcile(context, shard, { select: 'targets', targets });
+  const groups = [...byShard(dirty, (target) => target, context.buffer.shards)];
+  const lost = new Set<number>();
+  await applyGroups(context, groups, (shard) => lost.add(shard));
+  if (lost.size === 0) return;
+  await bringEpochsTogether(context);
+  const again = groups.filter(([shard]) => lost.has(shard));
+  await applyGroups(context, again, failLost);
+}
+
+function applyGroups(
+  context: JobContext,
+  groups: readonly (readonly [shard: number, targets: readonly string[]])[],
+  onLost: (shard: number) => void,
+): Promise<void> {
+  return workAtOnce(groups, APPLIED_AT_ONCE, async ([shard, targets]) => {
+    await reconcile(context, shard, { select: 'targets', targets }, { onLost: () => onLost(shard) });
     await batchesGone(context, shard, targets);
   });
 }

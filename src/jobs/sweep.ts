@@ -1,5 +1,4 @@
 import { CounterCacheError } from '../errors';
-import { adoptEpoch, adoptIncarnation, readShards } from '../sql/epoch';
 import { purgeLedger } from '../sql/ledger';
 import { purgeOutbox } from '../sql/outbox/settle-rows';
 import { forgetSilent } from '../sql/processes';
@@ -12,6 +11,7 @@ import { recalculateDue } from './recalculate';
 import { recountChanged } from './recount-changed';
 import { rebuild, reportLost } from './rebuild';
 import { reconcile, settleBatch } from './reconcile';
+import { sweepEpochs } from './sweep-epochs';
 
 /** Stale batches, and stale intents, handled per shard and sweep. */
 const LIMIT = 100;
@@ -57,39 +57,6 @@ const STEPS: readonly ((context: JobContext, shard: number) => Promise<unknown>)
   (context, shard) => reconcile(context, shard, { select: 'due' }),
   recalculateDue,
 ];
-
-/** What a look at the epochs of all shards found. */
-export interface SweptEpochs {
-  /** Shards that lost their data, found just now. */
-  readonly lost: readonly number[];
-  /** Recounts of lost shards are still to be requested. */
-  readonly isRebuilding: boolean;
-}
-
-/**
- * Brings the epochs of all shards together.
- *
- * @throws CounterCacheError `STATE_MISMATCH` when other processes of the installation use another Redis
- */
-export async function sweepEpochs({
-  buffer,
-  dataSource,
-  tables,
-  settleHome,
-}: Pick<JobContext, 'buffer' | 'dataSource' | 'tables' | 'settleHome'>): Promise<SweptEpochs> {
-  // First: the epochs of another Redis say nothing.
-  await settleHome?.(dataSource);
-  const incarnation = await buffer.incarnation();
-  if (incarnation !== null) await adoptIncarnation(dataSource, tables, incarnation);
-  const inSql = await readShards(dataSource, tables);
-  const inBuffer = await Promise.all(Array.from({ length: buffer.shards }, (_, shard) => buffer.epoch(shard)));
-  const lost: number[] = [];
-  for (const [shard, epoch] of inBuffer.entries()) {
-    if (epoch !== null && epoch > 0 && epoch === inSql.get(shard)?.epoch) continue;
-    if ((await adoptEpoch(dataSource, tables, shard, buffer)) === 'lost') lost.push(shard);
-  }
-  return { lost, isRebuilding: lost.length > 0 || [...inSql.values()].some((shard) => shard.isRebuilding) };
-}
 
 async function sweepBatches(context: JobContext, shard: number): Promise<void> {
   const { buffer, options } = context;

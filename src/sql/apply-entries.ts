@@ -26,7 +26,7 @@ export interface AppliedEntries {
 const LOCKED_BACKOFF = 500;
 
 /** Milliseconds after which what this process does not know is offered to others again. */
-export const UNKNOWN_BACKOFF = 2_000;
+const UNKNOWN_BACKOFF = 2_000;
 
 /** Milliseconds after which what this process may not see is offered to others again. */
 const HIDDEN_BACKOFF = 2_000;

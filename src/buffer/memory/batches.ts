@@ -24,7 +24,7 @@ export function claim(
   const entries: BatchEntry[] = [];
   const left = new Map<string, number>();
   let taken = 0;
-  let inBatch = 0;
+  const inBatch: string[] = [];
   for (const target of candidates(shard, scope, now)) {
     if (taken >= limit || left.size >= (scope.select === 'due' ? MOST_LEFT : Infinity)) break;
     if (shard.tokenOn(target, now) !== null) continue;
@@ -32,7 +32,7 @@ export function claim(
     const { entry, isWhole } = take(shard, target, isKnown);
     if (entry !== null) entries.push(entry);
     if (!isWhole) left.set(target, due);
-    if (!isWhole && entry !== null) inBatch += 1;
+    if (!isWhole && entry !== null) inBatch.push(target);
     if (isWhole || entry !== null) taken += 1;
   }
   const batch =
@@ -45,7 +45,11 @@ export function claim(
   return { batch: batch && copyOf(batch), more, next, now, left: leftOf(left, inBatch, arePutOff), isLost: false };
 }
 
-function leftOf(left: ReadonlyMap<string, number>, inBatch: number, arePutOff: boolean): LeftForOthers | null {
+function leftOf(
+  left: ReadonlyMap<string, number>,
+  inBatch: readonly string[],
+  arePutOff: boolean,
+): LeftForOthers | null {
   if (left.size === 0) return null;
   const kinds = [...new Set([...left.keys()].map(kindIdOf))];
   return { targets: left.size, inBatch, since: earliest(left.values()) ?? 0, kinds, arePutOff };

@@ -100,7 +100,7 @@ export function encodeKnown(known: Known | undefined): string {
 /** What `claim` returns of what it left. */
 export type LeftReply = readonly [
   targets: number,
-  inBatch: number,
+  inBatch: readonly string[],
   since: number | null,
   kinds: readonly string[],
   arePutOff: number,

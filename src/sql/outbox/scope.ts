@@ -1,4 +1,5 @@
 import type { ClaimScope } from '../../buffer/buffer';
+import type { Definitions } from '../../counter/definition';
 import type { TablePaths } from '../tables';
 
 /** Conditions, on rows `x` of the outbox, that one of these targets waits; parameters are pushed. */
@@ -27,6 +28,31 @@ export function ofKinds(parameter: string): string {
  * targets are looked up once, and not for every row: one target may have very many, and the planner, whose statistics of
  * a queue are always old, would go through all of them for each of them.
  */
-export function notRefused({ outbox }: TablePaths): string {
-  return `x."target" NOT IN (SELECT f."target" FROM ${outbox} f WHERE f."applied_at" IS NULL AND f."failed" IS NOT NULL)`;
+export function notRefused(tables: TablePaths): string {
+  return `x."target" NOT IN (${refusedTargets(tables)})`;
+}
+
+/** A SELECT of the targets that the database has refused. */
+export function refusedTargets({ outbox }: TablePaths): string {
+  return `SELECT f."target" FROM ${outbox} f WHERE f."applied_at" IS NULL AND f."failed" IS NOT NULL`;
+}
+
+/** The kind of the target of a row `x`, as `kindIdOf` tells it. */
+export const KIND = `left(x."target", -strpos(reverse(x."target"), ':'))`;
+
+/**
+ * What {@link isKnownRow} compares with: kinds, and their columns and touches. Kinds hold no slash.
+ */
+export function knownNames({ kinds }: Definitions): string[] {
+  return [...kinds].flatMap(([id, { columns, touches }]) => [
+    id,
+    ...[...columns.keys()].map((column) => `${id}/${column}`),
+    ...[...touches.keys()].map((touch) => `${id}/@${touch}`),
+  ]);
+}
+
+/** A condition that this process knows the kind of a row `x`, its column and its touches; `names` is an expression. */
+export function isKnownRow(names: string): string {
+  return `(COALESCE(${KIND} || '/' || x."column", ${KIND}) = ANY(${names}) AND (x."touches" = '{}'
+    OR NOT EXISTS (SELECT FROM unnest(x."touches") AS u(touch) WHERE ${KIND} || '/@' || u.touch <> ALL(${names}))))`;
 }

@@ -31,7 +31,7 @@ export function describeKnown(open: OpenBuffer): void {
       const { oldestDue } = await buffer.status(0);
       const claim = await buffer.claim(0, ALL, 10, knows(['posts']));
       expect(contents(claim.batch)).toEqual({ [a]: { posts: 1n }, [c]: { posts: 8n } });
-      expect(claim.left).toMatchObject({ targets: 3, inBatch: 1, since: oldestDue, arePutOff: false });
+      expect(claim.left).toMatchObject({ targets: 3, inBatch: [a], since: oldestDue, arePutOff: false });
       expect(claim.left?.kinds.toSorted()).toEqual([STORES, USERS].toSorted());
       expect(await buffer.status(0)).toMatchObject({ dirty: 3, oldestDue });
       const rest = await buffer.claim(0, ALL, 10);
@@ -46,7 +46,7 @@ export function describeKnown(open: OpenBuffer): void {
       const targets = { select: 'targets', targets: [a, b, c] } as const;
       const claim = await buffer.claim(0, targets, 10, knows(['likes']));
       expect(contents(claim.batch)).toEqual({ [a]: { likes: 2n }, [b]: { likes: 4n } });
-      expect(claim.left).toMatchObject({ targets: 1, inBatch: 1 });
+      expect(claim.left).toMatchObject({ targets: 1, inBatch: [a] });
       expect(contents((await buffer.claim(0, targets, 10, knows(['posts']))).batch)).toEqual({ [a]: { posts: 1n } });
     });
 
@@ -70,7 +70,7 @@ export function describeKnown(open: OpenBuffer): void {
       await buffer.add(0, intent('2', delta(b, { posts: 1 }, { wait: 600_000 })));
       const { now } = await buffer.status(0);
       const claim = await buffer.claim(0, DUE, 10, knows(['posts']));
-      expect(claim).toMatchObject({ batch: null, more: false, left: { targets: 1, inBatch: 0 } });
+      expect(claim).toMatchObject({ batch: null, more: false, left: { targets: 1, inBatch: [] } });
       expect(claim.next).toBeGreaterThan(now + 500_000);
     });
 

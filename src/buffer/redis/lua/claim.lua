@@ -3,7 +3,7 @@
 -- ARGV: batch id, limit, 'due' | 'dirty' | 'targets', what the caller knows (JSON {kind: [column, '@' .. touch, ...]}; '': all),
 --   then kinds (none: all) or targets
 -- Returns: {batch JSON or false, 1 if more may be claimable, next due or false, now,
---   {targets left for others, those of them in the batch, oldest due of them or false, {kinds}, 1 if some were put off}}
+--   {targets left for others, {those of them in the batch}, oldest due of them or false, {kinds}, 1 if some were put off}}
 local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], watches = KEYS[5], batches = KEYS[6], claims = KEYS[7], unlisted = KEYS[8], kinds = KEYS[9] }
 local id, limit, scope, known = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '' and cjson.decode(ARGV[4])
 local now, entries, taken, more = clock(), {}, 0, 0
@@ -29,7 +29,7 @@ local function is_claimable(target)
 end
 
 -- Targets of which something is left where it is, for others; so many of them in front of what is due that some are put off.
-local left, left_in_batch, left_since, left_kinds, put_off = {}, 0, false, {}, false
+local left, left_in_batch, left_since, left_kinds, put_off = {}, {}, false, {}, false
 local MOST_LEFT, PUT_OFF = 5000, 10000
 
 local function leave(target)
@@ -104,7 +104,10 @@ local function take(targets, are_first)
         gone[#gone + 1] = target
       else
         leave(target)
-        if in_batch[target] then left_in_batch, taken = left_in_batch + 1, taken + 1 end
+        if in_batch[target] then
+          taken = taken + 1
+          left_in_batch[#left_in_batch + 1] = outer(K, target)
+        end
       end
     end
   end
