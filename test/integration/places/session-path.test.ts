@@ -40,11 +40,15 @@ describeVersions('a search path of whole sessions', (server) => {
 
     /** New connections only. */
     async function reconnect(): Promise<void> {
+      const pool = poolOf(f.dataSource);
+      const before = pool.totalCount;
+      let removed = 0;
+      pool.on('remove', () => (removed += 1));
       await execute(
         f.databaseUrl,
         'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
       );
-      await until(async () => poolOf(f.dataSource).totalCount === 0);
+      await until(() => removed >= before);
     }
 
     test('set by a hook of the pool: an insert that would commit by itself is refused, and leaves nothing', async () => {
