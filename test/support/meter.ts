@@ -11,7 +11,7 @@ export interface Sent {
   readonly sql: readonly string[];
   /** Our own Lua functions, by name, in the order sent. */
   readonly scripts: readonly ScriptName[];
-  /** All other commands of any client in this process, BullMQ's included. */
+  /** All other commands of any client in this process, BullMQ's included, but for PING, which idle connections send every 15 s. */
   readonly commands: readonly string[];
 }
 
@@ -74,7 +74,7 @@ export class Meter {
   #note({ name, args, promise }: { name: string; args: unknown[]; promise: Promise<unknown> }): void {
     const script = name === 'evalsha' ? BY_SHA.get(String(args[0])) : undefined;
     if (script === undefined) {
-      this.#commands.push(name);
+      if (name !== 'ping') this.#commands.push(name);
       return;
     }
     this.#scripts.push(script);

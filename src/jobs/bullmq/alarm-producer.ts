@@ -63,7 +63,7 @@ export class AlarmProducer {
     const ready = this.#queue.waitUntilReady().then(() => void (this.#ready = true));
     const failed = new Promise<void>((resolve) => this.#queue.once('error', () => resolve()));
     this.#attempted = Promise.race([ready, failed]).catch(() => undefined);
-    this.#unguard = guardConnections(this.#queue, () => void this.reachable());
+    this.#unguard = guardConnections(this.#queue);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net';
 
-import { isWaiting, keepAlive } from '../../liveness';
+import { type Guarded, isWaiting, keepAlive } from '../../liveness';
 
 /** A BullMQ queue or worker, of whichever release: they keep their clients in different places. */
 interface Connected {
@@ -12,25 +12,23 @@ interface Connected {
 /** As much of an ioredis client as is looked at. */
 interface Client {
   readonly stream?: Socket;
+  ping?(): Promise<unknown>;
 }
 
 /** A worker's second connection waits for a job in vain for 10 s at the most, ms. */
 const BLOCKING_SILENCE = 14_000;
 
 /**
- * Has connections that BullMQ made replaced when they answer nothing. `ping` asks for a sign of life on a connection that is idle.
+ * Has connections that BullMQ made replaced when they answer nothing.
  *
  * @returns a function that ends it
  */
-export function guardConnections(made: object, ping?: () => void): () => void {
+export function guardConnections(made: object): () => void {
   const ends: (() => void)[] = [];
   let hasEnded = false;
   const guard = (client: Promise<Client> | undefined, silence?: number): void => {
     const begin = (connected: Client): void => {
-      if (hasEnded) return;
-      const state = { socket: () => connected.stream, isWaiting: () => isWaiting(connected) };
-      const guarded = { ...state, ...(ping === undefined ? {} : { ping }) };
-      ends.push(keepAlive(guarded, silence === undefined ? {} : { silence }));
+      if (!hasEnded) ends.push(keepAlive(guarded(connected), silence === undefined ? {} : { silence }));
     };
     // One that is never made rejects; whoever made it reports that.
     client?.then(begin, () => undefined);
@@ -49,5 +47,13 @@ function clientsOf(made: Connected): { client?: Promise<Client> | undefined; blo
   return {
     client: backend?.client ?? made.client,
     blocking: backend?.blockingClient ?? made.blockingConnection?.client,
+  };
+}
+
+function guarded(client: Client): Guarded {
+  return {
+    socket: () => client.stream,
+    isWaiting: () => isWaiting(client),
+    ping: () => void client.ping?.().catch(() => undefined),
   };
 }
