@@ -7,6 +7,7 @@ import type { RawResult } from './observed';
 import type { TablePlan } from './plan';
 import { textName } from './row-text';
 import { wrapOnce } from './wrap-once';
+import { nameVersions, type VersionNames } from './version-names';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** Where a builder keeps what extends its RETURNING clause: a symbol that two copies of this package share. */
@@ -58,9 +59,12 @@ const OLD = `${PREFIX}o`;
 const XID = `${PREFIX}x`;
 const INSERTED = `${PREFIX}i`;
 
+const MAX_NAMES = 8;
+
 /** Our columns of one plan and set of versions: the same for every builder. */
 interface OwnColumns {
-  readonly sql: string;
+  /** By the names of the versions. */
+  readonly sql: Map<string, string>;
   /** Of the row's columns, in the order in which their values are returned. */
   readonly names: readonly string[];
 }
@@ -71,24 +75,20 @@ const known = new WeakMap<TablePlan, Map<Versions, OwnColumns>>();
 function ownColumns(plan: TablePlan, versions: Versions): OwnColumns {
   const own = known.get(plan)?.get(versions);
   if (own !== undefined) return own;
-  const made = newOwnColumns(plan, versions);
+  const made = { sql: new Map(), names: readings(plan, null, escapeName).map(({ name }) => name) };
   known.set(plan, new Map(known.get(plan)).set(versions, made));
   return made;
 }
 
-function newOwnColumns(plan: TablePlan, versions: Versions): OwnColumns {
-  const both = versions === 'old-and-new';
-  const columns = (version: string): string[] =>
-    readings(plan, both ? version : null, escapeForBuilder).map(
-      ({ sql }, i) => `${sql} AS ${escapeName(`${version}${i}`)}`,
-    );
-  const sql = [
-    ...columns(NEW),
-    ...(both ? columns(OLD) : []),
+function columnsSql(plan: TablePlan, versions: Versions, names: VersionNames | null): string {
+  const columns = (prefix: string, version: string | null): string[] =>
+    readings(plan, version, escapeForBuilder).map(({ sql }, i) => `${sql} AS ${escapeName(`${prefix}${i}`)}`);
+  return [
+    ...columns(NEW, names?.new ?? null),
+    ...(names === null ? [] : columns(OLD, names.old)),
     ...(versions === 'marked-row' ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
     `pg_current_xact_id() AS ${escapeName(XID)}`,
   ].join(', ');
-  return { sql, names: readings(plan, null, escapeName).map(({ name }) => name) };
 }
 
 /** Our columns in the RETURNING clause of one builder. */
@@ -96,14 +96,17 @@ export class Returning {
   readonly #plan: TablePlan;
   readonly #versions: Versions;
   readonly #queryType: ExpressionMap['queryType'];
+  readonly #relation: string;
   readonly #own: OwnColumns;
   /** The caller, or TypeORM, returns columns as well. */
   #others = false;
 
-  private constructor(plan: TablePlan, versions: Versions, queryType: ExpressionMap['queryType']) {
+  private constructor(plan: TablePlan, versions: Versions, { queryType, mainAlias }: ExpressionMap) {
     this.#plan = plan;
     this.#versions = versions;
     this.#queryType = queryType;
+    // TypeORM gives an alias to the table of an INSERT only.
+    this.#relation = (queryType === 'insert' ? mainAlias?.name : undefined) ?? plan.metadata.tableName;
     this.#own = ownColumns(plan, versions);
   }
 
@@ -112,7 +115,7 @@ export class Returning {
    * so that TypeORM's own mapping of returned columns is not disturbed.
    */
   static addTo(builder: Extended, plan: TablePlan, versions: Versions): Returning {
-    const returning = new Returning(plan, versions, builder.expressionMap.queryType);
+    const returning = new Returning(plan, versions, builder.expressionMap);
     builder[EXTENSION] = (base) => returning.#extend(base);
     return returning;
   }
@@ -123,8 +126,17 @@ export class Returning {
 
   #extend(base: string): string {
     this.#others = base !== '';
-    const both = this.#versions === 'old-and-new' ? `WITH (OLD AS ${OLD}, NEW AS ${NEW}) ` : '';
-    return `${both}${base === '' ? '' : `${base}, `}${this.#own.sql}`;
+    if (this.#versions !== 'old-and-new') return `${base}${base === '' ? '' : ', '}${this.#columns(null)}`;
+    const { clause, names } = nameVersions(base, this.#relation);
+    return `${clause}${this.#columns(names)}`;
+  }
+
+  #columns(names: VersionNames | null): string {
+    const key = names === null ? '' : `${names.old} ${names.new}`;
+    const made = this.#own.sql.get(key) ?? columnsSql(this.#plan, this.#versions, names);
+    // Callers may name versions as they please: no more than a few are kept.
+    if (this.#own.sql.size < MAX_NAMES) this.#own.sql.set(key, made);
+    return made;
   }
 
   /** Reads our columns, and takes them out of the result again before TypeORM looks at it. */

@@ -5,7 +5,7 @@ import { ConfigurationError } from '../errors';
 /** What of a write query builder's expression map this library reads, and what it writes (`wheres`, and the columns of `onUpdate`). */
 export interface ExpressionMap {
   readonly queryType: 'insert' | 'update' | 'delete' | 'soft-delete' | 'restore';
-  readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata };
+  readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata; readonly name: string };
   readonly valuesSet?: unknown;
   readonly callListeners?: boolean;
   readonly useTransaction?: boolean;
