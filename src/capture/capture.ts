@@ -31,7 +31,7 @@ import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
 import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
 import { executeWatched } from './watched';
-import type { WriteBuilder, WriteResult } from './write-builder';
+import { hasWritingTables, type WriteBuilder, type WriteResult } from './write-builder';
 
 /** What capturing needs of the library around it. */
 export interface CaptureOptions extends RecorderOptions, EncloserOptions {
@@ -156,18 +156,24 @@ export class Capture {
     return plans.find(({ metadata }) => metadata.tableName === name)?.metadata;
   }
 
+  get #returnsOld(): boolean {
+    const { version } = this.#dataSource.driver as { version?: string };
+    return Number.parseInt(version ?? '', 10) >= RETURNS_OLD;
+  }
+
   /** How a write is captured, by what the database can return. */
   #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) {
-      const strategy = queryType === 'update' ? cascadingUpdate(cascade) : cascadingDelete(cascade as CascadeNode);
-      return { plan, versions: 'row', strategy, alone: false };
+      const isUpdate = queryType === 'update';
+      const strategy = isUpdate ? cascadingUpdate(cascade) : cascadingDelete(cascade as CascadeNode);
+      // Which rows those are that it changed is asked of itself then, and it may have changed their keys.
+      const versions = isUpdate && this.#returnsOld && hasWritingTables(builder) ? 'old-and-new' : 'row';
+      return { plan, versions, strategy, alone: false };
     }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
       return { plan: this.#unkeyed.get(plan) ?? plan, versions: 'row', strategy: sendOnce, alone: true };
-    const { version } = this.#dataSource.driver as { version?: string };
-    if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD)
-      return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
+    if (this.#returnsOld) return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
     if (queryType === 'insert')
       return { plan: planUpsert(builder, plan), versions: 'marked-row', strategy: probedUpsert, alone: false };
     return { plan, versions: 'row', strategy: lockedUpdate, alone: false };

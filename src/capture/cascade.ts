@@ -4,11 +4,11 @@ import type { Row } from '../counter/definition';
 import { escapeName, escapePath } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
 import type { CascadeEdge, CascadeNode } from './cascade-plan';
-import { restrict } from './lock-and-read';
+import { onLockedRows } from './locked-rows';
 import type { TablePlan } from './plan';
 import { lockRows, type RowChange } from './returning';
 import { keyOf, textOf } from './row-text';
-import { send, type Strategy, type TableChanges } from './statement';
+import type { Strategy, TableChanges } from './statement';
 
 /** A row that goes, or loses references, together with a deleted one. */
 interface Affected {
@@ -24,16 +24,16 @@ interface Affected {
  * inserted meanwhile waits for the lock of its foreign-key check, and then finds no row.
  */
 export function cascadingDelete(node: CascadeNode): Strategy {
-  return async (statement) => {
-    const { rows, restricted } = await restrict(statement);
-    const affected = new Map<string, Affected>();
-    // The doomed rows themselves are captured by the DELETE; here they only end cycles.
-    const doomed = new Set(rows.map((row) => nameOf(node.plan, row)));
-    await spread(statement.runner, node, rows, affected, doomed);
-    return send(statement, ...restricted, ({ changes, transactionId }) =>
-      statement.record(transactionId, [{ plan: node.plan, changes }, ...byTable(affected)]),
-    );
-  };
+  return (statement) =>
+    onLockedRows(statement, async (rows, sendLocked) => {
+      const affected = new Map<string, Affected>();
+      // The doomed rows themselves are captured by the DELETE; here they only end cycles.
+      const doomed = new Set(rows.map((row) => nameOf(node.plan, row)));
+      await spread(statement.runner, node, rows, affected, doomed);
+      return sendLocked(({ changes, transactionId }) =>
+        statement.record(transactionId, [{ plan: node.plan, changes }, ...byTable(affected)]),
+      );
+    });
 }
 
 /** The rows that a DELETE of these would take along or change, by table, locked. */

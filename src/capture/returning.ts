@@ -120,6 +120,11 @@ export class Returning {
     return returning;
   }
 
+  /** What is returned of each row. */
+  get versions(): Versions {
+    return this.#versions;
+  }
+
   removeFrom(builder: Extended): void {
     builder[EXTENSION] = undefined;
   }

@@ -4,7 +4,7 @@ import type { Counter, Row } from '../counter/definition';
 import { escapeForBuilder } from '../sql/escape';
 import { plansBelow, rowsBelow } from './cascade';
 import type { CascadeNode } from './cascade-plan';
-import { lockByKey } from './lock-and-read';
+import { lockByKey } from './locked-rows';
 import type { TablePlan } from './plan';
 import { readings, type RowChange } from './returning';
 import { isMadeSince, versioned } from './row-version';

@@ -3,9 +3,10 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { Counter, Definitions, Row } from '../counter/definition';
 import { referencing } from './cascade';
 import { edgeOf, type CascadeNode, isRoot, readingReferenced } from './cascade-plan';
-import { afterOf, keepApart, pairUpdated, restrict } from './lock-and-read';
+import { afterOf, keepApart, pairUpdated } from './lock-and-read';
+import { onLockedRows } from './locked-rows';
 import { planTable, type TablePlan, writtenColumns } from './plan';
-import { send, type Strategy } from './statement';
+import type { Strategy } from './statement';
 import type { WriteBuilder } from './write-builder';
 
 type Edge = Omit<CascadeNode['edges'][number], 'action' | 'child'> & { readonly child: UpdateNode };
@@ -77,25 +78,25 @@ export function spreads({ plan, edges }: UpdateNode, builder: WriteBuilder): boo
  * keys, recursively, before it, and what refers to the new ones after it.
  */
 export function cascadingUpdate(node: UpdateNode): Strategy {
-  return async (statement) => {
-    const { runner } = statement;
-    const { rows, restricted } = await restrict(statement);
-    const written = new Set(writtenColumns(node.plan.metadata, statement.builder));
-    const before = await below(runner, node, rows, written);
-    let after: readonly Row[] = [];
-    let id: string | null = null;
-    const answer = await send(statement, ...restricted, ({ changes, transactionId }) => {
-      after = afterOf(changes);
-      id = transactionId;
+  return (statement) =>
+    onLockedRows(statement, async (rows, sendLocked) => {
+      const { runner } = statement;
+      const written = new Set(writtenColumns(node.plan.metadata, statement.builder));
+      const before = await below(runner, node, rows, written);
+      let after: readonly Row[] = [];
+      let id: string | null = null;
+      const answer = await sendLocked(({ changes, transactionId }) => {
+        after = afterOf(changes);
+        id = transactionId;
+      });
+      const came = await below(runner, node, after, written);
+      const tables = [...new Set([...before.keys(), ...came.keys()])].map((plan) => ({
+        plan,
+        changes: keepApart(before.get(plan) ?? [], came.get(plan) ?? []),
+      }));
+      statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after) }, ...tables]);
+      return answer;
     });
-    const came = await below(runner, node, after, written);
-    const tables = [...new Set([...before.keys(), ...came.keys()])].map((plan) => ({
-      plan,
-      changes: keepApart(before.get(plan) ?? [], came.get(plan) ?? []),
-    }));
-    statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after) }, ...tables]);
-    return answer;
-  };
 }
 
 /** The rows below these, by table, as far as changed columns spread. */

@@ -12,8 +12,22 @@ export interface ExpressionMap {
   readonly insertFromSelect?: unknown;
   readonly insertColumns?: readonly string[];
   readonly onIgnore?: string | boolean;
+  readonly commonTableExpressions?: readonly { readonly queryBuilder: CommonTable }[];
   readonly onUpdate?: { overwrite?: string[]; columns?: string[]; conflict?: string | string[] } | undefined;
   wheres: { type: 'simple' | 'and' | 'or'; condition: string }[];
+}
+
+/** What a common table expression is made of: text, or another builder. */
+type CommonTable = string | { readonly expressionMap: { readonly queryType: string } };
+
+/** Commands that change rows, as words of a text. Words that only look like them do no harm. */
+const WRITES = /\b(?:insert|update|delete|merge)\b/i;
+
+/** Whether a common table expression of a builder changes rows: it is to run once, like the statement it stands before. */
+export function hasWritingTables({ expressionMap }: Pick<WriteBuilder, 'expressionMap'>): boolean {
+  return (expressionMap.commonTableExpressions ?? []).some(({ queryBuilder }) =>
+    typeof queryBuilder === 'string' ? WRITES.test(queryBuilder) : queryBuilder.expressionMap.queryType !== 'select',
+  );
 }
 
 /**
