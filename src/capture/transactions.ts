@@ -375,7 +375,8 @@ export class Transactions implements EntitySubscriberInterface {
     this.#open.set(runner, undefined);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
-    if (outcome === 'unseen' && transaction.refusal !== null) this.#options.onUnseen(transaction.refusal);
+    if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
+      this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
     if (outcome !== 'rolled back') this.#handOff.wake(transaction.alarms);
     if (transaction.isIdle) return;
