@@ -78,3 +78,9 @@ export class BufferUnavailableError extends CounterCacheError {
     super('BUFFER_UNAVAILABLE', message, context, options);
   }
 }
+
+/** The DataSource is not initialized yet. */
+export function notInitialized(): CounterCacheError {
+  const reason = 'the DataSource is not initialized: call dataSource.initialize() first';
+  return new CounterCacheError('NOT_INITIALIZED', reason);
+}

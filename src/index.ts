@@ -15,7 +15,7 @@ export type { ColumnChange, CountersEvents, Drift } from './events';
 export type { ReconcileReport } from './jobs/reconcile';
 export type { TargetFilter, TargetKey } from './jobs/targets';
 export type { LogEntry } from './live/log';
-export type { CounterValue } from './live/read';
+export type { CounterValue, ReadOptions } from './live/read';
 export type { CountersStatus } from './live/status';
 export type { RecountFilter } from './jobs/recount-filter';
 export type { FailedTarget, RecountReport } from './jobs/recount-run';

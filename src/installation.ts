@@ -11,7 +11,7 @@ import { type SweptEpochs, sweepEpochs } from './jobs/sweep';
 import type { ResolvedCountersOptions } from './options';
 import { isDirect } from './sql/direct';
 import { withConnection } from './sql/query';
-import { withSideConnection } from './sql/side-connection';
+import { besidePool, sideConnectionOf } from './sql/side-connection';
 import { loadInstallation } from './sql/state';
 import { type TablePaths, tablePaths } from './sql/tables';
 import { within } from './time-limit';
@@ -74,29 +74,36 @@ export class Installer {
   async open(onLost: (swept: SweptEpochs) => void): Promise<Installation> {
     const tables = tablePaths(this.#dataSource);
     const shards = this.#options.buffer?.shards ?? this.#options.shards;
-    return withSideConnection(this.#dataSource, async (side) => {
-      const found = await withConnection(side, async (runner) => ({
+    const dataSource = this.#dataSource;
+    // Every connection of the pool may be held by a transaction whose write waits for this.
+    const found = await besidePool('always', () =>
+      withConnection(dataSource, async (runner) => ({
         tables,
         id: await loadInstallation(runner, tables, shards),
         isDirect: this.#options.preparedStatements && (await isDirect(runner)),
-      }));
-      const installation = await this.#installation(found);
-      try {
-        const sweep = sweepEpochs({ buffer: installation.buffer, dataSource: side, tables });
-        const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
-        const swept = await within(sweep, limit, null);
-        if (swept === null)
-          throw new BufferUnavailableError(
-            `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`,
-            { limit },
-          );
-        if (swept.isRebuilding) onLost(swept);
-      } catch (error) {
-        // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
-        this.#onDegraded(error);
-      }
-      return installation;
-    });
+      })),
+    );
+    const installation = await this.#installation(found);
+    try {
+      const swept = await this.#sweepEpochs(installation);
+      if (swept.isRebuilding) onLost(swept);
+    } catch (error) {
+      // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
+      this.#onDegraded(error);
+    }
+    return installation;
+  }
+
+  async #sweepEpochs({ buffer, tables }: Installation): Promise<SweptEpochs> {
+    const dataSource = this.#dataSource;
+    const sweep = besidePool('always', () => sweepEpochs({ buffer, dataSource, tables }));
+    const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
+    const swept = await within(sweep, limit, null);
+    if (swept !== null) return swept;
+    // It may hold the connection until the buffer answers.
+    sideConnectionOf(dataSource).giveUp();
+    const reason = `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`;
+    throw new BufferUnavailableError(reason, { limit });
   }
 
   async #installation(found: Pick<Installation, 'id' | 'tables' | 'isDirect'>): Promise<Installation> {

@@ -3,7 +3,7 @@ import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 import type { Definitions } from '../counter/definition';
 import { protectCounterColumns } from '../counter/protect';
 import { withConnection } from '../sql/query';
-import { withSideConnection } from '../sql/side-connection';
+import { besidePool } from '../sql/side-connection';
 import { Capture, type CaptureOptions } from './capture';
 import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
@@ -26,7 +26,7 @@ export interface RunningCapture {
   readonly transactions: Transactions;
   /** See `Capture.track`. */
   readonly track: Capture['track'];
-  /** Takes everything out of the DataSource again. */
+  /** Takes everything out of the DataSource again; what follows its open transactions once these are over. */
   stop(): void;
 }
 
@@ -40,8 +40,7 @@ export function startCapture(
   // Beside the pool: every connection of it may be held by a transaction that waits for this.
   const transactions = new Transactions(handOff, {
     durability: options.durability,
-    recheck: (ends) =>
-      withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
+    recheck: (ends) => besidePool('urgent', () => withConnection(dataSource, (runner) => recheckEnds(runner, ends))),
     onUnseen: options.onUnseen,
     onTruncate: (sql) => {
       if (options.isSkipped()) return;
@@ -52,9 +51,9 @@ export function startCapture(
     },
   });
   const capture = new Capture(dataSource, definitions, transactions, options);
+  const unsubscribe = subscribe(dataSource, transactions);
   const stops = [
     protectCounterColumns(definitions),
-    subscribe(dataSource, transactions),
     guardPool(dataSource, transactions),
     hookWrites(dataSource, (builder, execute) => (options.isSkipped() ? null : capture.hook(builder, execute))),
   ];
@@ -63,6 +62,7 @@ export function startCapture(
     track: (...args) => capture.track(...args),
     stop: () => {
       for (const stop of stops.splice(0)) stop();
+      transactions.retire(unsubscribe);
     },
   };
 }

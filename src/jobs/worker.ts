@@ -94,3 +94,9 @@ function checkConcurrency(options: WorkerOptions): number {
   checkArgument(isFit, 'startWorker', 'concurrency to be a positive integer', concurrency);
   return concurrency;
 }
+
+/** Closes a worker that may not have started; whoever called for it knows why. */
+export async function closeStarted(starting: Promise<CounterWorker>): Promise<void> {
+  const worker = await starting.catch(() => null);
+  await worker?.close();
+}
