@@ -253,7 +253,8 @@ export class Transactions implements EntitySubscriberInterface {
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
     if (this.#retired === null || this.#outside > 0) return;
     if (this.#unsettled.list().some(({ runner }) => !runner.isReleased)) return;
-    this.#retired();
+    // TypeORM may be going through its subscribers: those behind would be passed over.
+    queueMicrotask(this.#retired);
     this.#retired = null;
   }
 
