@@ -23,7 +23,7 @@ import { inOwnTransaction } from './own-transaction';
 import type { PreparedStatements } from './prepared-statements';
 import { Recorder, type RecorderOptions } from './recorder';
 import { Recording, type RecordingTools } from './recording';
-import { Returning, type Versions } from './returning';
+import { type Returned, Returning, type Versions } from './returning';
 import { versioned } from './row-version';
 import { sendOnce, type Statement, type Strategy } from './statement';
 import { checkTrack, trackWork } from './track';
@@ -218,7 +218,9 @@ export class Capture {
     const recording = new Recording(this.#tools, builder, runner, way.plan);
     const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
-      const statement = { runner, builder, plan: way.plan, returning, record, sql, parameters };
+      const mayBeSliced = recording.mayBeSliced(this.#transactions.current(runner) ?? null);
+      const recordSlice = mayBeSliced ? (slice: Returned): void => recording.recordSlice(slice) : null;
+      const statement = { runner, builder, plan: way.plan, returning, record, recordSlice, sql, parameters };
       return this.#send(statement, way, given !== undefined);
     });
     try {

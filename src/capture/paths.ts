@@ -16,7 +16,12 @@ import type { Strategy, TableChanges } from './statement';
 export function following(strategy: Strategy, appearing: () => ReadonlySet<PathLink>): Strategy {
   return async (statement) => {
     const captured: { id: string | null; tables: readonly TableChanges[] }[] = [];
-    const answer = await strategy({ ...statement, record: (id, tables) => void captured.push({ id, tables }) });
+    const answer = await strategy({
+      ...statement,
+      record: (id, tables) => void captured.push({ id, tables }),
+      // All keys are followed by one query.
+      recordSlice: null,
+    });
     for (const { id, tables } of captured)
       statement.record(id, await followTables(statement.runner, tables, appearing()));
     return answer;

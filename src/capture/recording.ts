@@ -25,6 +25,9 @@ export interface RecordingTools {
  */
 const MOST = 3;
 
+/** Rows to be inserted whose answers are looked at while they come. */
+const MANY = 500;
+
 /** PostgreSQL: feature_not_supported. A rule turns the INSERT into several statements, which no WITH may stand before. */
 const UNSUPPORTED = '0A000';
 
@@ -34,6 +37,9 @@ export class Recording {
   readonly #builder: WriteBuilder;
   readonly #runner: QueryRunner | null;
   readonly #plan: TablePlan;
+  /** What was captured of parts of an answer that is still coming. */
+  #part: OpenTransaction | null = null;
+  #partFailure: { readonly error: unknown } | null = null;
   #hasEnclosed = false;
   #isUnfinished = false;
 
@@ -62,12 +68,39 @@ export class Recording {
     else this.recordTables(returned.transactionId, [{ plan: this.#plan, changes: returned.changes }]);
   }
 
+  /**
+   * Whether a statement may return so many rows that they are to be recorded while they come; not where rows are tracked,
+   * since all of them are needed then.
+   */
+  mayBeSliced(transaction: OpenTransaction | null): boolean {
+    const { queryType, valuesSet, insertFromSelect } = this.#builder.expressionMap;
+    const isLong = queryType !== 'insert' || insertFromSelect !== undefined || [valuesSet].flat().length > MANY;
+    return isLong && transaction?.isTracked !== true;
+  }
+
+  /** Told a part of what a statement returned, before it is over. */
+  recordSlice({ changes }: Returned): void {
+    const { transactions, recorder } = this.#tools;
+    this.#part ??= transactions.newPart();
+    if (this.#partFailure !== null) return;
+    try {
+      recorder.record(this.#part, [{ plan: this.#plan, changes }], (plan) => this.#kindsOf(plan));
+    } catch (error) {
+      this.#partFailure = { error };
+    }
+  }
+
   /** Told what the statements of a strategy changed. */
   recordTables(transactionId: string | null, tables: readonly TableChanges[]): void {
     const { transactions, recorder } = this.#tools;
-    transactions.record(this.#runner, transactionId, (transaction) =>
-      recorder.record(transaction, tables, (plan) => this.#kindsOf(plan)),
-    );
+    const [part, failure] = [this.#part, this.#partFailure];
+    this.#part = null;
+    this.#partFailure = null;
+    transactions.record(this.#runner, transactionId, (transaction) => {
+      if (part !== null) transaction.absorb(part);
+      if (failure !== null) throw failure.error;
+      recorder.record(transaction, tables, (plan) => this.#kindsOf(plan));
+    });
   }
 
   /** {@link finish} has to be called. */

@@ -9,6 +9,7 @@ import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
 import { guardPool } from './pool-guard';
+import { wrapRowStream } from './row-stream';
 import { Transactions } from './transactions';
 import { truncatedTables } from './truncated-tables';
 
@@ -51,6 +52,7 @@ export function startCapture(
     },
   });
   const capture = new Capture(dataSource, definitions, transactions, options);
+  wrapRowStream(dataSource);
   const unsubscribe = subscribe(dataSource, transactions);
   const stops = [
     protectCounterColumns(definitions),

@@ -2,9 +2,10 @@ import type { QueryResult, QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
 import type { DatedEnd } from './dated-ends';
-import { observe, unobserve } from './observed';
+import { observe, type RawResult, unobserve } from './observed';
 import type { TablePlan } from './plan';
 import { type Returned, type Returning, type RowChange } from './returning';
+import { stopStreaming, streamRows } from './row-stream';
 import type { WriteBuilder } from './write-builder';
 
 /** What one statement changed in one table. */
@@ -28,6 +29,8 @@ export interface Statement {
   readonly parameters: unknown[];
   /** Records changes in the transaction that the answer belongs to; called in the order of the server's answers. */
   readonly record: (transactionId: string | null, tables: readonly TableChanges[]) => void;
+  /** Told parts of what a statement returns while it comes; `record` is told the rest. `null` where all has to be seen at once. */
+  readonly recordSlice: ((returned: Returned) => void) | null;
 }
 
 /** Sends a captured statement, with as many others as it takes, and returns the answer that TypeORM is to see. */
@@ -39,13 +42,33 @@ export class Answer {
   #isSeen = false;
   #failure: { readonly error: unknown } | null = null;
 
-  /** To the statement that is sent with this very array of parameters; `taken` is told what it returned. */
-  constructor(parameters: readonly unknown[], returning: Returning, taken: (returned: Returned) => void) {
+  /**
+   * To the statement that is sent with this very array of parameters; `taken` is told what it returned, `sliced`, if it is
+   * given, what many rows returned before the last of them.
+   */
+  constructor(
+    parameters: readonly unknown[],
+    returning: Returning,
+    taken: (returned: Returned) => void,
+    sliced: ((returned: Returned) => void) | null = null,
+  ) {
     this.#parameters = parameters;
+    const others: RawResult = { rows: [] };
+    let id: string | null = null;
+    if (sliced !== null)
+      streamRows(parameters, (rows) => {
+        const slice = { rows };
+        const returned = returning.take(slice);
+        id ??= returned.transactionId;
+        others.rows.push(...slice.rows);
+        sliced(returned);
+      });
     observe(parameters, (result) => {
       this.#isSeen = true;
       try {
-        taken(returning.take(result));
+        const returned = returning.take(result);
+        if (others.rows.length > 0) result.rows = [...others.rows, ...result.rows];
+        taken(id === null ? returned : { ...returned, transactionId: id });
       } catch (error) {
         this.#failure = { error };
       }
@@ -65,6 +88,7 @@ export class Answer {
   /** Has to be called when the statement is over. */
   forget(): void {
     unobserve(this.#parameters);
+    stopStreaming(this.#parameters);
   }
 }
 
@@ -77,8 +101,9 @@ export async function send(
   sql: string,
   parameters: unknown[],
   taken: (returned: Returned) => void,
+  sliced: Statement['recordSlice'] = null,
 ): Promise<QueryResult> {
-  const expected = new Answer(parameters, returning, taken);
+  const expected = new Answer(parameters, returning, taken, sliced);
   const answer = await runner.query(sql, parameters, true).finally(() => expected.forget());
   expected.check();
   return answer;
@@ -95,6 +120,10 @@ export function unseen(): CounterCacheError {
 
 /** The database returns all that is needed: one statement. */
 export const sendOnce: Strategy = (statement) =>
-  send(statement, statement.sql, statement.parameters, ({ changes, transactionId }) =>
-    statement.record(transactionId, [{ plan: statement.plan, changes }]),
+  send(
+    statement,
+    statement.sql,
+    statement.parameters,
+    ({ changes, transactionId }) => statement.record(transactionId, [{ plan: statement.plan, changes }]),
+    statement.recordSlice,
   );

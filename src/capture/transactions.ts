@@ -126,6 +126,11 @@ export class Transactions implements EntitySubscriberInterface {
     else this.#unsettled.add(known, runner);
   }
 
+  /** Takes what is captured of a statement that is not over. */
+  newPart(): OpenTransaction {
+    return new OpenTransaction(this.#options.durability);
+  }
+
   /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
   wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
     const transaction = runner === null ? undefined : this.#open.get(runner);

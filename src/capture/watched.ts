@@ -44,7 +44,15 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       sent.transaction = open;
     }
     prepared?.prepare(query);
-    answers.push(new Answer(query[1], returning, (returned) => recording.record(returned, enclosed)));
+    const isSliced = enclosed === null && recording.mayBeSliced(open);
+    answers.push(
+      new Answer(
+        query[1],
+        returning,
+        (returned) => recording.record(returned, enclosed),
+        isSliced ? (returned) => recording.recordSlice(returned) : null,
+      ),
+    );
   });
   try {
     const result = await execute();
