@@ -28,12 +28,13 @@ import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
-import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
+import { scheduleOrReport } from './jobs/scheduler';
 import { StartedWorkers } from './jobs/started-workers';
+import type { TargetFilter, TargetKey } from './jobs/targets';
 import type { SweptEpochs } from './jobs/sweep';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type LogEntry, readLog } from './live/log';
-import { type CounterValue, readCounters } from './live/read';
+import { type CounterValue, readGiven, type ReadOptions } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
 import { Permissions } from './permissions/permissions';
@@ -43,7 +44,10 @@ import { catalogueOf } from './sql/catalogue-of';
 import { Outage } from './outage';
 import { countedTables } from './sql/counted-tables';
 import { withConnection } from './sql/query';
+import { writeApart } from './sql/outbox/write-apart';
+import { besidePool, sideConnectionOf } from './sql/side-connection';
 import { allocateBarrier } from './sql/snapshot';
+import { within } from './time-limit';
 
 /** Alarms that cannot be set within this time of each other fail in one outage, ms. */
 const SCHEDULING_OUTAGE = 60_000;
@@ -79,6 +83,7 @@ export class Counters {
   #installation: Installation | null = null;
   #detach: () => void = () => undefined;
   #closing: Promise<void> | null = null;
+  #isClosed = false;
 
   private constructor(dataSource: DataSource, options: ResolvedCountersOptions) {
     this.#dataSource = dataSource;
@@ -96,7 +101,10 @@ export class Counters {
       window: options.window,
       memoryQueue: options.memoryQueue,
       open: async () => (await this.#open()).installation,
-      barrier: () => withConnection(dataSource, allocateBarrier),
+      installation: () => this.#installation,
+      writeApart: (tables, rows) => writeApart(dataSource, tables, rows),
+      onForgotten: (targets) => reportForgotten(this.#events, this.#definitions, targets),
+      barrier: () => besidePool('full', () => withConnection(dataSource, allocateBarrier)),
       schedule: (alarms) => this.#schedule(alarms),
       wake: async (alarms) => (await this.#open()).installation.scheduler.schedule(alarms),
       onDegraded: (error) => this.#events.emit('degraded', { error }),
@@ -130,9 +138,12 @@ export class Counters {
           await counters.#catalogue?.load();
           await counters.#open().then(() => undefined, tolerateMissingTables);
         },
+        onDestroy: () => counters.#beforeDestroy(),
+        giveWay: () => counters.#leave(),
       });
     } catch (error) {
       await counters.close();
+      counters.#leave();
       throw error;
     }
     return counters;
@@ -163,9 +174,10 @@ export class Counters {
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     this.#assertOpen();
     await this.#handOff.settled();
-    const context = await this.#context();
-    await this.#permissions?.expectApplying('flush');
-    return flush(context, filter);
+    return this.#call(async (context) => {
+      await this.#permissions?.expectApplying('flush');
+      return flush(context, filter);
+    });
   }
 
   /**
@@ -175,45 +187,52 @@ export class Counters {
    * until then stays
    */
   async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
-    const context = await this.#context();
-    await this.#permissions?.expectApplying('recalculate');
-    return recountRun(context, filter, false);
+    return this.#call(async (context) => {
+      await this.#permissions?.expectApplying('recalculate');
+      return recountRun(context, filter, false);
+    });
   }
 
   /** The same comparison as `recalculate`, changing nothing; throws alike. */
   async verify(filter: RecountFilter = {}): Promise<RecountReport> {
-    const context = await this.#context();
-    await this.#permissions?.expectCounting('verify');
-    return recountRun(context, filter, true);
+    return this.#call(async (context) => {
+      await this.#permissions?.expectCounting('verify');
+      return recountRun(context, filter, true);
+    });
   }
 
   /**
-   * A counter as if everything confirmed were applied; for several ids a map with the same keys. An id is the key by
-   * which sources refer to the target. Values are as TypeORM hydrates the column: a number for integers, text for
+   * A counter as if everything committed were applied, what this process has committed by now in any case (it waits for
+   * that up to `redisTimeout`); for several ids a map with the same keys. An id is the key by which sources refer to the
+   * target. Inside a transaction give its `manager`; without it, another connection is used, beside the pool if that has none
+   * to give. Values are as TypeORM hydrates the column: a number for integers, text for
    * bigint and numeric; `null` where the row does not exist.
    *
    * @throws ConfigurationError when the column is no counter, or an id does not fit its key; BufferUnavailableError when
    * Redis does not answer
    */
-  read(target: EntityTarget<ObjectLiteral>, id: string | number | bigint, column: string): Promise<CounterValue>;
+  read(
+    target: EntityTarget<ObjectLiteral>,
+    id: string | number | bigint,
+    column: string,
+    options?: ReadOptions,
+  ): Promise<CounterValue>;
   read<Id extends TargetKey>(
     target: EntityTarget<ObjectLiteral>,
     ids: readonly Id[],
     column: string,
+    options?: ReadOptions,
   ): Promise<Map<Id, CounterValue>>;
   async read(
     target: EntityTarget<ObjectLiteral>,
     given: string | number | bigint | readonly TargetKey[],
     column: string,
+    options: ReadOptions = {},
   ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
-    const context = await this.#context();
-    const isGiven = given !== null && given !== undefined && (typeof given !== 'object' || Array.isArray(given));
-    checkArgument(isGiven, 'read', 'its second argument to be a key, or a list of keys', given);
-    const counterColumn = columnOf(context, target, column);
-    const ids: readonly TargetKey[] = typeof given === 'object' ? given : [given];
-    const keys = ids.map((id) => idOf(counterColumn.kind, id));
-    const values = await readCounters(context, counterColumn, keys);
-    return typeof given === 'object' ? new Map(ids.map((id, i) => [id, values[i] ?? null])) : (values[0] ?? null);
+    return this.#call(async (context) => {
+      await within(this.#handOff.handedOver(), this.#options.redisTimeout, undefined);
+      return readGiven(context, { target, given, column, options });
+    });
   }
 
   /**
@@ -267,7 +286,7 @@ export class Counters {
    * @throws BufferUnavailableError when Redis does not answer
    */
   async status(): Promise<CountersStatus> {
-    return readStatus(await this.#context());
+    return this.#call(readStatus);
   }
 
   /**
@@ -276,7 +295,7 @@ export class Counters {
    * @throws ConfigurationError for a wrong filter; BufferUnavailableError when Redis does not answer
    */
   async retryFailed(filter: TargetFilter = {}): Promise<number> {
-    return retryFailed(await this.#context(), filter);
+    return this.#call((context) => retryFailed(context, filter));
   }
 
   /**
@@ -308,26 +327,43 @@ export class Counters {
   }
 
   /**
-   * Closes the workers (15 s at most), waits for open transactions that captured something (5 s), hands off what this process
-   * holds (5 s), and closes only what the library opened. What cannot be handed off is told by an `error` that lists it.
-   * Idempotent; never rejects for a Redis that does not answer. Methods that need the database or Redis throw
-   * CounterCacheError `CLOSED` afterwards.
+   * Closes the workers (15 s at most), waits for COMMITs under way (5 s), hands off what this process holds (5 s), and closes
+   * only what the library opened. Writes of the DataSource stay counted until it is destroyed, or counters are attached to it
+   * again: from the moment of the call on, their deltas go to the outbox, in their own transactions, and are applied by any
+   * other worker. What can be handed off nowhere is told by an `error` that lists it. Idempotent; never rejects for a Redis
+   * that does not answer. Methods that need the database or Redis throw CounterCacheError `CLOSED` afterwards.
    */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
+    this.#handOff.divert();
     await this.#workers.close();
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
-    const lost = await this.#handOff.close();
-    if (lost.length > 0) reportForgotten(this.#events, this.#definitions, lost);
-    this.#detach();
-    this.#capture?.stop();
+    await this.#handOff.close();
     await this.#residence.leave();
     await this.#opening?.catch(() => undefined);
     await Promise.all(this.#background);
     await this.#installer.close();
+    await sideConnectionOf(this.#dataSource).close();
+    this.#isClosed = true;
+    if (!this.#dataSource.isInitialized) this.#leave();
+  }
+
+  /** Nothing of the DataSource is counted any more, unless others do. */
+  #leave(): boolean {
+    if (!this.#isClosed) return false;
+    this.#detach();
+    this.#capture?.stop();
+    this.#capture = null;
+    return true;
+  }
+
+  async #beforeDestroy(): Promise<void> {
+    // Nothing is left that could write.
+    await sideConnectionOf(this.#dataSource).close();
+    this.#leave();
   }
 
   async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
@@ -364,6 +400,12 @@ export class Counters {
       onError: (error) => this.#events.emit('error', error),
       onNotPermitted: (error) => this.#events.reportOnce(error.message, error),
     });
+  }
+
+  /** A call of the user's, who may be in a transaction that holds the last connection of the pool. */
+  async #call<T>(work: (context: JobContext) => Promise<T>): Promise<T> {
+    const context = await this.#context();
+    return besidePool('full', () => work(context));
   }
 
   /** For calls of the user: refused once the counters are closed. */
@@ -437,15 +479,8 @@ export class Counters {
     if (alarms.length > 0) await this.#scheduleWith((await this.#open()).installation, alarms);
   }
 
-  /** An alarm that cannot be set costs time, not a count: the sweep finds what it was for (I4). */
-  async #scheduleWith({ scheduler }: Installation, alarms: readonly Alarm[]): Promise<void> {
-    if (alarms.length === 0) return;
-    try {
-      await scheduler.schedule(alarms);
-      this.#scheduling.succeeded();
-    } catch (error) {
-      this.#scheduling.failed(error);
-    }
+  #scheduleWith({ scheduler }: Installation, alarms: readonly Alarm[]): Promise<void> {
+    return scheduleOrReport(scheduler, alarms, this.#scheduling);
   }
 
   #assertOpen(): void {

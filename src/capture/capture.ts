@@ -37,7 +37,7 @@ import type { Transactions } from './transactions';
 import type { Spreading } from './unseen-kinds';
 import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
 import { executeWatched } from './watched';
-import type { WriteBuilder, WriteResult } from './write-builder';
+import { hasWritingTables, type WriteBuilder, type WriteResult } from './write-builder';
 
 /** What capturing needs of the library around it. */
 export interface CaptureOptions extends RecorderOptions, EncloserOptions {
@@ -223,21 +223,26 @@ export class Capture {
     return plans.find(({ metadata }) => metadata.tableName === name)?.metadata;
   }
 
+  get #returnsOld(): boolean {
+    const { version } = this.#dataSource.driver as { version?: string };
+    return Number.parseInt(version ?? '', 10) >= RETURNS_OLD;
+  }
+
   /** How a write is captured, by what the database can return. */
   #direct(builder: WriteBuilder, plan: TablePlan, cascade: CascadeNode | UpdateNode | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) {
-      const strategy =
-        queryType === 'update'
-          ? cascadingUpdate(cascade, this.#reach)
-          : cascadingDelete(cascade as CascadeNode, this.#reach);
-      return { plan, versions: 'row', strategy, alone: false };
+      const isUpdate = queryType === 'update';
+      const strategy = isUpdate
+        ? cascadingUpdate(cascade, this.#reach)
+        : cascadingDelete(cascade as CascadeNode, this.#reach);
+      // Which rows those are that it changed is asked of itself then, and it may have changed their keys.
+      const versions = isUpdate && this.#returnsOld && hasWritingTables(builder) ? 'old-and-new' : 'row';
+      return { plan, versions, strategy, alone: false };
     }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
       return { plan: this.#unkeyed.get(plan) ?? plan, versions: 'row', strategy: sendOnce, alone: true };
-    const { version } = this.#dataSource.driver as { version?: string };
-    if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD)
-      return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
+    if (this.#returnsOld) return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
     if (queryType === 'insert')
       return { plan: planUpsert(builder, plan), versions: 'marked-row', strategy: probedUpsert, alone: false };
     return { plan, versions: 'row', strategy: lockedUpdate, alone: false };
@@ -283,7 +288,9 @@ export class Capture {
     const recording = new Recording(this.#tools, builder, runner, way.plan, place);
     const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
-      const statement = { runner, builder, plan: way.plan, returning, whereabouts: recording, record, sql, parameters };
+      const recordSlice = recording.slicing(this.#transactions.current(runner) ?? null);
+      const common = { runner, builder, plan: way.plan, returning, whereabouts: recording, record, recordSlice };
+      const statement = { ...common, sql, parameters };
       return this.#send(statement, way, given !== undefined);
     });
     try {

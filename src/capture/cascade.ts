@@ -6,7 +6,7 @@ import { amongKeys } from '../sql/keys';
 import { tableSql } from '../sql/table-names';
 import type { CascadeEdge, CascadeNode } from './cascade-plan';
 import { affectedBy } from './kept-rows';
-import { restrict } from './lock-and-read';
+import { onLockedRows } from './locked-rows';
 import type { TablePlan } from './plan';
 import { lockRows, type RowChange } from './returning';
 import { keyOf, textOf } from './row-text';
@@ -31,19 +31,24 @@ export function cascadingDelete(node: CascadeNode, reach: SpreadingReach): Strat
   return async (statement) => {
     const sight = await reach.look(statement.runner, node);
     if (!sight.mayLock(node.plan)) return unlockedDelete(node, statement, sight);
-    const { rows, restricted } = await restrict(statement);
-    const affected = new Map<string, Affected>();
-    // The doomed rows themselves are captured by the DELETE; here they only end cycles.
-    const doomed = new Set(rows.map((row) => nameOf(node.plan, row)));
-    await spread(statement.runner, node, rows, { affected, doomed, sight });
     // A policy may keep rows from being locked that it lets go: the DELETE finds them by itself.
-    const sent = sight.seesAll(node.plan) ? restricted : asGiven(statement);
-    return send(statement, ...sent, ({ changes, transactionId }) => {
-      const isWhole = sight.seesAll(node.plan) && changes.length === doomed.size;
-      const gone = isWhole ? affected : goneWith(node, changes, { affected, doomed, sight });
-      const moved = changes.length > 0 ? sight.unseenTargets() : [];
-      statement.record(transactionId, [{ plan: node.plan, changes, moved }, ...byTable(gone)]);
-    });
+    const locksAll = sight.seesAll(node.plan);
+    return onLockedRows(
+      statement,
+      async (rows, sendLocked) => {
+        const affected = new Map<string, Affected>();
+        // The doomed rows themselves are captured by the DELETE; here they only end cycles.
+        const doomed = new Set(rows.map((row) => nameOf(node.plan, row)));
+        await spread(statement.runner, node, rows, { affected, doomed, sight });
+        return sendLocked(({ changes, transactionId }) => {
+          const isWhole = locksAll && changes.length === doomed.size;
+          const gone = isWhole ? affected : goneWith(node, changes, { affected, doomed, sight });
+          const moved = changes.length > 0 ? sight.unseenTargets() : [];
+          statement.record(transactionId, [{ plan: node.plan, changes, moved }, ...byTable(gone)]);
+        });
+      },
+      { locksAll },
+    );
   };
 }
 
@@ -58,14 +63,11 @@ function goneWith(
   return affectedBy(node, deleted, found.affected);
 }
 
-function asGiven({ sql, parameters }: Statement): [string, unknown[]] {
-  return [sql, [...parameters]];
-}
-
 /** Deletes without a look at what goes along. */
 function unlockedDelete(node: CascadeNode, statement: Statement, sight: Sight): Promise<QueryResult> {
+  const { sql, parameters } = statement;
   sight.spreadsUnseen(node);
-  return send(statement, ...asGiven(statement), ({ changes, transactionId }) => {
+  return send(statement, sql, [...parameters], ({ changes, transactionId }) => {
     const moved = changes.length > 0 ? sight.unseenTargets() : [];
     statement.record(transactionId, [{ plan: node.plan, changes, moved }]);
   });

@@ -14,7 +14,7 @@ import { OpenTransaction, type Outcome } from './open-transaction';
 import { Roles } from './roles';
 import { Slot } from './slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
-import { doubt, isRefusal, unanswered } from './unanswered';
+import { commitOutcome, doubt, isRefusal, unanswered } from './unanswered';
 import { Unsettled } from './unsettled';
 
 /** What following transactions needs of the library around it. */
@@ -55,6 +55,7 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #owing = new Slot<QueryRunner, true>();
   /** Counted statements under way that commit by themselves. */
   #outside = 0;
+  #retired: (() => void) | null = null;
 
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
@@ -134,6 +135,11 @@ export class Transactions implements EntitySubscriberInterface {
     else this.#unsettled.add(known, runner);
   }
 
+  /** Takes what is captured of a statement that is not over. */
+  newPart(): OpenTransaction {
+    return new OpenTransaction(this.#options.durability);
+  }
+
   /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
   wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
     const transaction = runner === null ? undefined : this.#open.get(runner);
@@ -148,7 +154,10 @@ export class Transactions implements EntitySubscriberInterface {
   enter(transaction: OpenTransaction | null, runner: QueryRunner | null): () => void {
     if (transaction === null || runner === null) {
       this.#outside += 1;
-      return () => (this.#outside -= 1);
+      return () => {
+        this.#outside -= 1;
+        this.#stopIfRetired();
+      };
     }
     this.#unsettled.add(transaction, runner);
     return transaction.enter();
@@ -244,17 +253,25 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
-  /** Resolves when everything that has sent a counted statement is over, or announced after `limit` ms. */
+  /** Resolves when every transaction that is handed over to the buffer is over, or after `limit` ms. */
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
+    while (this.#handOff.isOwing && performance.now() < end) await delay(5);
+  }
+
+  /** Has `stop` called, which ends the following, once no transaction is left that has sent a counted statement. */
+  retire(stop: () => void): void {
+    this.#retired = stop;
+    this.#stopIfRetired();
+  }
+
+  #stopIfRetired(): void {
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
-    const areOpen = (): boolean => this.#outside > 0 || this.#unsettled.list().some(({ runner }) => !runner.isReleased);
-    while (areOpen() && performance.now() < end) await delay(5);
-    // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier. One whose COMMIT is held up
-    // hands over already: a second time beside that, it would be counted twice.
-    for (const { transaction } of this.#unsettled.list())
-      if (!transaction.isEnding && transaction.preparing === null)
-        await this.#inTurn(transaction, () => this.#handOff.prepare(transaction, null));
+    if (this.#retired === null || this.#outside > 0) return;
+    if (this.#unsettled.list().some(({ runner }) => !runner.isReleased)) return;
+    // TypeORM may be going through its subscribers: those behind would be passed over.
+    queueMicrotask(this.#retired);
+    this.#retired = null;
   }
 
   #expect(runner: QueryRunner, single: boolean): OpenTransaction {
@@ -399,8 +416,10 @@ export class Transactions implements EntitySubscriberInterface {
     this.roles.end(runner);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
-    if (outcome === 'unseen' && transaction.refusal !== null) this.#options.onUnseen(transaction.refusal);
+    if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
+      this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
+    this.#stopIfRetired();
     if (outcome !== 'rolled back') this.#handOff.wake(transaction.alarms);
     if (transaction.isIdle) return;
     // What was handed over is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
@@ -417,14 +436,4 @@ export class Transactions implements EntitySubscriberInterface {
 /** A target that is recounted once every transaction that is open now is over. */
 function healed(target: string): { readonly target: string; readonly heal: true } {
   return { target, heal: true };
-}
-
-/**
- * PostgreSQL answers COMMIT with ROLLBACK when a statement of the transaction had failed. A lost connection, a time-out
- * or a FATAL error leaves the outcome unknown: the intent stays, and the sweep heals its targets.
- */
-function commitOutcome(event: AfterQuery): Outcome {
-  if (event.success)
-    return (event.rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
-  return isRefusal(event.error) ? 'rolled back' : 'unknown';
 }

@@ -1,5 +1,5 @@
 import { CounterCacheError } from '../errors';
-import type { OpenTransaction } from './open-transaction';
+import type { OpenTransaction, Outcome } from './open-transaction';
 
 interface DatabaseError {
   readonly severity?: unknown;
@@ -10,6 +10,23 @@ interface DatabaseError {
 export function isRefusal(error: unknown): boolean {
   const { severity, code } = (error ?? {}) as DatabaseError;
   return severity === 'ERROR' && typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code);
+}
+
+/** The answer to a COMMIT. */
+interface CommitAnswer {
+  readonly success: boolean;
+  readonly rawResults?: unknown;
+  readonly error?: unknown;
+}
+
+/**
+ * PostgreSQL answers COMMIT with ROLLBACK when a statement of the transaction had failed. A lost connection, a time-out
+ * or a FATAL error leaves the outcome unknown: the intent stays, and the sweep heals its targets.
+ */
+export function commitOutcome({ success, rawResults, error }: CommitAnswer): Outcome {
+  if (success)
+    return (rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
+  return isRefusal(error) ? 'rolled back' : 'unknown';
 }
 
 /**

@@ -3,10 +3,11 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { Counter, Definitions, Row } from '../counter/definition';
 import { referencing } from './cascade';
 import { edgeOf, type CascadeNode, isRoot, readingReferenced } from './cascade-plan';
-import { afterOf, keepApart, pairUpdated, restrict } from './lock-and-read';
+import { afterOf, keepApart, pairUpdated } from './lock-and-read';
+import { onLockedRows } from './locked-rows';
 import { planTable, type TablePlan, writtenColumns } from './plan';
 import type { Sight, SpreadingReach } from './spreading-reach';
-import { send, type Strategy } from './statement';
+import type { Strategy } from './statement';
 import type { WriteBuilder } from './write-builder';
 
 type Edge = Omit<CascadeNode['edges'][number], 'action' | 'child'> & { readonly child: UpdateNode };
@@ -81,23 +82,24 @@ export function cascadingUpdate(node: UpdateNode, reach: SpreadingReach): Strate
   return async (statement) => {
     const { runner } = statement;
     const sight = await reach.look(runner, node);
-    const { rows, restricted } = await restrict(statement);
     const written = new Set(writtenColumns(node.plan.metadata, statement.builder));
-    const before = await below(runner, node, rows, { changed: written, sight });
-    let after: readonly Row[] = [];
-    let id: string | null = null;
-    const answer = await send(statement, ...restricted, ({ changes, transactionId }) => {
-      after = afterOf(changes);
-      id = transactionId;
+    return onLockedRows(statement, async (rows, sendLocked) => {
+      const before = await below(runner, node, rows, { changed: written, sight });
+      let after: readonly Row[] = [];
+      let id: string | null = null;
+      const answer = await sendLocked(({ changes, transactionId }) => {
+        after = afterOf(changes);
+        id = transactionId;
+      });
+      const came = await below(runner, node, after, { changed: written, sight });
+      const tables = [...new Set([...before.keys(), ...came.keys()])].map((plan) => ({
+        plan,
+        changes: keepApart(before.get(plan) ?? [], came.get(plan) ?? []),
+      }));
+      const moved = after.length > 0 ? sight.unseenTargets() : [];
+      statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after), moved }, ...tables]);
+      return answer;
     });
-    const came = await below(runner, node, after, { changed: written, sight });
-    const tables = [...new Set([...before.keys(), ...came.keys()])].map((plan) => ({
-      plan,
-      changes: keepApart(before.get(plan) ?? [], came.get(plan) ?? []),
-    }));
-    const moved = after.length > 0 ? sight.unseenTargets() : [];
-    statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after), moved }, ...tables]);
-    return answer;
   };
 }
 

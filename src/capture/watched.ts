@@ -44,7 +44,12 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       sent.transaction = open;
     }
     prepared?.prepare(query);
-    answers.push(new Answer(query[1], returning, recording, (returned) => recording.record(returned, enclosed)));
+    answers.push(
+      new Answer(query[1], returning, recording, {
+        whole: (returned) => recording.record(returned, enclosed),
+        slice: enclosed === null ? recording.slicing(open) : null,
+      }),
+    );
   });
   try {
     const result = await execute();

@@ -127,36 +127,4 @@ export const UNSEEN = group('Not seen', [
       return () => manager.update(Region, { code: 'a' }, { code: 'b' });
     },
   },
-  {
-    name: '`PREPARE TRANSACTION`',
-    captured: ['returned rows'],
-    unseen: true,
-    run: async (world) => {
-      const { author } = await blog(world.manager);
-      return () =>
-        onRunner(world, async (runner) => {
-          await runner.query('BEGIN');
-          await runner.manager.insert(Post, { authorId: author.id });
-          await runner.query(`PREPARE TRANSACTION 'ours'`);
-          await runner.query(`COMMIT PREPARED 'ours'`);
-          // What the library still holds of it.
-          await runner.query('ROLLBACK');
-        });
-    },
-  },
-  {
-    name: '`COMMIT` behind another command in one `query()`',
-    captured: ['returned rows'],
-    unseen: true,
-    run: async (world) => {
-      const { author } = await blog(world.manager);
-      return () =>
-        onRunner(world, async (runner) => {
-          await runner.query('BEGIN');
-          await runner.manager.insert(Post, { authorId: author.id });
-          await runner.query('SELECT 1; COMMIT');
-          await runner.query('ROLLBACK');
-        });
-    },
-  },
 ]);
