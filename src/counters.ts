@@ -10,47 +10,38 @@ import {
 } from 'typeorm';
 
 import { attachTo } from './attachment';
-import type { Alarm } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
 import { wrapClients } from './capture/manner';
 import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
-import type { Counter, Definitions } from './counter/definition';
+import type { Counter } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
-import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
 import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
-import { type Installation, Installer, type Opened } from './installation';
+import { Installer } from './installation';
 import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
-import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
-import { scheduleOrReport } from './jobs/scheduler';
 import { StartedWorkers } from './jobs/started-workers';
 import type { TargetFilter, TargetKey } from './jobs/targets';
-import type { SweptEpochs } from './jobs/sweep';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type LogEntry, readLog } from './live/log';
 import { type CounterValue, readGiven, type ReadOptions } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
+import { Opening } from './opening';
 import { Permissions } from './permissions/permissions';
-import { reportForgotten, reportTruncated, reportUnknownType, reportUnlessLeft, reportUnseenEnd } from './reports';
+import { reportForgotten, reportTruncated, reportUnknownType, reportUnseenEnd } from './reports';
 import { Residence } from './residence';
 import { catalogueOf } from './sql/catalogue-of';
-import { Outage } from './outage';
-import { countedTables } from './sql/counted-tables';
 import { withConnection } from './sql/query';
 import { writeApart } from './sql/outbox/write-apart';
 import { besidePool, sideConnectionOf } from './sql/side-connection';
 import { allocateBarrier } from './sql/snapshot';
 import { within } from './time-limit';
-
-/** Alarms that cannot be set within this time of each other fail in one outage, ms. */
-const SCHEDULING_OUTAGE = 60_000;
 
 /** How long `close()` waits for transactions that have captured something, ms. */
 const DRAIN_LIMIT = 5_000;
@@ -72,15 +63,8 @@ export class Counters {
   readonly #residence: Residence;
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new StartedWorkers();
-  readonly #background = new Set<Promise<void>>();
-  readonly #scheduling = new Outage((error) => this.#events.emit('error', error), { quiet: SCHEDULING_OUTAGE });
-  #definitions: Definitions | null = null;
-  #catalogue: KnownCatalogue | null = null;
-  #permissions: Permissions | null = null;
+  readonly #opening: Opening;
   #capture: RunningCapture | null = null;
-  #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
-  /** Once it is opened. */
-  #installation: Installation | null = null;
   #detach: () => void = () => undefined;
   #closing: Promise<void> | null = null;
   #isClosed = false;
@@ -89,24 +73,32 @@ export class Counters {
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
-    this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, () => this.#reopen());
+    this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, () => this.#opening.reopen());
     const onDegraded = (error: unknown): void => this.#handOff.reportDegraded(error);
     this.#installer = new Installer(dataSource, options, this.#events, onDegraded, this.#residence.self);
+    this.#opening = new Opening({
+      dataSource,
+      options,
+      events: this.#events,
+      installer: this.#installer,
+      residence: this.#residence,
+      workers: this.#workers,
+    });
     this.#prepared = new PreparedStatements({
-      isOn: () => options.preparedStatements && this.#installation?.isDirect === true,
+      isOn: () => options.preparedStatements && this.#opening.installation?.isDirect === true,
       onError: (error) => this.#events.emit('error', error),
     });
     this.#handOff = new HandOff({
       prepare: (query) => this.#prepared.prepare(query),
       window: options.window,
       memoryQueue: options.memoryQueue,
-      open: async () => (await this.#open()).installation,
-      installation: () => this.#installation,
+      open: async () => (await this.#opening.open()).installation,
+      installation: () => this.#opening.installation,
       writeApart: (tables, rows) => writeApart(dataSource, tables, rows),
-      onForgotten: (targets) => reportForgotten(this.#events, this.#definitions, targets),
+      onForgotten: (targets) => reportForgotten(this.#events, this.#opening.counted?.definitions ?? null, targets),
       barrier: () => besidePool('full', () => withConnection(dataSource, allocateBarrier)),
-      schedule: (alarms) => this.#schedule(alarms),
-      wake: async (alarms) => (await this.#open()).installation.scheduler.schedule(alarms),
+      schedule: (alarms) => this.#opening.schedule(alarms),
+      wake: async (alarms) => (await this.#opening.open()).installation.scheduler.schedule(alarms),
       onDegraded: (error) => this.#events.emit('degraded', { error }),
       onRecovered: () => this.#events.emit('recovered'),
       onError: (error) => this.#events.emit('error', error),
@@ -135,8 +127,8 @@ export class Counters {
         onMetadata: () => counters.#useMetadata(),
         // Opened now where possible, so that the first counted write does not wait for it.
         onInitialized: async () => {
-          await counters.#catalogue?.load();
-          await counters.#open().then(() => undefined, tolerateMissingTables);
+          await counters.#opening.counted?.catalogue.load();
+          await counters.#opening.open().then(() => undefined, tolerateMissingTables);
         },
         onDestroy: () => counters.#beforeDestroy(),
         giveWay: () => counters.#leave(),
@@ -151,7 +143,7 @@ export class Counters {
 
   /** The resolved counters, frozen; empty until the DataSource is initialized. */
   get definitions(): readonly Counter[] {
-    return this.#definitions?.counters ?? [];
+    return this.#opening.counted?.definitions.counters ?? [];
   }
 
   /**
@@ -175,7 +167,7 @@ export class Counters {
     this.#assertOpen();
     await this.#handOff.settled();
     return this.#call(async (context) => {
-      await this.#permissions?.expectApplying('flush');
+      await this.#opening.counted?.permissions.expectApplying('flush');
       return flush(context, filter);
     });
   }
@@ -188,7 +180,7 @@ export class Counters {
    */
   async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
     return this.#call(async (context) => {
-      await this.#permissions?.expectApplying('recalculate');
+      await this.#opening.counted?.permissions.expectApplying('recalculate');
       return recountRun(context, filter, false);
     });
   }
@@ -196,7 +188,7 @@ export class Counters {
   /** The same comparison as `recalculate`, changing nothing; throws alike. */
   async verify(filter: RecountFilter = {}): Promise<RecountReport> {
     return this.#call(async (context) => {
-      await this.#permissions?.expectCounting('verify');
+      await this.#opening.counted?.permissions.expectCounting('verify');
       return recountRun(context, filter, true);
     });
   }
@@ -338,13 +330,13 @@ export class Counters {
   }
 
   async #close(): Promise<void> {
+    this.#opening.stop();
     this.#handOff.divert();
     await this.#workers.close();
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     await this.#handOff.close();
     await this.#residence.leave();
-    await this.#opening?.catch(() => undefined);
-    await Promise.all(this.#background);
+    await this.#opening.idle();
     await this.#installer.close();
     await sideConnectionOf(this.#dataSource).close();
     this.#isClosed = true;
@@ -367,9 +359,9 @@ export class Counters {
   }
 
   async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
-    const { installation, context } = await this.#open();
+    const { installation, context } = await this.#opening.open();
     await this.#installer.assertWorkerAccess();
-    await this.#permissions?.expectWorker();
+    await this.#opening.counted?.permissions.expectWorker();
     this.#assertOpen();
     return CounterWorker.start(context, installation.scheduler, options);
   }
@@ -378,19 +370,18 @@ export class Counters {
   #useMetadata(): void {
     this.#capture?.stop();
     const definitions = resolveDefinitions(this.#dataSource);
-    this.#definitions = definitions;
-    this.#residence.forget();
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
-    this.#opening = null;
-    this.#installation = null;
     const catalogue = catalogueOf(this.#dataSource);
-    this.#catalogue = catalogue;
-    this.#permissions = new Permissions(this.#dataSource, definitions, catalogue);
+    this.#opening.begin({
+      definitions,
+      catalogue,
+      permissions: new Permissions(this.#dataSource, definitions, catalogue),
+    });
     this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
       durability: this.#options.durability,
       wait: this.#options.wait,
       window: this.#options.window,
-      installation: () => this.#installation,
+      installation: () => this.#opening.installation,
       prepared: this.#prepared,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
@@ -411,76 +402,7 @@ export class Counters {
   /** For calls of the user: refused once the counters are closed. */
   async #context(): Promise<JobContext> {
     this.#assertOpen();
-    return (await this.#open()).context;
-  }
-
-  #open(): Promise<{ installation: Installation; context: JobContext }> {
-    return (this.#opening ??= this.#openAnew());
-  }
-
-  #openAnew(): Promise<{ installation: Installation; context: JobContext }> {
-    const opening = this.#install();
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = null;
-    });
-    return opening;
-  }
-
-  async #install(): Promise<{ installation: Installation; context: JobContext }> {
-    const [definitions, permissions] = [this.#definitions, this.#permissions];
-    if (definitions === null || permissions === null) throw notInitialized();
-    await this.#catalogue?.load();
-    const opened: Opened = {
-      tables: countedTables(this.#dataSource, definitions),
-      onLost: (swept) => this.#rebuild(swept),
-      onCopied: (reason) => reportCopied({ events: this.#events }, reason),
-    };
-    const installation = await permissions.opening(() => this.#installer.open(opened));
-    if (this.#closing === null) await this.#residence.enter(installation, definitions);
-    if (this.#definitions === definitions) this.#installation = installation;
-    const context: JobContext = {
-      dataSource: this.#dataSource,
-      tables: installation.tables,
-      buffer: installation.buffer,
-      settleHome: installation.settleHome,
-      definitions,
-      options: this.#options,
-      events: this.#events,
-      schedule: (alarms) => this.#scheduleWith(installation, alarms),
-      // A call of the user's is finished; workers say when they stop.
-      isStopping: () => false,
-    };
-    return { installation, context };
-  }
-
-  /** In the background: the database, or its installation, is another one than was opened. */
-  #reopen(): void {
-    if (this.#closing !== null) return;
-    this.#opening = null;
-    const work = this.#open()
-      .then(({ installation, context }) => this.#workers.move(context, installation.scheduler))
-      .catch((error: unknown) => this.#events.emit('error', error))
-      .finally(() => this.#background.delete(work));
-    this.#background.add(work);
-  }
-
-  /** In the background: it may take long, and a write may be waiting for the buffer to open. */
-  #rebuild({ lost }: SweptEpochs): void {
-    reportLost({ events: this.#events }, lost);
-    const work = this.#open()
-      .then(({ context }) => rebuild({ ...context, isStopping: () => this.#closing !== null }))
-      // What this process may not list is left to a worker, whose sweep finds that it is not finished.
-      .catch((error: unknown) => reportUnlessLeft(this.#events, error))
-      .finally(() => this.#background.delete(work));
-    this.#background.add(work);
-  }
-
-  async #schedule(alarms: readonly Alarm[]): Promise<void> {
-    if (alarms.length > 0) await this.#scheduleWith((await this.#open()).installation, alarms);
-  }
-
-  #scheduleWith({ scheduler }: Installation, alarms: readonly Alarm[]): Promise<void> {
-    return scheduleOrReport(scheduler, alarms, this.#scheduling);
+    return (await this.#opening.open()).context;
   }
 
   #assertOpen(): void {

@@ -8,6 +8,7 @@ import { cascadingDelete } from './cascade';
 import { type CascadeNode, isRoot, planCascades } from './cascade-plan';
 import { exclusively } from './exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
+import { oneAtATime } from './one-at-a-time';
 import type { OpenTransaction } from './open-transaction';
 import { following } from './paths';
 import {
@@ -37,6 +38,7 @@ import type { Transactions } from './transactions';
 import type { Spreading } from './unseen-kinds';
 import { cascadingUpdate, planUpdateCascades, spreads, type UpdateNode } from './update-cascade';
 import { executeWatched } from './watched';
+import { withQuery } from './with-query';
 import { hasWritingTables, type WriteBuilder, type WriteResult } from './write-builder';
 
 /** What capturing needs of the library around it. */
@@ -354,31 +356,4 @@ function isPlain(open: OpenTransaction | undefined): open is OpenTransaction {
 /** Whether the one statement of a builder is planned in one way, whatever its parameters are. */
 function isPlanFixed({ alone }: Way, { expressionMap }: WriteBuilder): boolean {
   return alone && expressionMap.queryType === 'insert' && expressionMap.insertFromSelect === undefined;
-}
-
-/** Where a builder keeps the execution that is under way. */
-const EXECUTING = Symbol('typeorm-counter-cache.executing');
-
-type Executing = WriteBuilder & { [EXECUTING]?: Promise<unknown> | undefined };
-
-/** Our changes of a builder last as long as it executes: a second run of the same one waits for the first. */
-function oneAtATime<T>(builder: Executing, work: () => Promise<T>): Promise<T> {
-  const result = builder[EXECUTING]?.then(work, work) ?? work();
-  builder[EXECUTING] = result;
-  return result;
-}
-
-/** A query runner with another `query()`; all else is the runner's own. */
-function withQuery(
-  runner: QueryRunner,
-  query: (sql: string, parameters?: unknown[]) => Promise<QueryResult>,
-): QueryRunner {
-  return new Proxy(runner, {
-    get(target, key): unknown {
-      if (key === 'query') return query;
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-    set: (target, key, value) => Reflect.set(target, key, value, target),
-  });
 }

@@ -6,18 +6,23 @@ import { wrapOnce } from './wrap-once';
 /** Rows of an answer that is still coming, as the driver has parsed them. */
 type Row = Record<string, unknown>;
 
+/** Names of `pg`'s own. */
+const RESULT = '_result';
+const QUEUE = '_queryQueue';
+const ACTIVE = '_getActiveQuery';
+
 /** `pg`'s query, as far as it is needed. */
 interface Query {
   readonly values?: unknown;
-  readonly _result?: { readonly rows?: Row[] };
+  readonly [RESULT]?: { readonly rows?: Row[] };
   handleDataRow?(message: unknown): void;
 }
 
 /** `pg`'s client, as far as it is needed. */
 interface Client {
   query(...args: unknown[]): unknown;
-  readonly _queryQueue?: readonly Query[];
-  _getActiveQuery?(): Query | null;
+  readonly [QUEUE]?: readonly Query[];
+  [ACTIVE]?(): Query | null;
   readonly connection?: { readonly stream?: { pause(): void; resume(): void } };
 }
 
@@ -45,7 +50,7 @@ export function stopStreaming(parameters: readonly unknown[]): void {
 export function wrapRowStream({ driver }: DataSource): void {
   const { master } = driver as { readonly master?: { readonly Client?: { readonly prototype?: Client } } };
   const prototype = master?.Client?.prototype;
-  if (typeof prototype?._getActiveQuery !== 'function') return;
+  if (typeof prototype?.[ACTIVE] !== 'function') return;
   wrapOnce(prototype, 'query', WRAPPED, (original) => {
     return function (this: Client, ...args: unknown[]): unknown {
       const answer = original.apply(this, args);
@@ -59,12 +64,12 @@ export function wrapRowStream({ driver }: DataSource): void {
 
 /** The query was made a moment ago: it is the last that waits, or under way already. */
 function intercept(client: Client, values: unknown, listener: (rows: Row[]) => void): void {
-  const query = [client._queryQueue?.at(-1), client._getActiveQuery?.()].find((one) => one?.values === values);
-  const handle = query?.handleDataRow;
+  const query = [client[QUEUE]?.at(-1), client[ACTIVE]?.()].find((one) => one?.values === values);
+  const handle = query?.handleDataRow?.bind(query);
   if (query === undefined || query === null || handle === undefined) return;
   query.handleDataRow = (message) => {
-    handle.call(query, message);
-    const rows = query._result?.rows;
+    handle(message);
+    const rows = query[RESULT]?.rows;
     if (rows === undefined || rows.length < SLICE) return;
     listener(rows.splice(0));
     yieldBetween(client);

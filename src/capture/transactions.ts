@@ -12,9 +12,10 @@ import { heardOn } from './heard';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
 import { Roles } from './roles';
+import { SchemaChanges } from './schema-changes';
 import { Slot } from './slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
-import { commitOutcome, doubt, isRefusal, unanswered } from './unanswered';
+import { commitOutcome, doubt, giveUp, isRefusal } from './unanswered';
 import { Unsettled } from './unsettled';
 
 /** What following transactions needs of the library around it. */
@@ -45,8 +46,7 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
-  /** Whether the transaction that a query runner is in has changed the schema. */
-  readonly #changesSchema = new Slot<QueryRunner, boolean>();
+  readonly #schemaChanges: SchemaChanges;
   /** Roles that callers have set. */
   readonly roles = new Roles();
   /** Those that have sent a counted statement and are not over. */
@@ -60,6 +60,7 @@ export class Transactions implements EntitySubscriberInterface {
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
     this.#options = options;
+    this.#schemaChanges = new SchemaChanges(options.onSchemaChange);
   }
 
   /** The transaction that a query runner is in. */
@@ -210,7 +211,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (success) this.roles.note(runner, event.query, event.parameters);
     const command = transactionCommand(event.query);
     if (command === null) return;
-    this.#followSchema(event, command);
+    this.#schemaChanges.follow(runner, command, success);
     if (command.kind === 'truncate') {
       if (success) this.#options.onTruncate(event.query);
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
@@ -293,14 +294,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (kind === 'begin' && isRefused) this.#open.set(runner, undefined);
     // One that was given up may be done yet.
     else if (kind === 'rollback' && isRefused) transaction?.goOn();
-    else if (!isRefused && transaction !== undefined) this.#givenUp(transaction, command, error);
-  }
-
-  #givenUp(transaction: OpenTransaction, command: TransactionCommand, error: unknown): void {
-    transaction.suspect();
-    // A savepoint that may be there is as good as one that is: to go back to one that is not is refused by the server.
-    if (command.kind === 'savepoint') transaction.savepoint(command.name);
-    if (command.kind === 'rollback-to') transaction.refuse(unanswered(error));
+    else if (!isRefused && transaction !== undefined) giveUp(transaction, command, error);
   }
 
   #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
@@ -308,18 +302,7 @@ export class Transactions implements EntitySubscriberInterface {
       transaction.startEnding('commit');
       return undefined;
     }
-    return this.#inTurn(transaction, () => this.#prepare(transaction, runner));
-  }
-
-  /** One preparation after the other: what the first wrote to the outbox is not to be written again. */
-  #inTurn(transaction: OpenTransaction, prepare: () => Promise<void>): Promise<void> {
-    const prepared = transaction.preparing?.then(prepare) ?? prepare();
-    const finish = (): void => {
-      if (transaction.preparing === over) transaction.preparing = null;
-    };
-    const over = prepared.then(finish, finish);
-    transaction.preparing = over;
-    return prepared;
+    return transaction.inTurn(() => this.#prepare(transaction, runner));
   }
 
   /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */
@@ -363,17 +346,6 @@ export class Transactions implements EntitySubscriberInterface {
       // For a COMMIT that is sent again.
       transaction.recheck(ends);
       throw error;
-    }
-  }
-
-  /** Others see a change of the schema only after its COMMIT. */
-  #followSchema({ queryRunner: runner, success }: AfterQuery, { kind }: TransactionCommand): void {
-    if (kind === 'schema-change') {
-      if (success) this.#options.onSchemaChange();
-      this.#changesSchema.set(runner, success);
-    } else if (kind === 'commit' && this.#changesSchema.get(runner) === true) {
-      this.#changesSchema.set(runner, undefined);
-      this.#options.onSchemaChange();
     }
   }
 

@@ -1,5 +1,6 @@
 import { CounterCacheError } from '../errors';
 import type { OpenTransaction, Outcome } from './open-transaction';
+import type { TransactionCommand } from './transaction-command';
 
 interface DatabaseError {
   readonly severity?: unknown;
@@ -39,7 +40,7 @@ function isUnanswered(error: unknown): boolean {
 }
 
 /** Why a transaction must not be committed in which a statement was not answered. */
-export function unanswered(cause: unknown): CounterCacheError {
+function unanswered(cause: unknown): CounterCacheError {
   const advice = 'Roll the transaction back, or to a savepoint before that statement, and try again';
   return new CounterCacheError(
     'WRITE_FAILED',
@@ -52,4 +53,12 @@ export function unanswered(cause: unknown): CounterCacheError {
 /** Keeps a transaction from being committed, if what a counted statement of it failed with does not say what it did. */
 export function doubt(transaction: OpenTransaction, error: unknown): void {
   if (isUnanswered(error)) transaction.refuse(unanswered(error));
+}
+
+/** A BEGIN, COMMIT or ROLLBACK, or a command about a savepoint, got no answer: it may have been done, or may be yet. */
+export function giveUp(transaction: OpenTransaction, command: TransactionCommand, error: unknown): void {
+  transaction.suspect();
+  // A savepoint that may be there is as good as one that is: to go back to one that is not is refused by the server.
+  if (command.kind === 'savepoint') transaction.savepoint(command.name);
+  if (command.kind === 'rollback-to') transaction.refuse(unanswered(error));
 }

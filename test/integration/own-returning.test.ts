@@ -67,18 +67,18 @@ describe('a RETURNING clause of the caller on a counted write', () => {
   ] as const;
 
   test.each(CLAUSES)('an update: %s', async (clause, expected) => {
-    const { raw } = await fixture.dataSource
+    const result = await fixture.dataSource
       .createQueryBuilder()
       .update(Player)
       .set({ score: 5 })
       .where({ id: 1 })
       .returning(clause)
       .execute();
-    expect(raw).toEqual([expected]);
+    expect(result.raw).toEqual([expected]);
   });
 
   test.each(CLAUSES)('an upsert: %s', async (clause, expected) => {
-    const { raw } = await fixture.dataSource
+    const result = await fixture.dataSource
       .createQueryBuilder()
       .insert()
       .into(Player)
@@ -86,7 +86,7 @@ describe('a RETURNING clause of the caller on a counted write', () => {
       .orUpdate(['score'], ['id'])
       .returning(clause)
       .execute();
-    expect(raw).toEqual([expected]);
+    expect(result.raw).toEqual([expected]);
   });
 
   test('a delete', async () => {
