@@ -27,7 +27,7 @@ interface Client {
 }
 
 /** Rows that are taken at a time. Smaller answers are left as they are. */
-const SLICE = 500;
+const SLICE = 250;
 
 const WRAPPED = Symbol.for('typeorm-counter-cache.row-stream.wrapped');
 
