@@ -139,17 +139,6 @@ export class OpenTransaction {
     return this.#running > 0;
   }
 
-  /** Prepares its COMMIT, one time after the other: what the first wrote to the outbox is not to be written again. */
-  inTurn(prepare: () => Promise<void>): Promise<void> {
-    const prepared = this.preparing?.then(prepare) ?? prepare();
-    const finish = (): void => {
-      if (this.preparing === over) this.preparing = null;
-    };
-    const over = prepared.then(finish, finish);
-    this.preparing = over;
-    return prepared;
-  }
-
   /** Resolves when no captured statement is under way. */
   async idle(): Promise<void> {
     if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle ??= []).push(resolve));

@@ -9,6 +9,7 @@ import { answered, closeConnection, isBusy, isInTransaction } from './connection
 import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { heardOn } from './heard';
+import { inTurn } from './in-turn';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
 import { Roles } from './roles';
@@ -302,7 +303,7 @@ export class Transactions implements EntitySubscriberInterface {
       transaction.startEnding('commit');
       return undefined;
     }
-    return transaction.inTurn(() => this.#prepare(transaction, runner));
+    return inTurn(transaction, () => this.#prepare(transaction, runner));
   }
 
   /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */
