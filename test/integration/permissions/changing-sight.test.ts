@@ -35,7 +35,7 @@ describeVersions('a worker that sees less than when it started', (server) => {
   }
 
   function expectRefused(errors: readonly unknown[], table: string): void {
-    expect(errors).toMatchObject([{ code: 'NOT_PERMITTED', problems: [expect.stringContaining(`"${table}"`)] }]);
+    expect(errors).toMatchObject([{ code: 'NOT_PERMITTED', problems: [expect.stringContaining(`public.${table} `)] }]);
   }
 
   test.each(['guarded', 'outbox'] as const)(
@@ -88,7 +88,8 @@ describeVersions('a worker that sees less than when it started', (server) => {
     await world.sql(`${secure('post')}; CREATE POLICY all_rows ON post TO :worker USING (true);
       ALTER ROLE :worker SET row_security = off`);
     const { counters } = await world.attach('worker');
-    await expect(counters.recalculate()).rejects.toMatchObject({ code: '42501' });
+    const reason = expect.stringContaining('row-level security') as unknown;
+    expect(await counters.recalculate()).toMatchObject({ checked: 0, failed: [{ id: String(id), reason }] });
     expect(await columnOf(id)).toBe(1);
   });
 

@@ -51,7 +51,7 @@ describeVersions('rows that a foreign key deletes out of sight', (server) => {
     expect(await postsOf(category.id)).toBe(0);
     await until(async () => (await columnOf(category.id)) === 0);
     expect(writer.errors).toMatchObject([
-      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('row security may hide rows of "post"')] },
+      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('row security may hide rows of public.post')] },
     ]);
     writer.errors.splice(0);
     // Once.
@@ -92,7 +92,7 @@ describeVersions('rows that a foreign key deletes out of sight', (server) => {
     await blind.dataSource.manager.delete(Author, author.id);
     await until(async () => (await columnOf(category.id)) === 0);
     expect(blind.errors).toMatchObject([
-      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('GRANT SELECT, UPDATE ON "author"')] },
+      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('GRANT SELECT, UPDATE ON public.author')] },
     ]);
   });
 
@@ -102,7 +102,7 @@ describeVersions('rows that a foreign key deletes out of sight', (server) => {
     await guest.dataSource.manager.delete(Author, author.id);
     await until(async () => (await columnOf(category.id)) === 0);
     expect(guest.errors).toMatchObject([
-      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('GRANT SELECT, UPDATE ON "post"')] },
+      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('GRANT SELECT, UPDATE ON public.post')] },
     ]);
   });
 

@@ -73,7 +73,7 @@ describeVersions('rows between that a writer may not see', (server) => {
     await put(await shelfOf('b', target.id));
     await until(async () => (await columnOf(target)) === 2);
     expect(writer.errors).toMatchObject([
-      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('row security may hide rows of "shelf"')] },
+      { code: 'NOT_PERMITTED', problems: [expect.stringContaining('row security may hide rows of public.shelf')] },
     ]);
     writer.errors.splice(0);
   });

@@ -85,7 +85,8 @@ describeVersions('rows that a policy hides from the role that writes or counts t
     const column = async () => (await world.sql('SELECT "lettersCount" AS n FROM box'))[0]?.['n'];
     expect(await column()).toBe(1);
     await world.sql('ALTER TABLE secret ENABLE ROW LEVEL SECURITY');
-    await expect(counters.recalculate()).rejects.toMatchObject({ code: '42501' });
+    const reason = expect.stringContaining('row-level security') as unknown;
+    expect(await counters.recalculate()).toMatchObject({ checked: 0, failed: [{ reason }] });
     expect(await column()).toBe(1);
   });
 });
