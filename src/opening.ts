@@ -17,6 +17,7 @@ import type { Permissions } from './permissions/permissions';
 import { reportUnlessLeft } from './reports';
 import type { Residence } from './residence';
 import { countedTables } from './sql/counted-tables';
+import { sideConnectionOf } from './sql/side-connection';
 
 /** Alarms that cannot be set within this time of each other fail in one outage, ms. */
 const SCHEDULING_OUTAGE = 60_000;
@@ -86,9 +87,12 @@ export class Opening {
   reopen(): void {
     if (this.#isClosing) return;
     this.#opening = null;
-    const { workers, events } = this.#options;
+    const { dataSource, workers, events } = this.#options;
     this.#run(
-      this.open()
+      // The one that is kept may lead to the database that was.
+      sideConnectionOf(dataSource)
+        .close()
+        .then(() => this.open())
         .then(({ installation, context }) => workers.move(context, installation.scheduler))
         .catch((error: unknown) => events.emit('error', error)),
     );

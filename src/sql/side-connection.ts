@@ -101,7 +101,7 @@ export class SideConnection {
   readonly #dataSource: DataSource;
   #pool: Pool | null = null;
   /** What has the connection now. */
-  #holder: { readonly client: Client; readonly choice: Choice } | null = null;
+  #holder: { readonly pool: Pool; readonly client: Client; readonly choice: Choice } | null = null;
 
   constructor(dataSource: DataSource) {
     this.#dataSource = dataSource;
@@ -129,7 +129,7 @@ export class SideConnection {
     if (pool === null) return;
     // Work that was given up may hold the connection until the buffer answers: not waited for.
     await within(pool.end(), CLOSE_TIMEOUT, undefined).catch(() => undefined);
-    this.#end();
+    if (this.#holder?.pool === pool) this.#end();
   }
 
   #take(choice: Choice): Promise<readonly [Client, (error?: Error) => void]> {
@@ -141,7 +141,7 @@ export class SideConnection {
           reject(error);
           return;
         }
-        this.#holder = { client, choice };
+        this.#holder = { pool, client, choice };
         const giveBack = (reason?: Error): void => {
           if (this.#holder?.client === client) this.#holder = null;
           release(reason);

@@ -1,4 +1,4 @@
-import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation, MoreThanOrEqual } from 'typeorm';
 import { CounterCache } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
@@ -63,12 +63,12 @@ describeVersions('a statement whose answer is long', (server) => {
     const builder = () => fixture.dataSource.createQueryBuilder();
 
     test('an update', async () => {
-      const { affected, raw } = await builder()
+      const result = await builder()
         .update(Parcel)
         .set({ weight: () => 'weight + id % 3', closed: () => 'id % 2 = 0' })
         .execute();
-      expect(affected).toBe(5_000);
-      expect(raw).toEqual([]);
+      expect(result.affected).toBe(5_000);
+      expect(result.raw).toEqual([]);
     });
 
     test('an update that returns something to its caller', async () => {
@@ -99,6 +99,7 @@ describeVersions('a statement whose answer is long', (server) => {
     test('many rows inserted at once', async () => {
       const rows = Array.from({ length: 2_000 }, (_, i) => ({ id: 10_000 + i, weight: i % 4, depotId: 1 + (i % 9) }));
       await fixture.dataSource.manager.insert(Parcel, rows);
+      expect(await fixture.dataSource.manager.countBy(Parcel, { id: MoreThanOrEqual(10_000) })).toBe(2_000);
     });
 
     test('nothing of one that fails at the end', async () => {
