@@ -6,7 +6,13 @@ import { counterCacheEntities } from './sql/tables';
 /** Marks a DataSource that has counters; a symbol that two copies of this package share. */
 const ATTACHED = Symbol.for('typeorm-counter-cache.attached');
 
-type Attachable = DataSource & { [ATTACHED]?: true; buildMetadatas(): Promise<void> };
+type Attachable = DataSource & { [ATTACHED]?: Attached; buildMetadatas(): Promise<void> };
+
+/** Counters on a DataSource. */
+export interface Attached {
+  /** Lets go of it, if they are closed: others take their place. */
+  readonly giveWay: () => boolean;
+}
 
 /** What to do in the course of a DataSource's life. */
 export interface Lifecycle {
@@ -14,6 +20,10 @@ export interface Lifecycle {
   readonly onMetadata: () => void;
   /** Whenever the DataSource is initialized, its migrations included; what it throws fails `initialize()`. */
   readonly onInitialized: () => Promise<void>;
+  /** Whenever the DataSource is about to be destroyed. */
+  readonly onDestroy: () => Promise<void>;
+  /** Whether others may take the place of these counters on the DataSource: they have left it then. */
+  readonly giveWay: () => boolean;
 }
 
 /**
@@ -21,31 +31,24 @@ export interface Lifecycle {
  *
  * @returns a function that unties it
  */
-export async function attachTo(dataSource: DataSource, { onMetadata, onInitialized }: Lifecycle): Promise<() => void> {
+export async function attachTo(
+  dataSource: DataSource,
+  { onMetadata, onInitialized, onDestroy, giveWay }: Lifecycle,
+): Promise<() => void> {
   const attachable = dataSource as Attachable;
-  if (attachable[ATTACHED] === true) {
+  if (attachable[ATTACHED] !== undefined && !gaveWay(attachable[ATTACHED])) {
     throw new ConfigurationError([
       'this DataSource has counters already: attach once, and close() before attaching again',
     ]);
   }
-  // TypeORM calls this inside initialize(), each time: after it `subscribers` is a new array, and metadata are new.
-  const buildMetadatas = attachable.buildMetadatas.bind(attachable);
-  const initialize = attachable.initialize.bind(attachable);
-  attachable.buildMetadatas = async () => {
-    await buildMetadatas();
-    onMetadata();
-  };
-  attachable.initialize = async () => {
-    await initialize();
-    await onInitialized().catch((error: unknown) => destroyAndThrow(attachable, error));
-    return attachable;
-  };
+  const unwrap = wrapLifecycle(attachable, { onMetadata, onInitialized, onDestroy });
+  const attached: Attached = { giveWay };
   const detach = () => {
-    Reflect.deleteProperty(attachable, 'buildMetadatas');
-    Reflect.deleteProperty(attachable, 'initialize');
+    if (attachable[ATTACHED] !== attached) return;
+    unwrap();
     delete attachable[ATTACHED];
   };
-  attachable[ATTACHED] = true;
+  attachable[ATTACHED] = attached;
   try {
     if (dataSource.isInitialized) {
       onMetadata();
@@ -58,6 +61,37 @@ export async function attachTo(dataSource: DataSource, { onMetadata, onInitializ
     throw error;
   }
   return detach;
+}
+
+function wrapLifecycle(
+  attachable: Attachable,
+  { onMetadata, onInitialized, onDestroy }: Omit<Lifecycle, 'giveWay'>,
+): () => void {
+  // TypeORM calls this inside initialize(), each time: after it `subscribers` is a new array, and metadata are new.
+  const buildMetadatas = attachable.buildMetadatas.bind(attachable);
+  const initialize = attachable.initialize.bind(attachable);
+  const destroy = attachable.destroy.bind(attachable);
+  attachable.buildMetadatas = async () => {
+    await buildMetadatas();
+    onMetadata();
+  };
+  attachable.initialize = async () => {
+    await initialize();
+    await onInitialized().catch((error: unknown) => destroyAndThrow(attachable, error));
+    return attachable;
+  };
+  attachable.destroy = async () => {
+    await onDestroy();
+    await destroy();
+  };
+  return () => {
+    for (const name of ['buildMetadatas', 'initialize', 'destroy']) Reflect.deleteProperty(attachable, name);
+  };
+}
+
+/** `true` stands for counters of an older copy of this package, which never do. */
+function gaveWay(attached: Attached | true): boolean {
+  return attached !== true && attached.giveWay();
 }
 
 /** As TypeORM does when initialize() fails: no pool stays open behind the error. */

@@ -10,42 +10,38 @@ import {
 } from 'typeorm';
 
 import { attachTo } from './attachment';
-import type { Alarm } from './buffer/buffer';
 import { HandOff } from './capture/hand-off';
 import { wrapClients } from './capture/manner';
 import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
-import type { Counter, Definitions } from './counter/definition';
+import type { Counter } from './counter/definition';
 import { resolveDefinitions } from './counter/registry';
 import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
 import { FollowedTables } from './followed-tables';
-import { type Installation, Installer, type Opened } from './installation';
+import { Installer } from './installation';
 import type { JobContext } from './jobs/context';
 import { flush, retryFailed } from './jobs/flush';
-import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
-import { columnOf, idOf, type TargetFilter, type TargetKey } from './jobs/targets';
 import { StartedWorkers } from './jobs/started-workers';
-import type { SweptEpochs } from './jobs/sweep-epochs';
+import type { TargetFilter, TargetKey } from './jobs/targets';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type LogEntry, readLog } from './live/log';
-import { type CounterValue, readCounters } from './live/read';
+import { type CounterValue, readGiven, type ReadOptions } from './live/read';
 import { type CountersStatus, readStatus } from './live/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
+import { Opening } from './opening';
 import { Permissions } from './permissions/permissions';
-import { reportForgotten, reportTruncated, reportUnknownType, reportUnlessLeft, reportUnseenEnd } from './reports';
+import { reportForgotten, reportTruncated, reportUnknownType, reportUnseenEnd } from './reports';
 import { Residence } from './residence';
-import { Outage } from './outage';
-import { countedTables } from './sql/counted-tables';
 import { withConnection } from './sql/query';
+import { writeApart } from './sql/outbox/write-apart';
+import { besidePool, sideConnectionOf } from './sql/side-connection';
 import { allocateBarrier } from './sql/snapshot';
-
-/** Alarms that cannot be set within this time of each other fail in one outage, ms. */
-const SCHEDULING_OUTAGE = 60_000;
+import { within } from './time-limit';
 
 /** How long `close()` waits for transactions that have captured something, ms. */
 const DRAIN_LIMIT = 5_000;
@@ -67,40 +63,45 @@ export class Counters {
   readonly #residence: Residence;
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new StartedWorkers();
-  readonly #background = new Set<Promise<void>>();
-  readonly #scheduling = new Outage((error) => this.#events.emit('error', error), { quiet: SCHEDULING_OUTAGE });
-  #definitions: Definitions | null = null;
-  #permissions: Permissions | null = null;
-  #tables: FollowedTables | null = null;
+  readonly #opening: Opening;
   #capture: RunningCapture | null = null;
-  #opening: Promise<{ installation: Installation; context: JobContext }> | null = null;
-  /** Once it is opened. */
-  #installation: Installation | null = null;
   #detach: () => void = () => undefined;
   #closing: Promise<void> | null = null;
+  #isClosed = false;
 
   private constructor(dataSource: DataSource, options: ResolvedCountersOptions) {
     this.#dataSource = dataSource;
     this.#options = options;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
     this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, {
-      onMoved: () => this.#reopen(),
-      followTables: async () => this.#tables?.follow(),
+      onMoved: () => this.#opening.reopen(),
+      followTables: async () => this.#opening.counted?.tables.follow(),
     });
     const onDegraded = (error: unknown): void => this.#handOff.reportDegraded(error);
     this.#installer = new Installer(dataSource, options, this.#events, onDegraded, this.#residence.self);
+    this.#opening = new Opening({
+      dataSource,
+      options,
+      events: this.#events,
+      installer: this.#installer,
+      residence: this.#residence,
+      workers: this.#workers,
+    });
     this.#prepared = new PreparedStatements({
-      isOn: () => options.preparedStatements && this.#installation?.isDirect === true,
+      isOn: () => options.preparedStatements && this.#opening.installation?.isDirect === true,
       onError: (error) => this.#events.emit('error', error),
     });
     this.#handOff = new HandOff({
       prepare: (query) => this.#prepared.prepare(query),
       window: options.window,
       memoryQueue: options.memoryQueue,
-      open: async () => (await this.#open()).installation,
-      barrier: () => withConnection(dataSource, allocateBarrier),
-      schedule: (alarms) => this.#schedule(alarms),
-      wake: async (alarms) => (await this.#open()).installation.scheduler.schedule(alarms),
+      open: async () => (await this.#opening.open()).installation,
+      installation: () => this.#opening.installation,
+      writeApart: (tables, rows) => writeApart(dataSource, tables, rows),
+      onForgotten: (targets) => reportForgotten(this.#events, this.#opening.counted?.definitions ?? null, targets),
+      barrier: () => besidePool('full', () => withConnection(dataSource, allocateBarrier)),
+      schedule: (alarms) => this.#opening.schedule(alarms),
+      wake: async (alarms) => (await this.#opening.open()).installation.scheduler.schedule(alarms),
       onDegraded: (error) => this.#events.emit('degraded', { error }),
       onRecovered: () => this.#events.emit('recovered'),
       onError: (error) => this.#events.emit('error', error),
@@ -129,12 +130,15 @@ export class Counters {
         onMetadata: () => counters.#useMetadata(),
         // Opened now where possible, so that the first counted write does not wait for it.
         onInitialized: async () => {
-          await counters.#tables?.check();
-          await counters.#open().then(() => undefined, tolerateMissingTables);
+          await counters.#opening.counted?.tables.check();
+          await counters.#opening.open().then(() => undefined, tolerateMissingTables);
         },
+        onDestroy: () => counters.#beforeDestroy(),
+        giveWay: () => counters.#leave(),
       });
     } catch (error) {
       await counters.close();
+      counters.#leave();
       throw error;
     }
     return counters;
@@ -142,7 +146,7 @@ export class Counters {
 
   /** The resolved counters, frozen; empty until the DataSource is initialized. */
   get definitions(): readonly Counter[] {
-    return this.#definitions?.counters ?? [];
+    return this.#opening.counted?.definitions.counters ?? [];
   }
 
   /**
@@ -165,9 +169,10 @@ export class Counters {
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     this.#assertOpen();
     await this.#handOff.settled();
-    const context = await this.#context();
-    await this.#permissions?.expectApplying('flush');
-    return flush(context, filter);
+    return this.#call(async (context) => {
+      await this.#opening.counted?.permissions.expectApplying('flush');
+      return flush(context, filter);
+    });
   }
 
   /**
@@ -177,45 +182,52 @@ export class Counters {
    * until then stays
    */
   async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
-    const context = await this.#context();
-    await this.#permissions?.expectApplying('recalculate');
-    return recountRun(context, filter, false);
+    return this.#call(async (context) => {
+      await this.#opening.counted?.permissions.expectApplying('recalculate');
+      return recountRun(context, filter, false);
+    });
   }
 
   /** The same comparison as `recalculate`, changing nothing; throws alike. */
   async verify(filter: RecountFilter = {}): Promise<RecountReport> {
-    const context = await this.#context();
-    await this.#permissions?.expectCounting('verify');
-    return recountRun(context, filter, true);
+    return this.#call(async (context) => {
+      await this.#opening.counted?.permissions.expectCounting('verify');
+      return recountRun(context, filter, true);
+    });
   }
 
   /**
-   * A counter as if everything confirmed were applied; for several ids a map with the same keys. An id is the key by
-   * which sources refer to the target. Values are as TypeORM hydrates the column: a number for integers, text for
+   * A counter as if everything committed were applied, what this process has committed by now in any case (it waits for
+   * that up to `redisTimeout`); for several ids a map with the same keys. An id is the key by which sources refer to the
+   * target. Inside a transaction give its `manager`; without it, another connection is used, beside the pool if that has none
+   * to give. Values are as TypeORM hydrates the column: a number for integers, text for
    * bigint and numeric; `null` where the row does not exist.
    *
    * @throws ConfigurationError when the column is no counter, or an id does not fit its key; BufferUnavailableError when
    * Redis does not answer
    */
-  read(target: EntityTarget<ObjectLiteral>, id: string | number | bigint, column: string): Promise<CounterValue>;
+  read(
+    target: EntityTarget<ObjectLiteral>,
+    id: string | number | bigint,
+    column: string,
+    options?: ReadOptions,
+  ): Promise<CounterValue>;
   read<Id extends TargetKey>(
     target: EntityTarget<ObjectLiteral>,
     ids: readonly Id[],
     column: string,
+    options?: ReadOptions,
   ): Promise<Map<Id, CounterValue>>;
   async read(
     target: EntityTarget<ObjectLiteral>,
     given: string | number | bigint | readonly TargetKey[],
     column: string,
+    options: ReadOptions = {},
   ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
-    const context = await this.#context();
-    const isGiven = given !== null && given !== undefined && (typeof given !== 'object' || Array.isArray(given));
-    checkArgument(isGiven, 'read', 'its second argument to be a key, or a list of keys', given);
-    const counterColumn = columnOf(context, target, column);
-    const ids: readonly TargetKey[] = typeof given === 'object' ? given : [given];
-    const keys = ids.map((id) => idOf(counterColumn.kind, id));
-    const values = await readCounters(context, counterColumn, keys);
-    return typeof given === 'object' ? new Map(ids.map((id, i) => [id, values[i] ?? null])) : (values[0] ?? null);
+    return this.#call(async (context) => {
+      await within(this.#handOff.handedOver(), this.#options.redisTimeout, undefined);
+      return readGiven(context, { target, given, column, options });
+    });
   }
 
   /**
@@ -269,7 +281,7 @@ export class Counters {
    * @throws BufferUnavailableError when Redis does not answer
    */
   async status(): Promise<CountersStatus> {
-    return readStatus(await this.#context());
+    return this.#call(readStatus);
   }
 
   /**
@@ -278,7 +290,7 @@ export class Counters {
    * @throws ConfigurationError for a wrong filter; BufferUnavailableError when Redis does not answer
    */
   async retryFailed(filter: TargetFilter = {}): Promise<number> {
-    return retryFailed(await this.#context(), filter);
+    return this.#call((context) => retryFailed(context, filter));
   }
 
   /**
@@ -310,32 +322,49 @@ export class Counters {
   }
 
   /**
-   * Closes the workers (15 s at most), waits for open transactions that captured something (5 s), hands off what this process
-   * holds (5 s), and closes only what the library opened. What cannot be handed off is told by an `error` that lists it.
-   * Idempotent; never rejects for a Redis that does not answer. Methods that need the database or Redis throw
-   * CounterCacheError `CLOSED` afterwards.
+   * Closes the workers (15 s at most), waits for COMMITs under way (5 s), hands off what this process holds (5 s), and closes
+   * only what the library opened. Writes of the DataSource stay counted until it is destroyed, or counters are attached to it
+   * again: from the moment of the call on, their deltas go to the outbox, in their own transactions, and are applied by any
+   * other worker. What can be handed off nowhere is told by an `error` that lists it. Idempotent; never rejects for a Redis
+   * that does not answer. Methods that need the database or Redis throw CounterCacheError `CLOSED` afterwards.
    */
   close(): Promise<void> {
     return (this.#closing ??= this.#close());
   }
 
   async #close(): Promise<void> {
+    this.#opening.stop();
+    this.#handOff.divert();
     await this.#workers.close();
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
-    const lost = await this.#handOff.close();
-    if (lost.length > 0) reportForgotten(this.#events, this.#definitions, lost);
+    await this.#handOff.close();
+    await this.#residence.leave();
+    await this.#opening.idle();
+    await this.#installer.close();
+    await sideConnectionOf(this.#dataSource).close();
+    this.#isClosed = true;
+    if (!this.#dataSource.isInitialized) this.#leave();
+  }
+
+  /** Nothing of the DataSource is counted any more, unless others do. */
+  #leave(): boolean {
+    if (!this.#isClosed) return false;
     this.#detach();
     this.#capture?.stop();
-    await this.#residence.leave();
-    await this.#opening?.catch(() => undefined);
-    await Promise.all(this.#background);
-    await this.#installer.close();
+    this.#capture = null;
+    return true;
+  }
+
+  async #beforeDestroy(): Promise<void> {
+    // Nothing is left that could write.
+    await sideConnectionOf(this.#dataSource).close();
+    this.#leave();
   }
 
   async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
-    const { installation, context } = await this.#open();
+    const { installation, context } = await this.#opening.open();
     await this.#installer.assertWorkerAccess();
-    await this.#permissions?.expectWorker();
+    await this.#opening.counted?.permissions.expectWorker();
     this.#assertOpen();
     return CounterWorker.start(context, installation.scheduler, options);
   }
@@ -344,20 +373,19 @@ export class Counters {
   #useMetadata(): void {
     this.#capture?.stop();
     const definitions = resolveDefinitions(this.#dataSource);
-    this.#definitions = definitions;
-    this.#residence.forget();
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
-    this.#opening = null;
-    this.#installation = null;
     const tables = new FollowedTables(this.#dataSource, definitions, this.#events);
     const { catalogue } = tables;
-    this.#tables = tables;
-    this.#permissions = new Permissions(this.#dataSource, definitions, catalogue);
+    this.#opening.begin({
+      definitions,
+      tables,
+      permissions: new Permissions(this.#dataSource, definitions, catalogue),
+    });
     this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
       durability: this.#options.durability,
       wait: this.#options.wait,
       window: this.#options.window,
-      installation: () => this.#installation,
+      installation: () => this.#opening.installation,
       prepared: this.#prepared,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
@@ -369,86 +397,16 @@ export class Counters {
     });
   }
 
+  /** A call of the user's, who may be in a transaction that holds the last connection of the pool. */
+  async #call<T>(work: (context: JobContext) => Promise<T>): Promise<T> {
+    const context = await this.#context();
+    return besidePool('full', () => work(context));
+  }
+
   /** For calls of the user: refused once the counters are closed. */
   async #context(): Promise<JobContext> {
     this.#assertOpen();
-    return (await this.#open()).context;
-  }
-
-  #open(): Promise<{ installation: Installation; context: JobContext }> {
-    return (this.#opening ??= this.#openAnew());
-  }
-
-  #openAnew(): Promise<{ installation: Installation; context: JobContext }> {
-    const opening = this.#install();
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = null;
-    });
-    return opening;
-  }
-
-  async #install(): Promise<{ installation: Installation; context: JobContext }> {
-    const [definitions, permissions] = [this.#definitions, this.#permissions];
-    if (definitions === null || permissions === null) throw notInitialized();
-    await this.#tables?.catalogue.load();
-    const opened: Opened = {
-      tables: countedTables(this.#dataSource, definitions),
-      onLost: (swept) => this.#rebuild(swept),
-      onCopied: (reason) => reportCopied({ events: this.#events }, reason),
-    };
-    const installation = await permissions.opening(() => this.#installer.open(opened));
-    if (this.#closing === null) await this.#residence.enter(installation, definitions);
-    if (this.#definitions === definitions) this.#installation = installation;
-    const context: JobContext = {
-      dataSource: this.#dataSource,
-      tables: installation.tables,
-      buffer: installation.buffer,
-      settleHome: installation.settleHome,
-      definitions,
-      options: this.#options,
-      events: this.#events,
-      schedule: (alarms) => this.#scheduleWith(installation, alarms),
-      // A call of the user's is finished; workers say when they stop.
-      isStopping: () => false,
-    };
-    return { installation, context };
-  }
-
-  /** In the background: the database, or its installation, is another one than was opened. */
-  #reopen(): void {
-    if (this.#closing !== null) return;
-    this.#opening = null;
-    const work = this.#open()
-      .then(({ installation, context }) => this.#workers.move(context, installation.scheduler))
-      .catch((error: unknown) => this.#events.emit('error', error))
-      .finally(() => this.#background.delete(work));
-    this.#background.add(work);
-  }
-
-  /** In the background: it may take long, and a write may be waiting for the buffer to open. */
-  #rebuild({ lost }: SweptEpochs): void {
-    reportLost({ events: this.#events }, lost);
-    const work = this.#open()
-      .then(({ context }) => rebuild({ ...context, isStopping: () => this.#closing !== null }))
-      // What this process may not list is left to a worker, whose sweep finds that it is not finished.
-      .catch((error: unknown) => reportUnlessLeft(this.#events, error))
-      .finally(() => this.#background.delete(work));
-    this.#background.add(work);
-  }
-
-  async #schedule(alarms: readonly Alarm[]): Promise<void> {
-    if (alarms.length > 0) await this.#scheduleWith((await this.#open()).installation, alarms);
-  }
-
-  /** An alarm that cannot be set costs time, not a count: the sweep finds what it was for (I4). */
-  async #scheduleWith({ scheduler }: Installation, alarms: readonly Alarm[]): Promise<void> {
-    if (alarms.length === 0) return;
-    try {
-      await scheduler.schedule(alarms);
-      this.#scheduling.succeeded();
-    } catch (error) {
-      this.#scheduling.failed(error);
-    }
+    return (await this.#opening.open()).context;
   }
 
   #assertOpen(): void {

@@ -97,7 +97,7 @@ export class BufferUnavailableError extends CounterCacheError {
   }
 }
 
-/** What needs a DataSource that is not initialized is refused with. */
+/** The DataSource is not initialized yet. */
 export function notInitialized(): CounterCacheError {
   const reason = 'the DataSource is not initialized: call dataSource.initialize() first';
   return new CounterCacheError('NOT_INITIALIZED', reason);

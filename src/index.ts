@@ -16,7 +16,7 @@ export type { ColumnChange, CountersEvents, Drift, FailedTarget } from './events
 export type { ReconcileReport } from './jobs/reconcile';
 export type { TargetFilter, TargetKey } from './jobs/targets';
 export type { LogEntry } from './live/log';
-export type { CounterValue } from './live/read';
+export type { CounterValue, ReadOptions } from './live/read';
 export type { CountersStatus } from './live/status';
 export type { RecountFilter } from './jobs/recount-filter';
 export type { RecountReport } from './jobs/recount-run';

@@ -22,7 +22,7 @@ import { noteCountedTables } from './sql/counted-tables';
 import { isDirect } from './sql/direct';
 import type { ProcessSelf } from './sql/processes';
 import { rowsOf, withConnection } from './sql/query';
-import { withSideConnection } from './sql/side-connection';
+import { besidePool, besidePoolWithin } from './sql/side-connection';
 import { loadInstallation } from './sql/state';
 import { locateTables, type TablePaths, tablePaths } from './sql/tables';
 import { within } from './time-limit';
@@ -136,28 +136,32 @@ export class Installer {
    * @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH`
    */
   async open({ tables, onLost, onCopied }: Opened): Promise<Installation> {
-    return withSideConnection(this.#dataSource, async (side) => {
-      const installation = await this.#installation(await this.#load(side, tables));
-      if (installation.copied !== null) onCopied(installation.copied);
-      try {
-        const swept = await this.#sweep(side, installation);
-        // Of a copy it is told already why they are lost.
-        if (swept.isRebuilding) onLost(installation.copied === null ? swept : { ...swept, lost: [] });
-      } catch (error) {
-        if (error instanceof CounterCacheError && error.code === 'STATE_MISMATCH') throw error;
-        // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
-        if (!isNotPermitted(error)) this.#onDegraded(error);
-      }
-      return installation;
-    });
+    const installation = await this.#installation(await this.#load(tables));
+    if (installation.copied !== null) onCopied(installation.copied);
+    try {
+      const swept = await this.#sweep(installation);
+      // Of a copy it is told already why they are lost.
+      if (swept.isRebuilding) onLost(installation.copied === null ? swept : { ...swept, lost: [] });
+    } catch (error) {
+      if (error instanceof CounterCacheError && error.code === 'STATE_MISMATCH') throw error;
+      // Writes go on while the buffer is away; a worker's sweep looks at the epochs again.
+      if (!isNotPermitted(error)) this.#onDegraded(error);
+    }
+    return installation;
   }
 
-  /** Asked outside a transaction who it is: a refused question would end it. */
-  async #load(side: DataSource, counted: Opened['tables']): Promise<Found> {
+  /**
+   * Beside the pool, every connection of which may be held by a transaction whose write waits for this. Asked outside a
+   * transaction who it is: a refused question would end it.
+   */
+  async #load(counted: Opened['tables']): Promise<Found> {
+    const dataSource = this.#dataSource;
     const shards = this.#options.buffer?.shards ?? this.#options.shards;
-    const identity = await withConnection(side, (runner) => readIdentity((...query) => rowsOf(runner, ...query)));
-    return withPinnedPath(this.#dataSource, side, async (runner) => {
-      const paths = tablePaths(this.#dataSource);
+    const identity = await besidePool('always', () =>
+      withConnection(dataSource, (runner) => readIdentity((...query) => rowsOf(runner, ...query))),
+    );
+    return withPinnedPath(dataSource, async (runner) => {
+      const paths = tablePaths(dataSource);
       const { id, copied } = await loadInstallation(runner, paths, shards, identity);
       const tables = await locateTables(runner, paths, identity);
       await noteCountedTables(runner, tables, counted);
@@ -165,15 +169,16 @@ export class Installer {
     });
   }
 
-  async #sweep(side: DataSource, { buffer, tables, settleHome: settle }: Installation): Promise<SweptEpochs> {
+  async #sweep({ buffer, tables, settleHome: settle }: Installation): Promise<SweptEpochs> {
+    const dataSource = this.#dataSource;
     const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
-    const sweep = sweepEpochs({ buffer, dataSource: side, tables, settleHome: settle });
-    const swept = await within(sweep, limit, null);
-    if (swept !== null) return swept;
-    throw new BufferUnavailableError(
-      `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`,
-      { limit },
+    // Part of it holds the connection until the buffer answers.
+    const swept = await besidePoolWithin(dataSource, limit, () =>
+      sweepEpochs({ buffer, dataSource, tables, settleHome: settle }),
     );
+    if (swept !== null) return swept;
+    const reason = `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`;
+    throw new BufferUnavailableError(reason, { limit });
   }
 
   async #installation(found: Found): Promise<Installation> {

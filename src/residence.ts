@@ -10,6 +10,7 @@ import { Presence } from './jobs/presence';
 import { noteRecounts } from './sql/definitions';
 import type { ProcessSelf } from './sql/processes';
 import { isNotAllowed, withConnection } from './sql/query';
+import { besidePool } from './sql/side-connection';
 import type { TablePaths } from './sql/tables';
 
 /** What a process does about changes around it. */
@@ -67,7 +68,9 @@ export class Residence {
 
   async #recount(tables: TablePaths, { kinds }: Definitions): Promise<void> {
     try {
-      await withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()]));
+      await besidePool('full', () =>
+        withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()])),
+      );
     } catch (error) {
       if (!isNotAllowed(error)) throw error;
       const reason = `the database has another installation by now, and this process may not note in ${tables.state} that its targets are to be recounted`;

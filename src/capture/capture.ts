@@ -8,6 +8,7 @@ import { type ActionRoot, isRoot, planActions, plansBelow } from './actions-plan
 import { cascadingDelete } from './cascade';
 import { exclusively } from './exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
+import { oneAtATime } from './one-at-a-time';
 import type { OpenTransaction } from './open-transaction';
 import { following } from './paths';
 import {
@@ -36,7 +37,8 @@ import { TrackedRows, type TrackWhere } from './tracked-rows';
 import type { Transactions } from './transactions';
 import { cascadingUpdate, spreads } from './update-cascade';
 import { executeWatched } from './watched';
-import type { WriteBuilder, WriteResult } from './write-builder';
+import { withQuery } from './with-query';
+import { hasWritingTables, type WriteBuilder, type WriteResult } from './write-builder';
 
 /** What capturing needs of the library around it. */
 export interface CaptureOptions extends RecorderOptions, EncloserOptions {
@@ -223,20 +225,25 @@ export class Capture {
     return plans.find(({ metadata }) => metadata.tableName === name)?.metadata;
   }
 
+  get #returnsOld(): boolean {
+    const { version } = this.#dataSource.driver as { version?: string };
+    return Number.parseInt(version ?? '', 10) >= RETURNS_OLD;
+  }
+
   /** How a write is captured, by what the database can return. */
   #direct(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) {
-      const cascading = queryType === 'update' ? cascadingUpdate : cascadingDelete;
-      const strategy = cascading(cascade, this.#reach);
-      return { plan, versions: 'row', strategy, alone: false };
+      const isUpdate = queryType === 'update';
+      const strategy = (isUpdate ? cascadingUpdate : cascadingDelete)(cascade, this.#reach);
+      // Which rows those are that it changed is asked of itself then, and it may have changed their keys.
+      const versions = isUpdate && this.#returnsOld && hasWritingTables(builder) ? 'old-and-new' : 'row';
+      return { plan, versions, strategy, alone: false };
     }
     if (queryType === 'delete' || (queryType === 'insert' && onUpdate === undefined))
       return { plan: this.#unkeyed.get(plan) ?? plan, versions: 'row', strategy: sendOnce, alone: true };
-    const { version } = this.#dataSource.driver as { version?: string };
     const isStale = plan.returnsStaleRows && queryType !== 'insert';
-    if (Number.parseInt(version ?? '', 10) >= RETURNS_OLD && !isStale)
-      return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
+    if (this.#returnsOld && !isStale) return { plan, versions: 'old-and-new', strategy: sendOnce, alone: true };
     if (queryType === 'insert')
       return {
         plan: planUpsert(builder, plan),
@@ -287,7 +294,9 @@ export class Capture {
     const recording = new Recording(this.#tools, builder, runner, way.plan, place);
     const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
-      const statement = { runner, builder, plan: way.plan, returning, whereabouts: recording, record, sql, parameters };
+      const recordSlice = recording.slicing(this.#transactions.current(runner) ?? null);
+      const common = { runner, builder, plan: way.plan, returning, whereabouts: recording, record, recordSlice };
+      const statement = { ...common, sql, parameters };
       return this.#send(statement, way, given !== undefined);
     });
     try {
@@ -351,31 +360,4 @@ function isPlain(open: OpenTransaction | undefined): open is OpenTransaction {
 /** Whether the one statement of a builder is planned in one way, whatever its parameters are. */
 function isPlanFixed({ alone }: Way, { expressionMap }: WriteBuilder): boolean {
   return alone && expressionMap.queryType === 'insert' && expressionMap.insertFromSelect === undefined;
-}
-
-/** Where a builder keeps the execution that is under way. */
-const EXECUTING = Symbol('typeorm-counter-cache.executing');
-
-type Executing = WriteBuilder & { [EXECUTING]?: Promise<unknown> | undefined };
-
-/** Our changes of a builder last as long as it executes: a second run of the same one waits for the first. */
-function oneAtATime<T>(builder: Executing, work: () => Promise<T>): Promise<T> {
-  const result = builder[EXECUTING]?.then(work, work) ?? work();
-  builder[EXECUTING] = result;
-  return result;
-}
-
-/** A query runner with another `query()`; all else is the runner's own. */
-function withQuery(
-  runner: QueryRunner,
-  query: (sql: string, parameters?: unknown[]) => Promise<QueryResult>,
-): QueryRunner {
-  return new Proxy(runner, {
-    get(target, key): unknown {
-      if (key === 'query') return query;
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
-    },
-    set: (target, key, value) => Reflect.set(target, key, value, target),
-  });
 }

@@ -98,6 +98,24 @@ function addTo(sums: Sums, delta: CapturedDelta): void {
     delta.recalculateIn === null ? sum.recalculateIn : Math.min(delta.recalculateIn, sum.recalculateIn ?? Infinity);
 }
 
+/** Fewer deltas, with the same sums. */
+export function addedUp(deltas: readonly CapturedDelta[]): CapturedDelta[] {
+  const sums = new Map<string, { -readonly [Name in keyof CapturedDelta]: CapturedDelta[Name] }>();
+  for (const delta of deltas) {
+    const key = `${delta.durability} ${delta.column} ${delta.touch ?? ''} ${delta.target}`;
+    const sum = sums.get(key);
+    if (sum === undefined) {
+      sums.set(key, { ...delta });
+      continue;
+    }
+    sum.amount += delta.amount;
+    sum.wait = Math.min(sum.wait, delta.wait);
+    sum.batchSize = smallest(sum.batchSize, delta.batchSize);
+    if (delta.recalculateIn !== null) sum.recalculateIn = Math.min(delta.recalculateIn, sum.recalculateIn ?? Infinity);
+  }
+  return [...sums.values()];
+}
+
 /** 0 is off. */
 function smallest(left: number, right: number): number {
   return left === 0 || right === 0 ? Math.max(left, right) : Math.min(left, right);

@@ -2,7 +2,7 @@ import type { QueryResult, QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
 import type { ActionNode, ActionRoot } from './actions-plan';
-import { restrict } from './lock-and-read';
+import { onLockedRows } from './locked-rows';
 import type { TablePlan } from './plan';
 import type { RowChange } from './returning';
 import { keyOf } from './row-text';
@@ -21,25 +21,33 @@ export function cascadingDelete(node: ActionRoot, reach: SpreadingReach): Strate
     const { runner } = statement;
     const sight = await reach.look(runner, node);
     if (!sight.mayLock(node)) return unlockedDelete(node, statement, sight);
-    const { rows, restricted } = await restrict(statement);
-    const below = await new Spread(runner, sight).from(node, rows, 'gone');
-    let gone: readonly RowChange[] = [];
-    let id: string | null = null;
-    let isForeseen = false;
     // A policy may keep rows from being locked that it lets go: the DELETE finds them by itself.
-    const isWhole = sight.seesAll(node);
-    const answer = await send(statement, ...(isWhole ? restricted : asGiven(statement)), (returned) => {
-      [gone, id] = [returned.changes, returned.transactionId];
-      // A row may be kept from going: then so is what refers to it.
-      isForeseen = isWhole && !below.isUncertain && gone.length === rows.length;
-      if (isForeseen)
-        statement.record(id, [{ plan: node.plan, changes: gone, moved: movedBy(gone, sight) }, ...below.foreseen()]);
-    });
-    if (isForeseen || id === null) return answer;
-    if (!isWhole && hasOthers(node, gone, rows)) sight.spreadsUnseen(node, 'gone');
-    const became = await becameOf(runner, below.rows().values());
-    statement.record(id, [{ plan: node.plan, changes: gone, moved: movedBy(gone, sight) }, ...became]);
-    return answer;
+    const locksAll = sight.seesAll(node);
+    return onLockedRows(
+      statement,
+      async (rows, sendLocked) => {
+        const below = await new Spread(runner, sight).from(node, rows, 'gone');
+        let gone: readonly RowChange[] = [];
+        let id: string | null = null;
+        let isForeseen = false;
+        const answer = await sendLocked((returned) => {
+          [gone, id] = [returned.changes, returned.transactionId];
+          // A row may be kept from going: then so is what refers to it.
+          isForeseen = locksAll && !below.isUncertain && gone.length === rows.length;
+          if (isForeseen)
+            statement.record(id, [
+              { plan: node.plan, changes: gone, moved: movedBy(gone, sight) },
+              ...below.foreseen(),
+            ]);
+        });
+        if (isForeseen || id === null) return answer;
+        if (!locksAll && hasOthers(node, gone, rows)) sight.spreadsUnseen(node, 'gone');
+        const became = await becameOf(runner, below.rows().values());
+        statement.record(id, [{ plan: node.plan, changes: gone, moved: movedBy(gone, sight) }, ...became]);
+        return answer;
+      },
+      { locksAll },
+    );
   };
 }
 
@@ -53,14 +61,11 @@ function hasOthers({ plan }: ActionRoot, changes: readonly RowChange[], rows: re
   return changes.some(({ before }) => before !== null && !locked.has(keyOf(plan.primaryKey, before)));
 }
 
-function asGiven({ sql, parameters }: Statement): [string, unknown[]] {
-  return [sql, [...parameters]];
-}
-
 /** Deletes without a look at what goes along. */
 function unlockedDelete(node: ActionRoot, statement: Statement, sight: Sight): Promise<QueryResult> {
+  const { sql, parameters } = statement;
   sight.spreadsUnseen(node, 'gone');
-  return send(statement, ...asGiven(statement), ({ changes, transactionId }) =>
+  return send(statement, sql, [...parameters], ({ changes, transactionId }) =>
     statement.record(transactionId, [{ plan: node.plan, changes, moved: movedBy(changes, sight) }]),
   );
 }

@@ -2,14 +2,17 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Alarm, DeltaBuffer, Intent, TargetDelta } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
+import { CounterCacheError } from '../errors';
 import { Outage } from '../outage';
+import type { OutboxDelta } from '../sql/outbox/write-outbox';
 import type { SqlQuery } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
 import { BufferHealth } from './buffer-health';
 import { Discards } from './discards';
-import { Handover } from './handover';
+import { Handover, type HandoverTools } from './handover';
 import { LostTargets } from './lost-targets';
 import type { OpenTransaction } from './open-transaction';
+import { healRowOf } from './outbox-rows';
 import { Slot } from './slot';
 import { UnderWay } from './under-way';
 
@@ -25,6 +28,12 @@ export interface HandOffOptions {
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
   /** Adds alarms for the outbox; rejects when it cannot. */
   readonly wake: (alarms: readonly Alarm[]) => Promise<void>;
+  /** Where deltas wait, if it is known by now. */
+  readonly installation: () => { readonly buffer: DeltaBuffer; readonly tables: TablePaths } | null;
+  /** Writes rows to the outbox in a transaction of our own. */
+  readonly writeApart: (tables: TablePaths, rows: readonly OutboxDelta[]) => Promise<void>;
+  /** Targets whose recalculation can be asked for nowhere. */
+  readonly onForgotten: (targets: readonly string[]) => void;
   /** A transaction id above those of all transactions open now, from the database. */
   readonly barrier: () => Promise<bigint>;
   /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
@@ -55,6 +64,12 @@ export class HandOff {
   readonly #discards: Discards;
   readonly #outage: Outage;
   #wakes = true;
+  /** Nothing new goes to the buffer. */
+  #isDiverted = false;
+  /** The buffer is not to be called any more. */
+  #isClosed = false;
+  /** Transactions of which the buffer is still to be told. */
+  #owed = 0;
 
   constructor(options: HandOffOptions) {
     this.#options = options;
@@ -71,23 +86,44 @@ export class HandOff {
 
   /**
    * Before COMMIT. `guarded` deltas are announced, one intent per touched shard; those of a shard that fails or times out
-   * are written to the outbox instead, through the transaction's own query runner, as those of `outbox` are. Without a
-   * runner everything is announced.
+   * are written to the outbox instead, through the transaction's own query runner, as those of `outbox` are.
    *
-   * @throws TablesMissingError, and whatever else keeps the buffer from being opened or the outbox from being written
+   * @throws TablesMissingError, and whatever else keeps the buffer from being opened or the outbox from being written;
+   * CounterCacheError `CLOSED` when that was not opened before {@link divert}
    */
-  async prepare(transaction: OpenTransaction, runner: QueryRunner | null): Promise<void> {
+  async prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
     const sums = transaction.sums();
     const known = this.#handovers.get(transaction);
     const isEmpty = sums.guarded.length + sums.relaxed.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
-    const { buffer, tables } = await this.#options.open();
+    const { buffer, tables } = await this.#opened();
     const { window, prepare } = this.#options;
     const tools = { buffer, tables, health: this.#health, window, prepare };
-    const isKnown = known?.id === transaction.id && runner !== null;
-    const handover = isKnown ? known : new Handover(transaction.id, tools, runner);
+    const handover = known?.id === transaction.id ? known : new Handover(transaction.id, tools, runner);
+    if (known !== undefined && known !== handover) this.#settleDebt(known);
     this.#handovers.set(transaction, handover);
-    await handover.prepare(sums);
+    if (!handover.isOwed) this.#owed += 1;
+    handover.isOwed = true;
+    // What is announced so far is not confirmed then.
+    const diverted = { guarded: [], relaxed: [], outbox: [...sums.outbox, ...sums.guarded, ...sums.relaxed] };
+    try {
+      await handover.prepare(this.#isDiverted ? diverted : sums);
+    } finally {
+      if (!handover.needsBuffer) this.#settleDebt(handover);
+    }
+  }
+
+  /**
+   * From now on deltas go to the outbox, in the transactions that make them: the buffer is about to be closed, and nothing is
+   * to be told it after a COMMIT.
+   */
+  divert(): void {
+    this.#isDiverted = true;
+  }
+
+  /** Transactions that are handed over to the buffer and not over yet. */
+  get isOwing(): boolean {
+    return this.#owed > 0;
   }
 
   /** After a successful COMMIT. */
@@ -95,17 +131,20 @@ export class HandOff {
     const handover = this.#take(transaction);
     if (handover === undefined) return;
     const { announced, relaxed, lost, stray, alarms } = handover;
-    for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
+    // Closed, the buffer is told nothing more: what was announced is swept, and its targets are recounted.
+    if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
     for (const [shard, intent] of relaxed) this.#run(this.#addShard(shard, intent));
-    for (const [shard, { deltas }] of lost) this.#lost.add(shard, deltas);
+    for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
-    for (const shard of stray) this.#run(this.#discardShard(shard, transaction));
+    for (const shard of this.#isClosed ? [] : stray) this.#run(this.#discardShard(shard, transaction));
     this.wake(alarms);
   }
 
   /** After a rollback: forgets what was announced, once the buffer answers. */
   discard(transaction: OpenTransaction): void {
-    for (const shard of this.#take(transaction)?.tried ?? []) this.#run(this.#discardShard(shard, transaction));
+    const tried = this.#take(transaction)?.tried ?? [];
+    if (this.#isClosed) return;
+    for (const shard of tried) this.#run(this.#discardShard(shard, transaction));
   }
 
   /**
@@ -116,7 +155,7 @@ export class HandOff {
     const handover = this.#take(transaction);
     if (handover === undefined) return;
     for (const [shard, { deltas }] of [...handover.relaxed, ...handover.lost])
-      this.#lost.add(
+      this.#lose(
         shard,
         deltas.map(({ target }) => ({ target, heal: true })),
       );
@@ -124,16 +163,21 @@ export class HandOff {
 
   /** Sets alarms for what is in the outbox. */
   wake(alarms: readonly Alarm[]): void {
-    if (alarms.length > 0) this.#run(this.#wake(alarms));
+    // Workers look for themselves, only later.
+    if (alarms.length > 0 && !this.#isClosed) this.#run(this.#wake(alarms));
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */
   recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
     if (deltas.length === 0) return;
+    if (this.#isDiverted) {
+      this.#run(this.#healApart(deltas.map(({ target }) => target)));
+      return;
+    }
     const request = async (): Promise<void> => {
       const { buffer } = await this.#options.open();
       const groups = byShard(deltas, ({ target }) => target, buffer.shards);
-      for (const [shard, group] of groups) this.#lost.add(shard, group);
+      for (const [shard, group] of groups) this.#lose(shard, group);
     };
     this.#run(request());
   }
@@ -149,13 +193,45 @@ export class HandOff {
     await this.#lost.settled();
   }
 
-  /** Waits for what is under way, then gives up on targets that still could not be handed over; returns those. */
-  async close(): Promise<readonly string[]> {
-    await this.#underWay.over();
+  /** Resolves when what this process has committed by now has reached the buffer, whatever others commit meanwhile. */
+  handedOver(): Promise<void> {
+    return this.#underWay.passed();
+  }
+
+  /**
+   * Waits for what is under way. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
+   * transactions hand over afterwards goes there, too.
+   */
+  async close(): Promise<void> {
+    this.divert();
+    await this.#underWay.passed();
+    this.#isClosed = true;
     const left = await this.#lost.close();
     await this.#discards.close();
     this.#health.close();
-    return left;
+    if (left.length > 0) await this.#healApart(left);
+    await this.#underWay.passed();
+  }
+
+  /** Where deltas wait: diverted ones, if that is known. */
+  async #opened(): Promise<Pick<HandoverTools, 'buffer' | 'tables'>> {
+    if (!this.#isDiverted) return this.#options.open();
+    const known = this.#options.installation();
+    if (known === null) throw closed();
+    return known;
+  }
+
+  /** Asks for recalculations in the outbox, where no transaction of the caller's is left that could. */
+  async #healApart(targets: readonly string[]): Promise<void> {
+    try {
+      const { buffer, tables } = await this.#opened();
+      await this.#options.writeApart(
+        tables,
+        [...new Set(targets)].map((target) => healRowOf(target, buffer.shards)),
+      );
+    } catch {
+      this.#options.onForgotten(targets);
+    }
   }
 
   /** As what failed: a Redis whose memory is full answers all but what adds to it. */
@@ -172,7 +248,7 @@ export class HandOff {
       await this.#requestHeals(buffer, shard, intent);
       const { found, alarms } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
-      if (!found) this.#lost.add(shard, intent.deltas);
+      if (!found) this.#lose(shard, intent.deltas);
       if (alarms.length > 0) await this.#options.schedule(alarms);
     });
   }
@@ -189,7 +265,7 @@ export class HandOff {
       await work((await this.#options.open()).buffer);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
-      this.#lost.add(shard, deltas);
+      this.#lose(shard, deltas);
       this.#health.failed(error);
     }
   }
@@ -220,10 +296,26 @@ export class HandOff {
   #take(transaction: OpenTransaction): Handover | undefined {
     const handover = this.#handovers.get(transaction);
     this.#handovers.set(transaction, undefined);
+    if (handover !== undefined) this.#settleDebt(handover);
     return handover;
+  }
+
+  #settleDebt(handover: Handover): void {
+    if (handover.isOwed) this.#owed -= 1;
+    handover.isOwed = false;
+  }
+
+  #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+    if (this.#isClosed) this.#run(this.#healApart(deltas.map(({ target }) => target)));
+    else this.#lost.add(shard, deltas);
   }
 
   #run(work: Promise<void>): void {
     this.#underWay.add(work.catch((error: unknown) => this.#outage.failed(error)));
   }
+}
+
+function closed(): CounterCacheError {
+  const reason = 'counters were closed before they could read their tables: a counted write would be lost';
+  return new CounterCacheError('CLOSED', `${reason}. Attach counters again, or destroy the DataSource`);
 }

@@ -22,18 +22,19 @@ export class Handover {
   readonly #tools: HandoverTools;
   /** The transaction's. */
   readonly id: string;
-  readonly #writer: OutboxWriter | null;
+  /** Its end is waited for, so that the buffer can be told of it. */
+  isOwed = false;
+  readonly #writer: OutboxWriter;
   readonly #failed = new Set<number>();
   readonly #tried = new Set<number>();
   #guarded: Intents = NONE;
   #relaxed: Intents = NONE;
   #isWritten = false;
 
-  /** Without a query runner, nothing can be written to the outbox. */
-  constructor(id: string, tools: HandoverTools, runner: QueryRunner | null) {
+  constructor(id: string, tools: HandoverTools, runner: QueryRunner) {
     this.id = id;
     this.#tools = tools;
-    this.#writer = runner && new OutboxWriter(id, runner, tools);
+    this.#writer = new OutboxWriter(id, runner, tools);
   }
 
   /** Intents that were announced, to be confirmed after COMMIT. */
@@ -63,18 +64,22 @@ export class Handover {
     return this.#tried;
   }
 
+  /** Whether the buffer is still to be told how the transaction ended. */
+  get needsBuffer(): boolean {
+    return this.#tried.size + this.#relaxed.size + this.#failed.size > 0;
+  }
+
   /** When what was written to the outbox is due. */
   get alarms(): OutboxWriter['alarms'] {
-    return this.#writer?.alarms ?? [];
+    return this.#writer.alarms;
   }
 
   /** Announces and writes; what is written before is replaced. */
   async prepare({ guarded, relaxed, outbox }: CapturedSums): Promise<void> {
-    const announced = this.#writer === null ? [...guarded, ...outbox] : guarded;
     this.#relaxed = this.#intents(relaxed);
-    this.#guarded = this.#intents(announced);
+    this.#guarded = this.#intents(guarded);
     await this.#announce();
-    if (this.#writer !== null) await this.#write(this.#writer, outbox);
+    await this.#write(this.#writer, outbox);
   }
 
   /** The calls run concurrently. One that fails does not fail the transaction. */

@@ -1,24 +1,12 @@
-import type { QueryRunner } from 'typeorm';
-
 import type { Row } from '../counter/definition';
-import { sqlTypeOf } from '../counter/sql-type';
 import { countUpdates, START_COUNTING } from '../dialects/postgres/count-updates';
-import { CounterCacheError } from '../errors';
-import { escapeForBuilder, escapeName, escapePath } from '../sql/escape';
-import { amongKeys } from '../sql/keys';
 import { undoSavepoint } from '../sql/savepoint';
-import { tableSql } from '../sql/table-names';
+import { ATTEMPTS, lockByKey, metOthers, onLockedRows } from './locked-rows';
 import { type TablePlan, writesKey } from './plan';
-import { lockRows, type Returned, type RowChange } from './returning';
-import { keyOf, textOf } from './row-text';
+import type { Returned, RowChange } from './returning';
+import { keyOf } from './row-text';
 import { send, type Statement, type Strategy } from './statement';
 import type { WriteBuilder } from './write-builder';
-
-/** How often an upsert is tried again because a row that it updated appeared after the probe. */
-const ATTEMPTS = 10;
-
-/** Between the parts of a statement whose parameters are numbered together. */
-const SEPARATOR = '/* counter_cache */';
 
 const SAVEPOINT = 'counter_cache_upsert';
 
@@ -26,11 +14,12 @@ const SAVEPOINT = 'counter_cache_upsert';
  * Captures an update where the database cannot return old rows: locks and reads the rows that match, then updates
  * exactly those. A row that begins to match in between is left to whoever changed it, as if the update had run earlier.
  */
-export const lockedUpdate: Strategy = async (statement) => {
+export const lockedUpdate: Strategy = (statement) => {
   const { plan } = statement;
-  const { rows, restricted } = await restrict(statement);
-  return send(statement, ...restricted, ({ changes, transactionId }) =>
-    statement.record(transactionId, [{ plan, changes: pairUpdated(statement, rows, afterOf(changes)) }]),
+  return onLockedRows(statement, (rows, sendLocked) =>
+    sendLocked(({ changes, transactionId }) =>
+      statement.record(transactionId, [{ plan, changes: pairUpdated(statement, rows, afterOf(changes)) }]),
+    ),
   );
 };
 
@@ -65,23 +54,6 @@ export function keepApart(before: readonly Row[], after: readonly Row[]): RowCha
   ];
 }
 
-/** Locks and reads the rows that a statement is about to change, and makes SQL that changes exactly those. */
-export async function restrict({ runner, builder, plan }: Statement): Promise<{
-  readonly rows: readonly Row[];
-  readonly restricted: [string, unknown[]];
-}> {
-  const rows = await lockRows(runner, plan, ...matching(builder, plan));
-  const { expressionMap } = builder;
-  const { wheres } = expressionMap;
-  const condition = rows.length === 0 ? '1 = 0' : keyCondition(builder, plan, rows);
-  expressionMap.wheres = [{ type: 'simple', condition }];
-  try {
-    return { rows, restricted: builder.getQueryAndParameters() };
-  } finally {
-    expressionMap.wheres = wheres;
-  }
-}
-
 /**
  * Captures an upsert where the database cannot return old rows: a probe, rolled back, tells which rows exist; they are
  * locked and read; then the upsert runs. A row that appeared after the probe makes it start again.
@@ -111,9 +83,7 @@ export const probedUpsert: Strategy = async (statement) => {
     return answer;
   }
   await undoSavepoint(runner, SAVEPOINT);
-  const { name } = plan.metadata;
-  const reason = `an upsert of ${name} met new conflicting rows ${ATTEMPTS} times in a row; nothing was written. Try it again`;
-  throw new CounterCacheError('WRITE_FAILED', reason, { entity: name });
+  throw metOthers('an upsert', plan);
 };
 
 function updatedRows({ changes, inserted }: Returned): Row[] {
@@ -174,48 +144,4 @@ class ExistingRows {
     const byArbiter = this.#arbiter.length === 0 ? null : this.#byArbiter.get(keyOf(this.#arbiter, after));
     return byArbiter ?? this.#byPrimary.get(keyOf(this.#primary, after));
   }
-}
-
-/** Locks and reads the rows that have the same values in these columns. */
-export async function lockByKey(
-  runner: QueryRunner,
-  plan: TablePlan,
-  names: readonly string[],
-  keys: readonly Row[],
-): Promise<readonly Row[]> {
-  const { driver } = plan.metadata.dataSource;
-  const types = names.map((name) => {
-    const column = plan.metadata.findColumnWithDatabaseName(name);
-    return column === undefined ? 'text' : sqlTypeOf(column, driver);
-  });
-  const arrays = names.map((name) => keys.map((row) => textOf(row, name)));
-  const source = `FROM ${tableSql(plan.metadata)} WHERE ${amongKeys(names.map(escapeName), types)}`;
-  return lockRows(runner, plan, source, arrays);
-}
-
-/** `FROM … WHERE …` of the rows that a builder is about to change, with its parameters and what stands before SELECT. */
-function matching(builder: WriteBuilder, plan: TablePlan): [string, unknown[], string] {
-  const { driver } = builder.dataSource;
-  const escape = (sql: string): [string, unknown[]] =>
-    driver.escapeQueryWithParameters(builder.replacePropertyNamesForTheWholeQuery(sql), builder.getParameters());
-  const from = `FROM ${escapePath(plan.metadata.tablePath)}${builder.createWhereExpression()}`;
-  const [sql, parameters] = escape(`${builder.createCteExpression?.() ?? ''}${SEPARATOR}${from}`);
-  const [common = '', source = ''] = sql.split(SEPARATOR);
-  return [source, parameters, common];
-}
-
-/** A condition that names the locked rows by their primary key. */
-function keyCondition(builder: WriteBuilder, plan: TablePlan, rows: readonly Row[]): string {
-  const { driver } = builder.dataSource;
-  const columns = plan.metadata.primaryColumns;
-  columns.forEach(({ databaseName }, i) =>
-    builder.setParameter(
-      `__cc_k${i}`,
-      rows.map((row) => textOf(row, databaseName)),
-    ),
-  );
-  // CAST, not `::`: TypeORM would take `:text` for a parameter of that name.
-  const typed = columns.map((column, i) => `CAST(w.k${i} AS ${sqlTypeOf(column, driver)})`).join(', ');
-  const arrays = columns.map((_, i) => `CAST(:__cc_k${i} AS text[])`).join(', ');
-  return `(${columns.map(({ databaseName }) => escapeForBuilder(databaseName)).join(', ')}) IN (SELECT ${typed} FROM unnest(${arrays}) AS w(${columns.map((_, i) => `k${i}`).join(', ')}))`;
 }

@@ -1,7 +1,7 @@
 import type { Alarm, TargetDelta } from '../buffer/buffer';
 import type { Durability } from '../durability';
 import { CounterCacheError } from '../errors';
-import { type Captured, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
+import { type Captured, addedUp, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
 import type { DatedEnd } from './dated-ends';
 import type { Heard } from './heard';
 import type { TableChanges } from './statement';
@@ -15,7 +15,9 @@ interface Kept {
 /** What is captured since a savepoint (or since the start). */
 interface Frame extends Captured {
   readonly savepoint: string | null;
-  readonly deltas: CapturedDelta[];
+  deltas: CapturedDelta[];
+  /** So many are added up where they can be. */
+  limit: number;
   readonly resets: Set<string>;
   readonly heals: Set<string>;
   /** What was captured, row by row; kept only while rows are tracked. */
@@ -277,8 +279,18 @@ export class OpenTransaction {
   }
 
   record(delta: CapturedDelta): void {
-    this.#top().deltas.push(delta);
+    const frame = this.#top();
+    frame.deltas.push(delta);
+    if (frame.deltas.length >= frame.limit) compact(frame);
     this.#version += 1;
+  }
+
+  /** Records all that another one has recorded, which has no savepoints. */
+  absorb(part: OpenTransaction): void {
+    const { deltas, resets, heals } = part.#top();
+    for (const delta of deltas) this.record(delta);
+    for (const target of resets) this.reset(target);
+    for (const target of heals) this.heal(target);
   }
 
   /** Asks for a recalculation of a target from what is there after the transaction. */
@@ -391,7 +403,15 @@ export class OpenTransaction {
 }
 
 function newFrame(savepoint: string | null): Frame {
-  return { savepoint, deltas: [], resets: new Set(), heals: new Set(), changes: [], refusal: null };
+  return { savepoint, deltas: [], limit: MANY, resets: new Set(), heals: new Set(), changes: [], refusal: null };
+}
+
+/** Deltas that are kept one by one: most transactions have few. */
+const MANY = 4_096;
+
+function compact(frame: Frame): void {
+  frame.deltas = addedUp(frame.deltas);
+  frame.limit = Math.max(MANY, 2 * frame.deltas.length);
 }
 
 function unfinished(): Error {

@@ -25,6 +25,19 @@ export function outboxRows(deltas: readonly TargetDelta[], shards: number): Outb
   });
 }
 
+/** The row of the outbox that asks for a recalculation of a target. */
+export function healRowOf(target: string, shards: number): OutboxDelta {
+  return healRow({
+    shard: shardOf(target, shards),
+    target,
+    touches: [],
+    wait: 0,
+    batchSize: 0,
+    recalculateIn: null,
+    heal: true,
+  });
+}
+
 function healRow(row: Omit<OutboxDelta, 'column' | 'amount'>): OutboxDelta {
   return { ...row, column: null, amount: 0n, touches: [], wait: 0, batchSize: 0, recalculateIn: null, heal: true };
 }

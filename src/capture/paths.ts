@@ -23,7 +23,12 @@ export function following(
 ): Strategy {
   return async (statement) => {
     const captured: { id: string | null; tables: readonly TableChanges[] }[] = [];
-    const answer = await strategy({ ...statement, record: (id, tables) => void captured.push({ id, tables }) });
+    const answer = await strategy({
+      ...statement,
+      record: (id, tables) => void captured.push({ id, tables }),
+      // All keys are followed by one query.
+      recordSlice: null,
+    });
     for (const { id, tables } of captured)
       statement.record(id, await followTables(statement.runner, tables, { appearing: appearing(), onNotPermitted }));
     return answer;

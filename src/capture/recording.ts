@@ -27,6 +27,9 @@ export interface RecordingTools {
  */
 const MOST = 3;
 
+/** Rows to be inserted whose answers are looked at while they come. */
+const MANY = 500;
+
 /** PostgreSQL: feature_not_supported. A rule turns the INSERT into several statements, which no WITH may stand before. */
 const UNSUPPORTED = '0A000';
 
@@ -37,6 +40,9 @@ export class Recording implements Whereabouts {
   readonly #runner: QueryRunner | null;
   readonly #plan: TablePlan;
   readonly #place: Place;
+  /** What was captured of parts of an answer that is still coming. */
+  #part: OpenTransaction | null = null;
+  #partFailure: { readonly error: unknown } | null = null;
   #hasEnclosed = false;
   #isUnfinished = false;
 
@@ -67,12 +73,38 @@ export class Recording implements Whereabouts {
     else this.recordTables(returned.transactionId, [{ plan: this.#plan, changes: returned.changes }]);
   }
 
+  /**
+   * What is told parts of an answer while it comes, where a statement may return very many rows; `null` elsewhere, and where
+   * rows are tracked, since all of them are needed then.
+   */
+  slicing(transaction: OpenTransaction | null): ((slice: Returned) => void) | null {
+    const { queryType, valuesSet, insertFromSelect } = this.#builder.expressionMap;
+    const isLong = queryType !== 'insert' || insertFromSelect !== undefined || [valuesSet].flat().length > MANY;
+    return isLong && transaction?.isTracked !== true ? (slice) => this.#recordSlice(slice) : null;
+  }
+
+  #recordSlice({ changes }: Returned): void {
+    const { transactions, recorder } = this.#tools;
+    this.#part ??= transactions.newPart();
+    if (this.#partFailure !== null) return;
+    try {
+      recorder.record(this.#part, [{ plan: this.#plan, changes }], (plan) => this.#kindsOf(plan));
+    } catch (error) {
+      this.#partFailure = { error };
+    }
+  }
+
   /** Told what the statements of a strategy changed. */
   recordTables(transactionId: string | null, tables: readonly TableChanges[]): void {
     const { transactions, recorder } = this.#tools;
-    transactions.record(this.#runner, transactionId, (transaction) =>
-      recorder.record(transaction, tables, (plan) => this.#kindsOf(plan)),
-    );
+    const [part, failure] = [this.#part, this.#partFailure];
+    this.#part = null;
+    this.#partFailure = null;
+    transactions.record(this.#runner, transactionId, (transaction) => {
+      if (part !== null) transaction.absorb(part);
+      if (failure !== null) throw failure.error;
+      recorder.record(transaction, tables, (plan) => this.#kindsOf(plan));
+    });
   }
 
   /** {@link finish} has to be called. */

@@ -9,6 +9,7 @@ import type { Place } from './place';
 import type { TablePlan } from './plan';
 import { textName } from './row-text';
 import { wrapOnce } from './wrap-once';
+import { nameVersions, type VersionNames } from './version-names';
 import type { ExpressionMap, WriteBuilder } from './write-builder';
 
 /** Where a builder keeps what extends its RETURNING clause: a symbol that two copies of this package share. */
@@ -64,9 +65,12 @@ const XID = `${PREFIX}x`;
 const TABLE = `${PREFIX}r`;
 const INSERTED = `${PREFIX}i`;
 
+const MAX_NAMES = 8;
+
 /** Our columns of one plan and set of versions: the same for every builder. */
 interface OwnColumns {
-  readonly sql: string;
+  /** By the names of the versions. */
+  readonly sql: Map<string, string>;
   /** Of the row's columns, in the order in which their values are returned. */
   readonly names: readonly string[];
 }
@@ -74,29 +78,25 @@ interface OwnColumns {
 const known = new WeakMap<TablePlan, Map<Versions, OwnColumns>>();
 
 /** Made once for all writes of a plan, which has one place. */
-function ownColumns(plan: TablePlan, versions: Versions, place: Place): OwnColumns {
+function ownColumns(plan: TablePlan, versions: Versions): OwnColumns {
   const own = known.get(plan)?.get(versions);
   if (own !== undefined) return own;
-  const made = newOwnColumns(plan, versions, place);
+  const made = { sql: new Map(), names: readings(plan, null, escapeName).map(({ name }) => name) };
   known.set(plan, new Map(known.get(plan)).set(versions, made));
   return made;
 }
 
-function newOwnColumns(plan: TablePlan, versions: Versions, place: Place): OwnColumns {
-  const both = versions === 'old-and-new';
-  const columns = (version: string): string[] =>
-    readings(plan, both ? version : null, escapeForBuilder).map(
-      ({ sql }, i) => `${sql} AS ${escapeName(`${version}${i}`)}`,
-    );
-  const sql = [
-    ...columns(NEW),
-    ...(both ? columns(OLD) : []),
+function columnsSql(plan: TablePlan, versions: Versions, place: Place, names: VersionNames | null): string {
+  const columns = (prefix: string, version: string | null): string[] =>
+    readings(plan, version, escapeForBuilder).map(({ sql }, i) => `${sql} AS ${escapeName(`${prefix}${i}`)}`);
+  return [
+    ...columns(NEW, names?.new ?? null),
+    ...(names === null ? [] : columns(OLD, names.old)),
     ...(versions === 'marked-row' ? [`(xmax = 0) AS ${escapeName(INSERTED)}`] : []),
     ...(versions === 'counted-row' ? [`${UPDATES} AS ${escapeName(INSERTED)}`] : []),
     `pg_current_xact_id() AS ${escapeName(XID)}`,
     `${place.returning()} AS ${escapeName(TABLE)}`,
   ].join(', ');
-  return { sql, names: readings(plan, null, escapeName).map(({ name }) => name) };
 }
 
 /** Our columns in the RETURNING clause of one builder. */
@@ -104,17 +104,20 @@ export class Returning {
   readonly #plan: TablePlan;
   readonly #versions: Versions;
   readonly #queryType: ExpressionMap['queryType'];
+  readonly #relation: string;
   readonly #own: OwnColumns;
   readonly #place: Place;
   /** The caller, or TypeORM, returns columns as well. */
   #others = false;
 
-  private constructor(plan: TablePlan, versions: Versions, place: Place, queryType: ExpressionMap['queryType']) {
+  private constructor(plan: TablePlan, versions: Versions, place: Place, { queryType, mainAlias }: ExpressionMap) {
     this.#plan = plan;
     this.#versions = versions;
     this.#queryType = queryType;
+    // TypeORM gives an alias to the table of an INSERT only.
+    this.#relation = (queryType === 'insert' ? mainAlias?.name : undefined) ?? plan.metadata.tableName;
     this.#place = place;
-    this.#own = ownColumns(plan, versions, place);
+    this.#own = ownColumns(plan, versions);
   }
 
   /**
@@ -122,9 +125,14 @@ export class Returning {
    * so that TypeORM's own mapping of returned columns is not disturbed.
    */
   static addTo(builder: Extended, plan: TablePlan, versions: Versions, place: Place): Returning {
-    const returning = new Returning(plan, versions, place, builder.expressionMap.queryType);
+    const returning = new Returning(plan, versions, place, builder.expressionMap);
     builder[EXTENSION] = (base) => returning.#extend(base);
     return returning;
+  }
+
+  /** What is returned of each row. */
+  get versions(): Versions {
+    return this.#versions;
   }
 
   removeFrom(builder: Extended): void {
@@ -133,8 +141,17 @@ export class Returning {
 
   #extend(base: string): string {
     this.#others = base !== '';
-    const both = this.#versions === 'old-and-new' ? `WITH (OLD AS ${OLD}, NEW AS ${NEW}) ` : '';
-    return `${both}${base === '' ? '' : `${base}, `}${this.#own.sql}`;
+    if (this.#versions !== 'old-and-new') return `${base}${base === '' ? '' : ', '}${this.#columns(null)}`;
+    const { clause, names } = nameVersions(base, this.#relation);
+    return `${clause}${this.#columns(names)}`;
+  }
+
+  #columns(names: VersionNames | null): string {
+    const key = names === null ? '' : `${names.old} ${names.new}`;
+    const made = this.#own.sql.get(key) ?? columnsSql(this.#plan, this.#versions, this.#place, names);
+    // Callers may name versions as they please: no more than a few are kept.
+    if (this.#own.sql.size < MAX_NAMES) this.#own.sql.set(key, made);
+    return made;
   }
 
   /** Reads our columns, and takes them out of the result again before TypeORM looks at it. */

@@ -4,7 +4,7 @@ import type { Row } from '../counter/definition';
 import { escapeName } from '../sql/escape';
 import { amongKeys } from '../sql/keys';
 import { type ActionEdge, type ActionNode, reactionOf, type RowEvent, withDerived } from './actions-plan';
-import { lockByKey } from './lock-and-read';
+import { lockByKey } from './locked-rows';
 import type { TablePlan } from './plan';
 import { lockRows, type RowChange } from './returning';
 import { keyOf, textOf } from './row-text';

@@ -2,13 +2,14 @@ import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 
 import { protectCounterColumns } from '../counter/protect';
 import { withConnection } from '../sql/query';
-import { withSideConnection } from '../sql/side-connection';
+import { besidePool } from '../sql/side-connection';
 import type { Capture, CaptureOptions } from './capture';
 import { CurrentCapture, type CurrentCaptureBasis } from './current-capture';
 import { recheckEnds } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { hookWrites } from './hook';
 import { guardPool } from './pool-guard';
+import { wrapRowStream } from './row-stream';
 import { Transactions } from './transactions';
 import { truncatedTables } from './truncated-tables';
 
@@ -26,7 +27,7 @@ export interface RunningCapture {
   readonly transactions: Transactions;
   /** See `Capture.track`. */
   readonly track: Capture['track'];
-  /** Takes everything out of the DataSource again. */
+  /** Takes everything out of the DataSource again; what follows its open transactions once these are over. */
   stop(): void;
 }
 
@@ -40,8 +41,7 @@ export function startCapture(
   // Beside the pool: every connection of it may be held by a transaction that waits for this.
   const transactions = new Transactions(handOff, {
     durability: options.durability,
-    recheck: (ends) =>
-      withSideConnection(dataSource, (side) => withConnection(side, (runner) => recheckEnds(runner, ends))),
+    recheck: (ends) => besidePool('urgent', () => withConnection(dataSource, (runner) => recheckEnds(runner, ends))),
     onUnseen: options.onUnseen,
     explain: (error, runner) => capture.refusals.explainOutbox(error, runner),
     onTruncate: (sql) => {
@@ -54,9 +54,10 @@ export function startCapture(
     onSchemaChange: () => basis.catalogue.invalidate(),
   });
   const capture = new CurrentCapture(dataSource, basis, transactions, options);
+  wrapRowStream(dataSource);
+  const unsubscribe = subscribe(dataSource, transactions);
   const stops = [
     protectCounterColumns(basis.definitions),
-    subscribe(dataSource, transactions),
     hookWrites(dataSource, (...write) => (options.isSkipped() ? null : capture.hook(...write))),
     guardPool(dataSource, transactions),
   ];
@@ -65,6 +66,7 @@ export function startCapture(
     track: async (...args) => (await capture.load()).track(...args),
     stop: () => {
       for (const stop of stops.splice(0)) stop();
+      transactions.retire(unsubscribe);
     },
   };
 }

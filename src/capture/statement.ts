@@ -2,9 +2,10 @@ import type { QueryResult, QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
 import type { DatedEnd } from './dated-ends';
-import { observe, unobserve } from './observed';
+import { observe, type RawResult, unobserve } from './observed';
 import type { TablePlan } from './plan';
 import { type Returned, type Returning, type RowChange } from './returning';
+import { stopStreaming, streamRows } from './row-stream';
 import type { WriteBuilder } from './write-builder';
 
 /** What one statement changed in one table. */
@@ -30,6 +31,8 @@ export interface Statement {
   readonly whereabouts: Whereabouts;
   /** Records changes in the transaction that the answer belongs to; called in the order of the server's answers. */
   readonly record: (transactionId: string | null, tables: readonly TableChanges[]) => void;
+  /** Told parts of what a statement returns while it comes; `record` is told the rest. `null` where all has to be seen at once. */
+  readonly recordSlice: ((returned: Returned) => void) | null;
 }
 
 /** Sends a captured statement, with as many others as it takes, and returns the answer that TypeORM is to see. */
@@ -45,6 +48,38 @@ export interface Whereabouts {
   noticeOutdated(error: unknown): Promise<void>;
 }
 
+/** Told what a statement returned. */
+interface Taken {
+  /** All of it, or what is left once slices were taken. */
+  readonly whole: (returned: Returned) => void;
+  /** What many rows returned before the last of them, while they come; `null` where all has to be seen at once. */
+  readonly slice: ((returned: Returned) => void) | null;
+}
+
+/** What was taken of one answer before it was over. */
+class Slices {
+  readonly #rows: RawResult['rows'] = [];
+  #first: Returned | null = null;
+
+  constructor(parameters: readonly unknown[], returning: Returning, taken: (returned: Returned) => void) {
+    streamRows(parameters, (rows) => {
+      const slice = { rows };
+      const returned = returning.take(slice);
+      this.#first ??= returned;
+      this.#rows.push(...slice.rows);
+      taken(returned);
+    });
+  }
+
+  /** Gives TypeORM all rows back; returns the rest of what was returned, with what is true of all of it. */
+  join(rest: Returned, result: RawResult): Returned {
+    if (this.#first === null) return rest;
+    if (this.#rows.length > 0) result.rows = [...this.#rows, ...result.rows];
+    const { transactionId, elsewhere } = this.#first;
+    return { ...rest, transactionId, elsewhere };
+  }
+}
+
 /** The answer to one write, read inside `afterQuery`, before TypeORM looks at it. */
 export class Answer {
   readonly #parameters: readonly unknown[];
@@ -54,21 +89,18 @@ export class Answer {
   #held: { readonly oid: string; readonly resume: () => void } | null = null;
   #failure: { readonly error: unknown } | null = null;
 
-  /** To the statement that is sent with this very array of parameters; `taken` is told what it returned. */
-  constructor(
-    parameters: readonly unknown[],
-    returning: Returning,
-    whereabouts: Whereabouts,
-    taken: (returned: Returned) => void,
-  ) {
-    this.#whereabouts = whereabouts;
+  /** To the statement that is sent with this very array of parameters. */
+  constructor(parameters: readonly unknown[], returning: Returning, whereabouts: Whereabouts, taken: Taken) {
     this.#parameters = parameters;
+    this.#whereabouts = whereabouts;
+    const slices = taken.slice === null ? null : new Slices(parameters, returning, taken.slice);
     observe(parameters, (result) => {
       this.#isSeen = true;
       try {
-        const returned = returning.take(result);
-        if (returned.elsewhere === null) taken(returned);
-        else this.#hold(returned.elsewhere, () => taken(returned));
+        const last = returning.take(result);
+        const returned = slices?.join(last, result) ?? last;
+        if (returned.elsewhere === null) taken.whole(returned);
+        else this.#hold(returned.elsewhere, () => taken.whole(returned));
       } catch (error) {
         this.#failure = { error };
       }
@@ -105,6 +137,7 @@ export class Answer {
   /** Has to be called when the statement is over. */
   forget(): void {
     unobserve(this.#parameters);
+    stopStreaming(this.#parameters);
   }
 }
 
@@ -117,8 +150,9 @@ export async function send(
   sql: string,
   parameters: unknown[],
   taken: (returned: Returned) => void,
+  sliced: Statement['recordSlice'] = null,
 ): Promise<QueryResult> {
-  const expected = new Answer(parameters, returning, whereabouts, taken);
+  const expected = new Answer(parameters, returning, whereabouts, { whole: taken, slice: sliced });
   const answer = await runner
     .query(sql, parameters, true)
     .catch(async (error: unknown) => {
@@ -141,6 +175,10 @@ export function unseen(): CounterCacheError {
 
 /** The database returns all that is needed: one statement. */
 export const sendOnce: Strategy = (statement) =>
-  send(statement, statement.sql, statement.parameters, ({ changes, transactionId }) =>
-    statement.record(transactionId, [{ plan: statement.plan, changes }]),
+  send(
+    statement,
+    statement.sql,
+    statement.parameters,
+    ({ changes, transactionId }) => statement.record(transactionId, [{ plan: statement.plan, changes }]),
+    statement.recordSlice,
   );

@@ -111,9 +111,12 @@ async function end({ transactions, recorder, runner, open, rows, onNotPermitted 
 
 /** What cannot be rolled back must not be committed: it is not counted. */
 async function undo({ transactions, runner, open }: Track, savepoint: string): Promise<void> {
-  const current = transactions.current(runner);
+  const current = transactions.current(runner) ?? (await transactions.adoptUnseen(runner));
+  // One that nobody saw begin has no such savepoint: to go back to it makes COMMIT fail.
   if (current !== open || !open.has(savepoint)) {
-    current?.refuse(ended());
+    if (open.outcome === 'unseen' && current !== undefined)
+      await undoSavepoint(runner, savepoint).catch(() => undefined);
+    else current?.refuse(ended());
     return;
   }
   try {

@@ -4,7 +4,7 @@ import type { Counter, Row } from '../counter/definition';
 import { escapeForBuilder, escapePath } from '../sql/escape';
 import { type ActionRoot, plansBelow } from './actions-plan';
 import { rowsBelow } from './cascade';
-import { lockByKey } from './lock-and-read';
+import { lockByKey } from './locked-rows';
 import type { Place } from './place';
 import type { TablePlan } from './plan';
 import { readings, type RowChange } from './returning';

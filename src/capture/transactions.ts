@@ -9,12 +9,14 @@ import { answered, closeConnection, isBusy, isInTransaction } from './connection
 import type { DatedEnd } from './dated-ends';
 import type { HandOff } from './hand-off';
 import { heardOn } from './heard';
+import { inTurn } from './in-turn';
 import { notifyObserver } from './observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
 import { Roles } from './roles';
+import { SchemaChanges } from './schema-changes';
 import { Slot } from './slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
-import { doubt, isRefusal, unanswered } from './unanswered';
+import { commitOutcome, doubt, giveUp, isRefusal } from './unanswered';
 import { Unsettled } from './unsettled';
 
 /** What following transactions needs of the library around it. */
@@ -45,8 +47,7 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #handOff: HandOff;
   readonly #options: TransactionsOptions;
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
-  /** Whether the transaction that a query runner is in has changed the schema. */
-  readonly #changesSchema = new Slot<QueryRunner, boolean>();
+  readonly #schemaChanges: SchemaChanges;
   /** Roles that callers have set. */
   readonly roles = new Roles();
   /** Those that have sent a counted statement and are not over. */
@@ -55,10 +56,12 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #owing = new Slot<QueryRunner, true>();
   /** Counted statements under way that commit by themselves. */
   #outside = 0;
+  #retired: (() => void) | null = null;
 
   constructor(handOff: HandOff, options: TransactionsOptions) {
     this.#handOff = handOff;
     this.#options = options;
+    this.#schemaChanges = new SchemaChanges(options.onSchemaChange);
   }
 
   /** The transaction that a query runner is in. */
@@ -134,6 +137,11 @@ export class Transactions implements EntitySubscriberInterface {
     else this.#unsettled.add(known, runner);
   }
 
+  /** Takes what is captured of a statement that is not over. */
+  newPart(): OpenTransaction {
+    return new OpenTransaction(this.#options.durability);
+  }
+
   /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
   wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
     const transaction = runner === null ? undefined : this.#open.get(runner);
@@ -148,7 +156,10 @@ export class Transactions implements EntitySubscriberInterface {
   enter(transaction: OpenTransaction | null, runner: QueryRunner | null): () => void {
     if (transaction === null || runner === null) {
       this.#outside += 1;
-      return () => (this.#outside -= 1);
+      return () => {
+        this.#outside -= 1;
+        this.#stopIfRetired();
+      };
     }
     this.#unsettled.add(transaction, runner);
     return transaction.enter();
@@ -201,7 +212,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (success) this.roles.note(runner, event.query, event.parameters);
     const command = transactionCommand(event.query);
     if (command === null) return;
-    this.#followSchema(event, command);
+    this.#schemaChanges.follow(runner, command, success);
     if (command.kind === 'truncate') {
       if (success) this.#options.onTruncate(event.query);
     } else if (command.kind === 'commit') this.#committed(event, command.chain);
@@ -244,17 +255,25 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
-  /** Resolves when everything that has sent a counted statement is over, or announced after `limit` ms. */
+  /** Resolves when every transaction that is handed over to the buffer is over, or after `limit` ms. */
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
+    while (this.#handOff.isOwing && performance.now() < end) await delay(5);
+  }
+
+  /** Has `stop` called, which ends the following, once no transaction is left that has sent a counted statement. */
+  retire(stop: () => void): void {
+    this.#retired = stop;
+    this.#stopIfRetired();
+  }
+
+  #stopIfRetired(): void {
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
-    const areOpen = (): boolean => this.#outside > 0 || this.#unsettled.list().some(({ runner }) => !runner.isReleased);
-    while (areOpen() && performance.now() < end) await delay(5);
-    // Should they commit unobserved, the sweep finds their intents, and heals behind a barrier. One whose COMMIT is held up
-    // hands over already: a second time beside that, it would be counted twice.
-    for (const { transaction } of this.#unsettled.list())
-      if (!transaction.isEnding && transaction.preparing === null)
-        await this.#inTurn(transaction, () => this.#handOff.prepare(transaction, null));
+    if (this.#retired === null || this.#outside > 0) return;
+    if (this.#unsettled.list().some(({ runner }) => !runner.isReleased)) return;
+    // TypeORM may be going through its subscribers: those behind would be passed over.
+    queueMicrotask(this.#retired);
+    this.#retired = null;
   }
 
   #expect(runner: QueryRunner, single: boolean): OpenTransaction {
@@ -276,14 +295,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (kind === 'begin' && isRefused) this.#open.set(runner, undefined);
     // One that was given up may be done yet.
     else if (kind === 'rollback' && isRefused) transaction?.goOn();
-    else if (!isRefused && transaction !== undefined) this.#givenUp(transaction, command, error);
-  }
-
-  #givenUp(transaction: OpenTransaction, command: TransactionCommand, error: unknown): void {
-    transaction.suspect();
-    // A savepoint that may be there is as good as one that is: to go back to one that is not is refused by the server.
-    if (command.kind === 'savepoint') transaction.savepoint(command.name);
-    if (command.kind === 'rollback-to') transaction.refuse(unanswered(error));
+    else if (!isRefused && transaction !== undefined) giveUp(transaction, command, error);
   }
 
   #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
@@ -291,18 +303,7 @@ export class Transactions implements EntitySubscriberInterface {
       transaction.startEnding('commit');
       return undefined;
     }
-    return this.#inTurn(transaction, () => this.#prepare(transaction, runner));
-  }
-
-  /** One preparation after the other: what the first wrote to the outbox is not to be written again. */
-  #inTurn(transaction: OpenTransaction, prepare: () => Promise<void>): Promise<void> {
-    const prepared = transaction.preparing?.then(prepare) ?? prepare();
-    const finish = (): void => {
-      if (transaction.preparing === over) transaction.preparing = null;
-    };
-    const over = prepared.then(finish, finish);
-    transaction.preparing = over;
-    return prepared;
+    return inTurn(transaction, () => this.#prepare(transaction, runner));
   }
 
   /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */
@@ -349,17 +350,6 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
-  /** Others see a change of the schema only after its COMMIT. */
-  #followSchema({ queryRunner: runner, success }: AfterQuery, { kind }: TransactionCommand): void {
-    if (kind === 'schema-change') {
-      if (success) this.#options.onSchemaChange();
-      this.#changesSchema.set(runner, success);
-    } else if (kind === 'commit' && this.#changesSchema.get(runner) === true) {
-      this.#changesSchema.set(runner, undefined);
-      this.#options.onSchemaChange();
-    }
-  }
-
   #follow(runner: QueryRunner, command: TransactionCommand): void {
     const transaction = this.#open.get(runner);
     if (command.kind !== 'begin') transaction?.follow();
@@ -399,8 +389,10 @@ export class Transactions implements EntitySubscriberInterface {
     this.roles.end(runner);
     if (chain) this.adopt(runner);
     this.#unsettled.delete(transaction);
-    if (outcome === 'unseen' && transaction.refusal !== null) this.#options.onUnseen(transaction.refusal);
+    if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
+      this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
+    this.#stopIfRetired();
     if (outcome !== 'rolled back') this.#handOff.wake(transaction.alarms);
     if (transaction.isIdle) return;
     // What was handed over is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
@@ -417,14 +409,4 @@ export class Transactions implements EntitySubscriberInterface {
 /** A target that is recounted once every transaction that is open now is over. */
 function healed(target: string): { readonly target: string; readonly heal: true } {
   return { target, heal: true };
-}
-
-/**
- * PostgreSQL answers COMMIT with ROLLBACK when a statement of the transaction had failed. A lost connection, a time-out
- * or a FATAL error leaves the outcome unknown: the intent stays, and the sweep heals its targets.
- */
-function commitOutcome(event: AfterQuery): Outcome {
-  if (event.success)
-    return (event.rawResults as { command?: string } | undefined)?.command === 'ROLLBACK' ? 'rolled back' : 'committed';
-  return isRefusal(event.error) ? 'rolled back' : 'unknown';
 }

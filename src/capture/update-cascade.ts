@@ -2,12 +2,13 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../counter/definition';
 import { type ActionEdge, type ActionNode, type ActionRoot, type RowEvent, withDerived } from './actions-plan';
-import { afterOf, keepApart, pairUpdated, restrict } from './lock-and-read';
+import { afterOf, keepApart, pairUpdated } from './lock-and-read';
+import { onLockedRows } from './locked-rows';
 import { writtenColumns } from './plan';
 import { keyOf } from './row-text';
 import { type ReachedRows, readAgain, Spread } from './spread';
 import type { Sight, SpreadingReach } from './spreading-reach';
-import { send, type Strategy, type TableChanges } from './statement';
+import type { Strategy, TableChanges } from './statement';
 import type { WriteBuilder } from './write-builder';
 
 /** Whether an update may change a column that others refer to. */
@@ -25,19 +26,20 @@ export function cascadingUpdate(node: ActionRoot, reach: SpreadingReach): Strate
   return async (statement) => {
     const { runner } = statement;
     const sight = await reach.look(runner, node);
-    const { rows, restricted } = await restrict(statement);
     const event = withDerived(node, new Set(writtenColumns(node.plan.metadata, statement.builder)));
-    const before = await new Spread(runner, sight).from(node, rows, event);
-    let after: readonly Row[] = [];
-    let id: string | null = null;
-    const answer = await send(statement, ...restricted, ({ changes, transactionId }) => {
-      after = afterOf(changes);
-      id = transactionId;
+    return onLockedRows(statement, async (rows, sendLocked) => {
+      const before = await new Spread(runner, sight).from(node, rows, event);
+      let after: readonly Row[] = [];
+      let id: string | null = null;
+      const answer = await sendLocked(({ changes, transactionId }) => {
+        after = afterOf(changes);
+        id = transactionId;
+      });
+      const below = await changesBelow(runner, { node, event, before, after, sight });
+      const moved = after.length > 0 ? sight.unseenTargets() : [];
+      statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after), moved }, ...below]);
+      return answer;
     });
-    const below = await changesBelow(runner, { node, event, before, after, sight });
-    const moved = after.length > 0 ? sight.unseenTargets() : [];
-    statement.record(id, [{ plan: node.plan, changes: pairUpdated(statement, rows, after), moved }, ...below]);
-    return answer;
   };
 }
 

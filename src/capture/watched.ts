@@ -1,7 +1,7 @@
 import type { OpenTransaction } from './open-transaction';
 import { isStale, type PreparedStatements } from './prepared-statements';
 import type { Recording } from './recording';
-import type { Returning } from './returning';
+import type { Returned, Returning } from './returning';
 import { hearSending, stopHearing } from './sending';
 import { Answer, unseen } from './statement';
 import type { Transactions } from './transactions';
@@ -44,7 +44,9 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       sent.transaction = open;
     }
     prepared?.prepare(query);
-    answers.push(new Answer(query[1], returning, recording, (returned) => recording.record(returned, enclosed)));
+    const slice = enclosed === null ? recording.slicing(open) : null;
+    const whole = (returned: Returned): void => recording.record(returned, enclosed);
+    answers.push(new Answer(query[1], returning, recording, { whole, slice }));
   });
   try {
     const result = await execute();

@@ -5,15 +5,29 @@ import { ConfigurationError } from '../errors';
 /** What of a write query builder's expression map this library reads, and what it writes (`wheres`, and the columns of `onUpdate`). */
 export interface ExpressionMap {
   readonly queryType: 'insert' | 'update' | 'delete' | 'soft-delete' | 'restore';
-  readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata };
+  readonly mainAlias?: { readonly hasMetadata: boolean; readonly metadata: EntityMetadata; readonly name: string };
   readonly valuesSet?: unknown;
   readonly callListeners?: boolean;
   readonly useTransaction?: boolean;
   readonly insertFromSelect?: unknown;
   readonly insertColumns?: readonly string[];
   readonly onIgnore?: string | boolean;
+  readonly commonTableExpressions?: readonly { readonly queryBuilder: CommonTable }[];
   readonly onUpdate?: { overwrite?: string[]; columns?: string[]; conflict?: string | string[] } | undefined;
   wheres: { type: 'simple' | 'and' | 'or'; condition: string }[];
+}
+
+/** What a common table expression is made of: text, or another builder. */
+type CommonTable = string | { readonly expressionMap: { readonly queryType: string } };
+
+/** Commands that change rows, as words of a text. Words that only look like them do no harm. */
+const WRITES = /\b(?:insert|update|delete|merge)\b/i;
+
+/** Whether a common table expression of a builder changes rows: it is to run once, like the statement it stands before. */
+export function hasWritingTables({ expressionMap }: Pick<WriteBuilder, 'expressionMap'>): boolean {
+  return (expressionMap.commonTableExpressions ?? []).some(({ queryBuilder }) =>
+    typeof queryBuilder === 'string' ? WRITES.test(queryBuilder) : queryBuilder.expressionMap.queryType !== 'select',
+  );
 }
 
 /**

@@ -6,6 +6,7 @@ import { CounterCacheError } from '../errors';
 import type { Events } from '../events';
 import { type ProcessSelf, sayGone, whereAmI } from '../sql/processes';
 import { withConnection } from '../sql/query';
+import { besidePool } from '../sql/side-connection';
 import type { TablePaths } from '../sql/tables';
 import { within } from '../time-limit';
 import type { JobContext } from './context';
@@ -82,7 +83,9 @@ export class Presence {
   async leave(): Promise<void> {
     await this.stop();
     if (!this.#dataSource.isInitialized) return;
-    const gone = withConnection(this.#dataSource, (runner) => sayGone(runner, this.#tables, this.#self));
+    const gone = besidePool('full', () =>
+      withConnection(this.#dataSource, (runner) => sayGone(runner, this.#tables, this.#self)),
+    );
     // One that cannot say so is taken for gone after a while.
     await within(gone, STOP_LIMIT, undefined).catch(() => undefined);
   }
@@ -99,9 +102,12 @@ export class Presence {
   }
 
   async #notice(): Promise<void> {
-    if (await this.#hasMoved()) return this.#onMoved();
-    await this.#settleHome();
-    const waiting = await noticeDefinitions(this.#dataSource, this.#tables, this.#own, this.#interval);
+    // Signs of life do not wait for a pool that callers hold.
+    if (await besidePool('full', () => this.#hasMoved())) return this.#onMoved();
+    await besidePool('full', () => this.#settleHome());
+    const waiting = await besidePool('full', () =>
+      noticeDefinitions(this.#dataSource, this.#tables, this.#own, this.#interval),
+    );
     for (const column of waiting) this.#reportWaiting(column);
   }
 

@@ -6,7 +6,7 @@ import type { Drift, FailedTarget } from '../events';
 import { isAboutRows, reasonOf } from '../sql/divide';
 import { keylessTarget } from '../counter/target';
 import { mayLackKey } from '../sql/keyless-rows';
-import { listTargets } from '../sql/list-targets';
+import { listTargets, type TargetPage } from '../sql/list-targets';
 import { refusedTargets } from '../sql/outbox/refused-targets';
 import { withConnection, withTransaction } from '../sql/query';
 import { workAtOnce } from './at-once';
@@ -200,6 +200,15 @@ interface Step {
   readonly failed?: FailedTarget;
 }
 
+/** Which rows of a table are asked for. */
+function rangeOf({ where, from, to }: RecountFilter): Pick<TargetPage, 'where' | 'from' | 'to'> {
+  return {
+    where: where ?? null,
+    from: from === undefined ? null : String(from),
+    to: to === undefined ? null : String(to),
+  };
+}
+
 async function* steps(
   context: JobContext,
   kinds: readonly TargetKind[],
@@ -217,13 +226,7 @@ async function* steps(
     }
     const limit = filter.batch ?? STATEMENTS * statementSize(columns(kind));
     for (;;) {
-      const page = {
-        where: filter.where ?? null,
-        from: filter.from === undefined ? null : String(filter.from),
-        to: filter.to === undefined ? null : String(filter.to),
-        after,
-        limit,
-      };
+      const page = { ...rangeOf(filter), after, limit };
       const rows = await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>
         listTargets(runner, kind, page),
       ).catch(unlisted(filter));

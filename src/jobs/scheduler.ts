@@ -1,4 +1,5 @@
 import type { Alarm } from '../buffer/buffer';
+import type { Outage } from '../outage';
 
 /** Does the work of one alarm. Throws to have it retried. */
 export type AlarmHandler = (alarm: {
@@ -24,4 +25,15 @@ export interface Scheduler {
   start(handler: AlarmHandler, options: { readonly concurrency: number }): Promise<RunningScheduler>;
   /** Closes only what the scheduler itself opened. Idempotent. */
   close(): Promise<void>;
+}
+
+/** An alarm that cannot be set costs time, not a count: the sweep finds what it was for (I4). */
+export async function scheduleOrReport(scheduler: Scheduler, alarms: readonly Alarm[], outage: Outage): Promise<void> {
+  if (alarms.length === 0) return;
+  try {
+    await scheduler.schedule(alarms);
+    outage.succeeded();
+  } catch (error) {
+    outage.failed(error);
+  }
 }

@@ -116,9 +116,3 @@ function checkConcurrency(options: WorkerOptions): number {
   checkArgument(isFit, 'startWorker', 'concurrency to be a positive integer', concurrency);
   return concurrency;
 }
-
-/** Whoever called for a worker that did not start knows why. */
-export async function closeStarted(starting: Promise<CounterWorker>): Promise<void> {
-  const worker = await starting.catch(() => null);
-  await worker?.close();
-}

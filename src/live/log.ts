@@ -3,6 +3,7 @@ import { describeTarget, type JobContext, kindOf } from '../jobs/context';
 import { selectTargets, type TargetFilter } from '../jobs/targets';
 import { type LoggedChange, logPage } from '../sql/outbox/log-page';
 import { withConnection } from '../sql/query';
+import { besidePool } from '../sql/side-connection';
 
 /** A change of one counter column that one transaction has written to the outbox. */
 export interface LogEntry {
@@ -30,8 +31,8 @@ export async function* readLog(context: JobContext, filter: TargetFilter): Async
   const rows = { kinds: kinds?.map(({ id }) => id) ?? null, targets };
   for (let after = '0'; ;) {
     const from = after;
-    const page = await withConnection(context.dataSource, (runner) =>
-      logPage(runner, context.tables, rows, from, PAGE),
+    const page = await besidePool('full', () =>
+      withConnection(context.dataSource, (runner) => logPage(runner, context.tables, rows, from, PAGE)),
     );
     for (const change of page) yield entryOf(context, change);
     const last = page.at(-1);

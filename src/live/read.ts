@@ -1,11 +1,36 @@
+import type { EntityManager, EntityTarget, ObjectLiteral, QueryRunner } from 'typeorm';
+
 import type { DeltaBuffer, Held, Unapplied } from '../buffer/buffer';
 import { byShard } from '../buffer/shard';
 import { formatDecimal } from '../counter/amount';
-import type { CounterColumn } from '../counter/definition';
+import { checkArgument, checkKeys } from '../check-arguments';
+import type { CounterColumn, TargetKind } from '../counter/definition';
 import type { JobContext } from '../jobs/context';
+import { columnOf, idOf, type TargetKey } from '../jobs/targets';
 import type { AppliedBatches } from '../sql/ledger';
-import { withConnection } from '../sql/query';
-import { readColumn } from '../sql/read-column';
+import { rowsOf, withConnection } from '../sql/query';
+import { type ColumnValues, readColumn } from '../sql/read-column';
+
+/** In these, each statement sees what is committed by then. */
+const FRESH = new Set(['read committed', 'read uncommitted']);
+
+/**
+ * The query runner to read with: that of the caller's transaction; `null` for one of our own.
+ *
+ * @throws ConfigurationError for wrong options
+ */
+async function readRunnerOf(options: ReadOptions, { metadata }: TargetKind): Promise<QueryRunner | null> {
+  checkKeys(options, ['manager'], 'read');
+  const { manager } = options;
+  if (manager === undefined) return null;
+  // Not by comparing DataSources: one of them may be a proxy.
+  const isOwn = (manager as EntityManager | null)?.dataSource?.entityMetadatas.includes(metadata) === true;
+  checkArgument(isOwn, 'read', '`manager` to be an EntityManager of the DataSource of these counters', manager);
+  const { queryRunner: runner } = manager;
+  if (runner === undefined) return null;
+  const [row] = await rowsOf(runner, `SELECT current_setting('transaction_isolation') AS level`);
+  return FRESH.has(String(row?.['level'])) ? runner : null;
+}
 
 /** How often a read is repeated because amounts moved between buffer and column meanwhile. */
 const ATTEMPTS = 20;
@@ -13,8 +38,45 @@ const ATTEMPTS = 20;
 /** Targets read in one statement. */
 const TARGETS = 1_000;
 
+/** How to read counters. */
+export interface ReadOptions {
+  /**
+   * Of an open transaction, whose connection is used: nothing waits for another one, and rows that the transaction has made
+   * are seen. What it counts is not, before COMMIT. Under REPEATABLE READ and SERIALIZABLE, whose snapshot may be older than
+   * what was applied since, another connection is used all the same.
+   */
+  readonly manager?: EntityManager | undefined;
+}
+
 /** A counter as TypeORM hydrates its column; `null` where the row does not exist. */
 export type CounterValue = number | string | null;
+
+/** What a caller asks for. */
+export interface Asked {
+  readonly target: EntityTarget<ObjectLiteral>;
+  readonly given: TargetKey | readonly TargetKey[];
+  readonly column: string;
+  readonly options: ReadOptions;
+}
+
+/**
+ * A counter of one target, or of several by their keys.
+ *
+ * @throws ConfigurationError for wrong arguments
+ */
+export async function readGiven(
+  context: JobContext,
+  { target, given, column, options }: Asked,
+): Promise<CounterValue | Map<TargetKey, CounterValue>> {
+  const isGiven = given !== null && given !== undefined && (typeof given !== 'object' || Array.isArray(given));
+  checkArgument(isGiven, 'read', 'its second argument to be a key, or a list of keys', given);
+  const counterColumn = columnOf(context, target, column);
+  const ids = Array.isArray(given) ? (given as readonly TargetKey[]) : [given as TargetKey];
+  const keys = ids.map((id) => idOf(counterColumn.kind, id));
+  const runner = await readRunnerOf(options, counterColumn.kind);
+  const values = await readCounters(context, counterColumn, keys, runner);
+  return Array.isArray(given) ? new Map(ids.map((id, i) => [id, values[i] ?? null])) : (values[0] ?? null);
+}
 
 /**
  * Counters as if everything confirmed were applied: pending and claimed amounts, the column and the ledger in one SQL
@@ -26,11 +88,12 @@ export async function readCounters(
   context: JobContext,
   column: CounterColumn,
   targets: readonly string[],
+  runner: QueryRunner | null,
 ): Promise<CounterValue[]> {
   const distinct = [...new Set(targets)];
   const values = new Map<string, CounterValue>();
   for (let at = 0; at < distinct.length; at += TARGETS) {
-    for (const [target, amount] of await readSome(context, column, distinct.slice(at, at + TARGETS)))
+    for (const [target, amount] of await readSome(context, column, distinct.slice(at, at + TARGETS), runner))
       values.set(target, valueOf(column, amount));
   }
   return targets.map((target) => values.get(target) ?? null);
@@ -52,6 +115,7 @@ async function readSome(
   context: JobContext,
   column: CounterColumn,
   targets: readonly string[],
+  runner: QueryRunner | null,
 ): Promise<Map<string, bigint | null>> {
   const { buffer } = context;
   const amounts = new Map<string, bigint | null>();
@@ -60,7 +124,7 @@ async function readSome(
     byShard(targets, (target) => target, buffer.shards),
   );
   for (let attempt = 1; before.length > 0; attempt++) {
-    const worth = await readWorth(context, column, before);
+    const worth = await readWorth(context, column, before, runner);
     const after = await viewShards(buffer, new Map(before.map(({ shard, held }) => [shard, held.map(targetOf)])));
     const moved = after.filter(({ version }, i) => version !== before[i]?.version && attempt < ATTEMPTS);
     const again = new Set(moved.map(({ shard }) => shard));
@@ -88,12 +152,13 @@ async function readWorth(
   { dataSource, tables }: JobContext,
   column: CounterColumn,
   views: readonly ShardView[],
+  given: QueryRunner | null,
 ): Promise<Map<string, bigint | null>> {
   const all = views.flatMap(({ held }) => held);
   const batches = [...new Set(all.flatMap(({ claims }) => claims.map(({ batch }) => batch)))];
-  const { values, applied } = await withConnection(dataSource, (runner) =>
-    readColumn(runner, tables, column, all.map(targetOf), batches),
-  );
+  const read = (runner: QueryRunner): Promise<ColumnValues> =>
+    readColumn(runner, tables, column, all.map(targetOf), batches);
+  const { values, applied } = await (given === null ? withConnection(dataSource, read) : read(given));
   return new Map(
     all.map((held, i) => {
       const value = values[i] ?? null;

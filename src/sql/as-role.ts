@@ -1,14 +1,15 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
 import { escapeName } from './escape';
-import { withConnection } from './query';
-import { withSideConnection } from './side-connection';
+import { rollBack, withConnection } from './query';
+import { besidePool } from './side-connection';
 
 /** Nobody waits for locks on a schema that is being changed, ms. */
 const LOCK_TIMEOUT = 500;
 
 /**
- * Looks at something with the eyes of a role, on a connection of its own, in a transaction that changes nothing.
+ * Looks at something with the eyes of a role, on the connection beside the pool, in a transaction that changes nothing and
+ * is rolled back.
  *
  * @param role `null` is that of the connection
  */
@@ -17,12 +18,15 @@ export function asRole<T>(
   role: string | null,
   work: (runner: QueryRunner) => Promise<T>,
 ): Promise<T> {
-  return withSideConnection(dataSource, (side) =>
-    withConnection(side, async (runner) => {
-      await runner.query(`BEGIN READ ONLY; SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`);
-      if (role !== null) await runner.query(`SET LOCAL ROLE ${escapeName(role)}`);
-      // The connection is closed after it, and the transaction with it.
-      return work(runner);
+  return besidePool('always', () =>
+    withConnection(dataSource, async (runner) => {
+      try {
+        await runner.query(`BEGIN READ ONLY; SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`);
+        if (role !== null) await runner.query(`SET LOCAL ROLE ${escapeName(role)}`);
+        return await work(runner);
+      } finally {
+        await rollBack(runner);
+      }
     }),
   );
 }

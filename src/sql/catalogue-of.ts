@@ -5,7 +5,7 @@ import { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
 import { isUpToDate, readCatalogue, type RunQuery } from '../dialects/postgres/catalogue/read-catalogue';
 import { rowsOf, withTransaction } from './query';
 import { pinnedSearchPath, pinSearchPath } from './search-path';
-import { withSideConnection } from './side-connection';
+import { besidePool } from './side-connection';
 import { ownTables } from './tables';
 import { noteTables } from './table-names';
 
@@ -18,11 +18,8 @@ export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalo
   const own = Object.values(ownTables(dataSource));
   const paths = [...new Set([...dataSource.entityMetadatas.map(({ tablePath }) => tablePath), ...own])];
   pinSearchPath(dataSource, null);
-  // Beside the pool: a write that holds its last connection may be waiting for this.
   const ask = <T>(work: (run: RunQuery) => Promise<T>): Promise<T> =>
-    withSideConnection(dataSource, (side) =>
-      withPinnedPath(dataSource, side, (runner) => work((...query) => rowsOf(runner, ...query))),
-    );
+    withPinnedPath(dataSource, (runner) => work((...query) => rowsOf(runner, ...query)));
   const source = {
     read: () => ask((run) => readCatalogue(run, paths)),
     isUpToDate: (catalogue: Catalogue) => ask((run) => isUpToDate(run, catalogue)),
@@ -33,18 +30,18 @@ export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalo
   });
 }
 
-/** Runs `work` on a connection beside the pool, in a transaction with the search path of the first; the first notes it. */
-export function withPinnedPath<T>(
-  dataSource: DataSource,
-  side: DataSource,
-  work: (runner: QueryRunner) => Promise<T>,
-): Promise<T> {
-  pinSearchPath(side, pinnedSearchPath(dataSource));
-  return withTransaction(side, 'READ COMMITTED', async (runner) => {
-    if (pinnedSearchPath(dataSource) === null) {
-      const [row] = await rowsOf(runner, `SELECT current_setting('search_path') AS path`);
-      pinSearchPath(dataSource, String(row?.['path']));
-    }
-    return work(runner);
-  });
+/**
+ * Runs `work` in a transaction with the search path of the first; the first notes it. On the connection beside the pool: a
+ * write that holds its last one may be waiting for this. `work` must not ask for another connection.
+ */
+export function withPinnedPath<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  return besidePool('always', () =>
+    withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
+      if (pinnedSearchPath(dataSource) === null) {
+        const [row] = await rowsOf(runner, `SELECT current_setting('search_path') AS path`);
+        pinSearchPath(dataSource, String(row?.['path']));
+      }
+      return work(runner);
+    }),
+  );
 }

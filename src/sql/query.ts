@@ -1,6 +1,7 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
 import { searchPathSql } from './search-path';
+import { ownQueryRunner } from './side-connection';
 
 /** A result row: column alias → raw driver value. */
 export type ResultRow = Readonly<Record<string, unknown>>;
@@ -36,9 +37,9 @@ export async function mayWrite(runner: QueryRunner, table: string): Promise<bool
   return row?.['may'] === true;
 }
 
-/** Runs `work` on a connection of its own to the master. */
+/** Runs `work` on a connection of its own to the master; see `besidePool` for which. */
 export async function withConnection<T>(dataSource: DataSource, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
-  const runner = dataSource.createQueryRunner('master');
+  const runner = ownQueryRunner(dataSource);
   try {
     return await work(runner);
   } finally {

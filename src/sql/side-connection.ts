@@ -1,34 +1,174 @@
-import { DataSource } from 'typeorm';
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+import type { DataSource, QueryRunner } from 'typeorm';
 
 import { within } from '../time-limit';
+
+/**
+ * When work goes over the connection beside the pool: `full` where the pool has none to give, which may all be held by
+ * transactions that wait for this very work; `always`; `urgent` is always, and before whatever else it is used for.
+ */
+export type Beside = 'full' | 'always' | 'urgent';
+
+/** `pg`'s pool and its clients, as far as they are needed. */
+interface Client {
+  end(): Promise<void>;
+}
+type Taken = (error: Error | undefined, client: Client, release: (error?: Error) => void) => void;
+interface Pool {
+  readonly options: Readonly<Record<string, unknown>> & { readonly max?: number; readonly password?: unknown };
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+  connect(taken: Taken): void;
+  on(event: 'error', listener: () => void): unknown;
+  end(): Promise<void>;
+}
+type PoolClass = new (options: object) => Pool;
 
 /** The longest that a connection is waited for to close, ms. */
 const CLOSE_TIMEOUT = 1_000;
 
+/** How long urgent work waits for other work on the connection before that is given up, ms: it may wait for the urgent one. */
+const PATIENCE = 5_000;
+
+/** What one call has chosen; it names that call. */
+interface Choice {
+  readonly when: Beside;
+}
+
+const chosen = new AsyncLocalStorage<Choice>();
+
 /**
- * A connection beside the pool, for what a write waits for: every connection of the pool may be held by a transaction
- * that waits for the same.
+ * Lets our own work inside `work` go over the connection beside the pool. It is one connection: what has it must not wait
+ * for other work that needs it.
  */
-export async function withSideConnection<T>(
+export function besidePool<T>(when: Beside, work: () => Promise<T>): Promise<T> {
+  return chosen.run({ when }, work);
+}
+
+/** The same, always; after `limit` ms, gives up what `work` does there, and resolves with `null`. */
+export async function besidePoolWithin<T>(
   dataSource: DataSource,
-  work: (side: DataSource) => Promise<T>,
-): Promise<T> {
-  const side = new DataSource({
-    ...dataSource.options,
-    entities: [],
-    subscribers: [],
-    migrations: [],
-    poolSize: 1,
-    cache: false,
-    synchronize: false,
-    migrationsRun: false,
-    dropSchema: false,
-  } as ConstructorParameters<typeof DataSource>[0]);
-  await side.initialize();
-  try {
-    return await work(side);
-  } finally {
+  limit: number,
+  work: () => Promise<T>,
+): Promise<T | null> {
+  const choice: Choice = { when: 'always' };
+  const result = await within(chosen.run(choice, work), limit, null);
+  if (result === null) sideConnectionOf(dataSource).giveUp(choice);
+  return result;
+}
+
+/** Where a DataSource keeps its connection beside the pool: a symbol that two copies of this package share. */
+const SIDE = Symbol.for('typeorm-counter-cache.side-connection');
+
+type Host = DataSource & { [SIDE]?: SideConnection };
+
+/** The one connection beside the pool that this process has for a DataSource. */
+export function sideConnectionOf(dataSource: DataSource): SideConnection {
+  const host: Host = dataSource;
+  return (host[SIDE] ??= new SideConnection(dataSource));
+}
+
+/** A query runner for our own work: over the pool, or beside it. */
+export function ownQueryRunner(dataSource: DataSource): QueryRunner {
+  const runner = dataSource.createQueryRunner('master');
+  const choice = chosen.getStore();
+  if (choice === undefined || (choice.when === 'full' && hasFree(poolOf(dataSource)))) return runner;
+  const side = sideConnectionOf(dataSource);
+  // TypeORM's query runner asks its driver for a connection, and the driver for nothing else.
+  const obtainMasterConnection = (): Promise<unknown> => side.obtain(choice);
+  const driver: unknown = Object.create(dataSource.driver, {
+    obtainMasterConnection: { value: obtainMasterConnection },
+  });
+  return Object.assign(runner, { driver });
+}
+
+function poolOf({ driver }: DataSource): Pool | undefined {
+  return (driver as { readonly master?: Pool }).master;
+}
+
+function hasFree(pool: Pool | undefined): boolean {
+  if (pool?.options.max === undefined) return true;
+  return pool.idleCount + pool.options.max - pool.totalCount - pool.waitingCount > 0;
+}
+
+/**
+ * A connection beside the pool, opened when it is first needed, kept, and shared by all that needs one: many at once would
+ * run into the server's limit. One that breaks is opened again by whoever needs it next. It keeps no process alive.
+ */
+export class SideConnection {
+  readonly #dataSource: DataSource;
+  #pool: Pool | null = null;
+  /** What has the connection now. */
+  #holder: { readonly pool: Pool; readonly client: Client; readonly choice: Choice } | null = null;
+
+  constructor(dataSource: DataSource) {
+    this.#dataSource = dataSource;
+  }
+
+  /** As a driver's `obtainMasterConnection`: the connection, once it is free, and what gives it back. */
+  async obtain(choice: Choice): Promise<readonly [Client, (error?: Error) => void]> {
+    const patience = choice.when === 'urgent' ? setInterval(() => this.#giveUpOthers(), PATIENCE) : undefined;
+    try {
+      return await this.#take(choice);
+    } finally {
+      clearInterval(patience);
+    }
+  }
+
+  /** Gives up what this call does on the connection, if it has it: that fails, and the next gets another connection. */
+  giveUp(choice: Choice): void {
+    if (this.#holder?.choice === choice) this.#end();
+  }
+
+  /** Waits 1 s at most. It may be used again, and has to be closed again then. */
+  async close(): Promise<void> {
+    const pool = this.#pool;
+    this.#pool = null;
+    if (pool === null) return;
     // Work that was given up may hold the connection until the buffer answers: not waited for.
-    await within(side.destroy(), CLOSE_TIMEOUT, undefined).catch(() => undefined);
+    await within(pool.end(), CLOSE_TIMEOUT, undefined).catch(() => undefined);
+    if (this.#holder?.pool === pool) this.#end();
+  }
+
+  #take(choice: Choice): Promise<readonly [Client, (error?: Error) => void]> {
+    this.#pool ??= this.#open();
+    const pool = this.#pool;
+    return new Promise((resolve, reject) =>
+      pool.connect((error, client, release) => {
+        if (error !== undefined) {
+          reject(error);
+          return;
+        }
+        this.#holder = { pool, client, choice };
+        const giveBack = (reason?: Error): void => {
+          if (this.#holder?.client === client) this.#holder = null;
+          release(reason);
+        };
+        resolve([client, giveBack]);
+      }),
+    );
+  }
+
+  #giveUpOthers(): void {
+    if (this.#holder?.choice.when !== 'urgent') this.#end();
+  }
+
+  #end(): void {
+    void this.#holder?.client.end().catch(() => undefined);
+  }
+
+  /** As TypeORM has made the pool of the DataSource. */
+  #open(): Pool {
+    const model = poolOf(this.#dataSource);
+    if (model === undefined) throw new Error('the DataSource is not connected');
+    // `pg` hides the password from a copy of the options.
+    const { options } = model;
+    const own = { max: 1, min: 0, idleTimeoutMillis: 0, allowExitOnIdle: true };
+    const pool = new (model.constructor as PoolClass)({ ...options, password: options.password, ...own });
+    // What breaks while it is idle is opened again.
+    pool.on('error', () => undefined);
+    return pool;
   }
 }

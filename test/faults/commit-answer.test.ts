@@ -42,7 +42,7 @@ async function start(durability: Durability, others: Partial<CountersOptions> = 
 async function commitInDoubt(lose: 'request' | 'answer'): Promise<boolean> {
   const { manager } = fixture.dataSource;
   // Not a BEGIN that says READ COMMITTED, of the library's own.
-  const interrupted = proxy.interrupt({ when: (request) => /COMMIT(?!TED)/.test(request.toString()), lose });
+  const interrupted = proxy.interrupt({ when: (request) => /COMMIT(?!TED)/.test(request.toString('latin1')), lose });
   const writing = manager.transaction(async (inner) => {
     await inner.insert(Post, { authorId: 1, published: true, likes: 3 });
     await inner.update(Post, { id: 1 }, { authorId: 2 });

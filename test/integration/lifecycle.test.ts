@@ -188,10 +188,12 @@ describe('close()', () => {
     await dataSource.initialize();
     await expectCounting(dataSource, first);
     await first.close();
-    await expectNoCounting(dataSource);
     const second = await attach(dataSource);
     await expectCounting(dataSource, second);
     await second.close();
+    await dataSource.destroy();
+    await dataSource.initialize();
+    await expectNoCounting(dataSource);
     await dataSource.destroy();
     const third = await attach(dataSource);
     await dataSource.initialize();

@@ -93,7 +93,7 @@ describeVersions('a legacy row that functions of its counters throw on', (server
     });
     afterAll(() => fixture.close());
 
-    const expectRight = async (board: Board | undefined): Promise<void> => {
+    const expectRightAt = async (board: Board | undefined): Promise<void> => {
       await until(async () => {
         const wrong: { id: number }[] = await fixture.dataSource.query(WRONG);
         return !wrong.some(({ id }) => id === board?.id);
@@ -102,50 +102,50 @@ describeVersions('a legacy row that functions of its counters throw on', (server
 
     test('is deleted, and its parent is right', async () => {
       await manager.delete(Card, { id: legacy.id });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
     });
 
     test('is removed, soft-deleted or loses its parent', async () => {
       await manager.softDelete(Card, { id: legacy.id });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
       await manager.delete(Card, { id: legacy.id });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
     });
 
     test('loses its parent', async () => {
       await manager.update(Card, { id: legacy.id }, { board: null });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
     });
 
     test('is moved: the parent that it leaves is right', async () => {
       const card = await manager.findOneByOrFail(Card, { id: legacy.id });
       card.board = boards[1] ?? null;
       await manager.save(card);
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
       const other = { entity: 'Board', id: String(boards[1]?.id) };
       const { failed } = await fixture.counters.recalculate({ target: Board, ids: [boards[1]?.id ?? 0] });
       expect(failed).toEqual(expect.arrayContaining([expect.objectContaining(other)]));
       expect(new Set(failed.map(({ counter }) => counter)).size).toBe(3);
       await until(async () => (await manager.findOneByOrFail(Board, { id: boards[1]?.id ?? 0 })).cardsCount === 2);
       await manager.delete(Card, { id: legacy.id });
-      await expectRight(boards[1]);
+      await expectRightAt(boards[1]);
     });
 
     test('is mended, and counts', async () => {
       await manager.update(Card, { id: legacy.id }, { label: 'done', n: 6 });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
     });
 
     test('is changed where that is not what is wrong with it', async () => {
       await manager.update(Card, { id: legacy.id }, { title: 'another' });
       await manager.delete(Card, { id: legacy.id });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
     });
 
     test('is deleted with its parent', async () => {
       await manager.delete(Board, { id: boards[0]?.id ?? 0 });
       expect(await manager.countBy(Card, { id: legacy.id })).toBe(0);
-      await expectRight(boards[1]);
+      await expectRightAt(boards[1]);
     });
 
     test('a new version that cannot be counted is refused', async () => {
@@ -155,7 +155,7 @@ describeVersions('a legacy row that functions of its counters throw on', (server
       await expect(manager.update(Card, { id: good.id }, { label: 'legacy' })).rejects.toEqual(refused);
       await expect(manager.update(Card, { id: legacy.id }, { label: 'legacy too' })).rejects.toEqual(refused);
       await manager.delete(Card, { id: legacy.id });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
     });
 
     test('is changed by raw SQL that is tracked, and by TypeORM in it', async () => {
@@ -164,7 +164,7 @@ describeVersions('a legacy row that functions of its counters throw on', (server
         await own.update(Card, { id: legacy.id }, { label: 'done' });
         await own.query('UPDATE card SET n = 9 WHERE id = $1', [legacy.id]);
       });
-      await expectRight(boards[0]);
+      await expectRightAt(boards[0]);
     });
   });
 });

@@ -164,4 +164,34 @@ export const TRANSACTIONS = group('Transactions', [
       return () => dataSource.transaction('SERIALIZABLE', (inner) => inner.update(Post, { id: post.id }, { likes: 5 }));
     },
   },
+  {
+    name: '`PREPARE TRANSACTION`',
+    captured: ['returned rows', 'recount'],
+    run: async (world) => {
+      const { author } = await blog(world.manager);
+      return () =>
+        onRunner(world, async (runner) => {
+          await runner.query('BEGIN');
+          await runner.manager.insert(Post, { authorId: author.id });
+          await runner.query(`PREPARE TRANSACTION 'ours'`);
+          await runner.query(`COMMIT PREPARED 'ours'`);
+          // What the library still holds of it.
+          await runner.query('ROLLBACK');
+        });
+    },
+  },
+  {
+    name: '`COMMIT` behind another command in one `query()`',
+    captured: ['returned rows', 'recount'],
+    run: async (world) => {
+      const { author } = await blog(world.manager);
+      return () =>
+        onRunner(world, async (runner) => {
+          await runner.query('BEGIN');
+          await runner.manager.insert(Post, { authorId: author.id });
+          await runner.query('SELECT 1; COMMIT');
+          await runner.query('ROLLBACK');
+        });
+    },
+  },
 ]);

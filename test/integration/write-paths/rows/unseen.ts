@@ -4,7 +4,6 @@ import { Post } from '../entities/blog';
 import { Photo } from '../entities/places';
 import { group, type World } from '../write-path';
 import { blog } from './seeds';
-import { onRunner } from './transactions';
 import { addOtherPhotos, DROP, galleries } from './triggers';
 
 /** Sends `COPY … FROM STDIN` with one line. */
@@ -107,38 +106,6 @@ export const UNSEEN = group('Not seen', [
     run: async ({ manager, skip }) => {
       const { author } = await blog(manager);
       return () => skip(() => manager.insert(Post, { authorId: author.id }));
-    },
-  },
-  {
-    name: '`PREPARE TRANSACTION`',
-    captured: ['returned rows'],
-    unseen: true,
-    run: async (world) => {
-      const { author } = await blog(world.manager);
-      return () =>
-        onRunner(world, async (runner) => {
-          await runner.query('BEGIN');
-          await runner.manager.insert(Post, { authorId: author.id });
-          await runner.query(`PREPARE TRANSACTION 'ours'`);
-          await runner.query(`COMMIT PREPARED 'ours'`);
-          // What the library still holds of it.
-          await runner.query('ROLLBACK');
-        });
-    },
-  },
-  {
-    name: '`COMMIT` behind another command in one `query()`',
-    captured: ['returned rows'],
-    unseen: true,
-    run: async (world) => {
-      const { author } = await blog(world.manager);
-      return () =>
-        onRunner(world, async (runner) => {
-          await runner.query('BEGIN');
-          await runner.manager.insert(Post, { authorId: author.id });
-          await runner.query('SELECT 1; COMMIT');
-          await runner.query('ROLLBACK');
-        });
     },
   },
 ]);

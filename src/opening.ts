@@ -1,0 +1,180 @@
+import type { DataSource } from 'typeorm';
+
+import type { Alarm } from './buffer/buffer';
+import type { Definitions } from './counter/definition';
+import { notInitialized } from './errors';
+import type { Events } from './events';
+import type { FollowedTables } from './followed-tables';
+import type { Installation, Installer } from './installation';
+import type { JobContext } from './jobs/context';
+import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
+import { scheduleOrReport } from './jobs/scheduler';
+import type { StartedWorkers } from './jobs/started-workers';
+import type { SweptEpochs } from './jobs/sweep-epochs';
+import type { ResolvedCountersOptions } from './options';
+import { Outage } from './outage';
+import type { Permissions } from './permissions/permissions';
+import { reportUnlessLeft } from './reports';
+import type { Residence } from './residence';
+import { countedTables } from './sql/counted-tables';
+import { sideConnectionOf } from './sql/side-connection';
+
+/** Alarms that cannot be set within this time of each other fail in one outage, ms. */
+const SCHEDULING_OUTAGE = 60_000;
+
+/** What is counted in a DataSource, for as long as its metadata last. */
+export interface Counted {
+  readonly definitions: Definitions;
+  readonly tables: FollowedTables;
+  readonly permissions: Permissions;
+}
+
+/** An installation that is open, and what jobs do with it. */
+export interface OpenInstallation {
+  readonly installation: Installation;
+  readonly context: JobContext;
+}
+
+/** What opening needs of the library around it. */
+export interface OpeningOptions {
+  readonly dataSource: DataSource;
+  readonly options: ResolvedCountersOptions;
+  readonly events: Events;
+  readonly installer: Installer;
+  readonly residence: Residence;
+  readonly workers: StartedWorkers;
+}
+
+/** Opens the installation of a DataSource when it is first needed, and again when there is another one. */
+export class Opening {
+  readonly #options: OpeningOptions;
+  readonly #scheduling: Outage;
+  readonly #background = new Set<Promise<void>>();
+  #counted: Counted | null = null;
+  #opening: Promise<OpenInstallation> | null = null;
+  #installation: Installation | null = null;
+  #isClosing = false;
+
+  constructor(options: OpeningOptions) {
+    this.#options = options;
+    this.#scheduling = new Outage((error) => options.events.emit('error', error), { quiet: SCHEDULING_OUTAGE });
+  }
+
+  /** `null` until the DataSource has metadata. */
+  get counted(): Counted | null {
+    return this.#counted;
+  }
+
+  /** Once it is opened; `null` before. */
+  get installation(): Installation | null {
+    return this.#installation;
+  }
+
+  /** The DataSource has its metadata built: what was open is so no more. */
+  begin(counted: Counted): void {
+    this.#counted = counted;
+    this.#opening = null;
+    this.#installation = null;
+    this.#options.residence.forget();
+  }
+
+  /** Rejects with what keeps it from being opened; the next call tries again. */
+  open(): Promise<OpenInstallation> {
+    return (this.#opening ??= this.#openAgain());
+  }
+
+  /** In the background: the database, or its installation, is another one than was opened. */
+  reopen(): void {
+    if (this.#isClosing) return;
+    this.#opening = null;
+    const { dataSource, workers, events } = this.#options;
+    this.#run(
+      // The one that is kept may lead to the database that was.
+      sideConnectionOf(dataSource)
+        .close()
+        .then(() => this.open())
+        .then(({ installation, context }) => workers.move(context, installation.scheduler))
+        .catch((error: unknown) => events.emit('error', error)),
+    );
+  }
+
+  /** Adds alarms; rejects only when the installation cannot be opened. */
+  async schedule(alarms: readonly Alarm[]): Promise<void> {
+    if (alarms.length > 0) await this.#scheduleWith((await this.open()).installation, alarms);
+  }
+
+  /** Begins nothing in the background any more. */
+  stop(): void {
+    this.#isClosing = true;
+  }
+
+  /** Resolves when nothing is under way any more. */
+  async idle(): Promise<void> {
+    await this.#opening?.catch(() => undefined);
+    await Promise.all(this.#background);
+  }
+
+  #openAgain(): Promise<OpenInstallation> {
+    const opening = this.#install();
+    opening.catch(() => {
+      if (this.#opening === opening) this.#opening = null;
+    });
+    return opening;
+  }
+
+  async #install(): Promise<OpenInstallation> {
+    const counted = this.#counted;
+    if (counted === null) throw notInitialized();
+    const { definitions, tables, permissions } = counted;
+    const { dataSource, installer, residence, events } = this.#options;
+    await tables.catalogue.load();
+    const installation = await permissions.opening(() =>
+      installer.open({
+        tables: countedTables(dataSource, definitions),
+        onLost: (swept) => this.#rebuild(swept),
+        onCopied: (reason) => reportCopied({ events }, reason),
+      }),
+    );
+    if (!this.#isClosing) await residence.enter(installation, definitions);
+    if (this.#counted === counted) this.#installation = installation;
+    return { installation, context: this.#contextOf(installation, definitions) };
+  }
+
+  #contextOf(installation: Installation, definitions: Definitions): JobContext {
+    const { dataSource, options, events } = this.#options;
+    const { tables, buffer, settleHome } = installation;
+    return {
+      dataSource,
+      tables,
+      buffer,
+      settleHome,
+      definitions,
+      options,
+      events,
+      schedule: (alarms) => this.#scheduleWith(installation, alarms),
+      // A call of the user's is finished; workers say when they stop.
+      isStopping: () => false,
+    };
+  }
+
+  /** In the background: it may take long, and a write may be waiting for the buffer to open. */
+  #rebuild({ lost }: SweptEpochs): void {
+    const { events } = this.#options;
+    reportLost({ events }, lost);
+    this.#run(
+      this.open()
+        .then(({ context }) => rebuild({ ...context, isStopping: () => this.#isClosing }))
+        // What this process may not list is left to a worker, whose sweep finds that it is not finished.
+        .catch((error: unknown) => reportUnlessLeft(events, error)),
+    );
+  }
+
+  #run(work: Promise<void>): void {
+    const running = work.finally(() => this.#background.delete(running));
+    this.#background.add(running);
+  }
+
+  #scheduleWith({ scheduler }: Installation, alarms: readonly Alarm[]): Promise<void> {
+    return scheduleOrReport(scheduler, alarms, this.#scheduling);
+  }
+}
