@@ -11,7 +11,7 @@ const REGRESSIONS = [14];
 const LONG = { seeds: 20, operations: 500 };
 const sizes = {
   18: sizeOf({ seeds: 4, operations: 100 }, LONG),
-  15: sizeOf({ seeds: 1, operations: 60 }, LONG),
+  15: sizeOf({ seeds: 1, operations: 60 }, { ...LONG, ciSeeds: 3 }),
 } as const;
 const setting = PLAIN_SETTING;
 const tally = new Tally();

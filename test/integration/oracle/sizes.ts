@@ -10,10 +10,21 @@ interface SizeOptions {
   readonly from?: number;
 }
 
-/** How much is run: `ORACLE=full` for the long form, `ORACLE_FROM` for other seeds, `ORACLE_SEED` for a single one. */
-export function sizeOf(short: SizeOptions, full: SizeOptions): Size {
+/** Beside the short form and the long one, which takes about an hour, CI runs fewer seeds of the long one. */
+interface LongSize extends SizeOptions {
+  /** How many seeds CI runs. @defaultValue `seeds` */
+  readonly ciSeeds?: number;
+}
+
+/**
+ * How much is run: `ORACLE=full` for the long form, `ORACLE=ci` for that of CI, `ORACLE_FROM` for other seeds, `ORACLE_SEED`
+ * for a single one.
+ */
+export function sizeOf(short: SizeOptions, full: LongSize): Size {
   const { ORACLE, ORACLE_FROM, ORACLE_SEED, ORACLE_OPERATIONS } = process.env;
-  const chosen = ORACLE === 'full' ? full : short;
+  const { ciSeeds = full.seeds } = full;
+  const forms: Record<string, SizeOptions> = { full, ci: { ...full, seeds: ciSeeds } };
+  const chosen = forms[ORACLE ?? ''] ?? short;
   const first = Number(ORACLE_SEED ?? ORACLE_FROM ?? chosen.from ?? 1);
   const count = ORACLE_SEED === undefined ? chosen.seeds : 1;
   return {
