@@ -3,7 +3,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
 import { isUpToDate, readCatalogue, type RunQuery } from '../dialects/postgres/catalogue/read-catalogue';
-import { rowsOf, withTransaction } from './query';
+import { rowsOf, withConnection, withTransaction } from './query';
 import { pinnedSearchPath, pinSearchPath } from './search-path';
 import { besidePool } from './side-connection';
 import { ownTables } from './tables';
@@ -18,11 +18,15 @@ export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalo
   const own = Object.values(ownTables(dataSource));
   const paths = [...new Set([...dataSource.entityMetadatas.map(({ tablePath }) => tablePath), ...own])];
   pinSearchPath(dataSource, null);
-  const ask = <T>(work: (run: RunQuery) => Promise<T>): Promise<T> =>
-    withPinnedPath(dataSource, (runner) => work((...query) => rowsOf(runner, ...query)));
+  const runOn =
+    (runner: QueryRunner): RunQuery =>
+    (...query) =>
+      rowsOf(runner, ...query);
   const source = {
-    read: () => ask((run) => readCatalogue(run, paths)),
-    isUpToDate: (catalogue: Catalogue) => ask((run) => isUpToDate(run, catalogue)),
+    read: () => withPinnedPath(dataSource, (runner) => readCatalogue(runOn(runner), paths)),
+    // Names nothing: the search path does not matter.
+    isUpToDate: (catalogue: Catalogue) =>
+      besidePool('always', () => withConnection(dataSource, (runner) => isUpToDate(runOn(runner), catalogue))),
   };
   return new KnownCatalogue(source, (catalogue) => {
     noteTables(dataSource, catalogue);

@@ -82,8 +82,15 @@ const COLUMNS = `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)`;
 
+/** The one table whose rows a view shows, each once; its columns have the same names there. NULL where it shows others as well. */
+const SHOWN = `(SELECT (array_agg(b.oid))[1] FROM pg_class b WHERE pg_relation_is_updatable(c.oid, false) <> 0 AND b.oid IN (
+    SELECT d.refobjid FROM pg_rewrite r JOIN pg_depend d ON d.classid = 'pg_rewrite'::regclass AND d.objid = r.oid
+    WHERE r.ev_class = c.oid AND d.refclassid = 'pg_class'::regclass AND d.refobjid <> c.oid
+  ) HAVING count(*) = 1)`;
+
 const UNIQUE_KEYS = `(SELECT COALESCE(jsonb_agg(to_jsonb(${columnNames('x.indrelid', 'x.indkey[0:x.indnkeyatts - 1]')}) ORDER BY x.indexrelid), '[]')
-  FROM pg_index x WHERE x.indrelid = c.oid AND x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)`;
+  FROM pg_index x WHERE x.indrelid = CASE c.relkind WHEN 'v' THEN ${SHOWN} ELSE c.oid END
+  AND x.indisunique AND x.indimmediate AND x.indisvalid AND x.indpred IS NULL AND x.indexprs IS NULL)`;
 
 /** `SET NULL (columns)` came with version 15; before, all columns of the key are set. */
 function foreignKeysSql(serverVersion: number): string {
@@ -183,6 +190,7 @@ const STAMPED: readonly string[] = [
   `pg_namespace c WHERE c.oid >= ${FIRST_OF_USERS} AND c.nspname NOT LIKE 'pg\\_%'`,
   `pg_auth_members c`,
   `pg_policy c`,
+  `pg_rewrite c WHERE c.oid >= ${FIRST_OF_USERS}`,
 ];
 
 async function readStamp(run: RunQuery): Promise<{ readonly serverVersion: number; readonly stamp: string }> {
@@ -190,7 +198,7 @@ async function readStamp(run: RunQuery): Promise<{ readonly serverVersion: numbe
     (source) => `(SELECT concat(count(*), ' ', sum(hashint8(c.xmin::text::bigint)::bigint)) FROM ${source})`,
   );
   const [row] = await run(
-    `SELECT current_setting('server_version_num') AS version, concat_ws(',', current_user, current_setting('search_path'),
+    `SELECT current_setting('server_version_num') AS version, concat_ws(',', current_user,
        (SELECT concat(r.rolsuper, r.rolbypassrls, r.rolinherit) FROM pg_roles r WHERE r.rolname = current_user), ${sums.join(', ')}) AS stamp`,
     [],
   );

@@ -15,6 +15,11 @@ export function notUnique(
   }
   if (table.uniqueKeys.some((key) => key.every((name) => columns.includes(name)))) return null;
   const list = columns.map((name) => `"${name.replaceAll('"', '""')}"`).join(', ');
+  if (table.kind === 'view')
+    return {
+      got: `the view ${table.sql}, which does not show one table's rows with a unique constraint on ${list}`,
+      advice: 'Map the table itself, or a view of one table that keeps the names of its columns',
+    };
   const what =
     table.kind === 'table' || table.kind === 'partitioned table' ? table.sql : `the ${table.kind} ${table.sql}`;
   return {
