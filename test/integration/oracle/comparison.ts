@@ -1,3 +1,5 @@
+import { CounterCacheError } from 'typeorm-counter-cache';
+
 import type { Run } from './run-options';
 import type { WrongColumn } from './truth';
 
@@ -35,7 +37,8 @@ export async function expectTruth(run: Run): Promise<void> {
     await counters.flush();
     refuse('drift after the recalculation that was asked for', await findWrong(run));
   }
-  expect(errors).toEqual([]);
+  const { mayReport } = run.surroundings;
+  expect(errors.filter((error) => !(error instanceof CounterCacheError && mayReport.includes(error.code)))).toEqual([]);
 }
 
 /** Nothing is left, and a recount of everything has nothing to correct. */

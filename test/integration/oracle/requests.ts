@@ -1,6 +1,9 @@
 import { type ShardKey, shardKey } from '../../../src/buffer/redis/keys';
+import { isEveryTarget, isKeyless } from '../../../src/counter/target';
 import { kindOf } from '../../../src/jobs/context';
-import { type RecalculateOptions, recalculateTargets } from '../../../src/jobs/recount-targets';
+import { recountChanged } from '../../../src/jobs/recount-changed';
+import { recountEvery } from '../../../src/jobs/recount-every';
+import { type Recalculated, type RecalculateOptions, recalculateTargets } from '../../../src/jobs/recount-targets';
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
 import { type Internals, openInternals } from '../internals';
@@ -43,23 +46,40 @@ export class Requests {
     return found.map((target) => outerName(target, kinds));
   }
 
-  /** Whether a row of a table was found among them; `key` is what sources refer to it by, `null` when it has none. */
-  includes({ target: table, id, key }: Pick<WrongColumn, 'target' | 'id' | 'key'>): boolean {
+  /**
+   * Whether a row of a table was found among them, by itself or with all of its kind; `key` is what sources refer to it by,
+   * `null` when it has none.
+   */
+  includes({ target: table, key }: Pick<WrongColumn, 'target' | 'key'>): boolean {
     const { definitions } = this.#internals.context;
-    const ofRow = this.#found.flat().filter((target) => target.endsWith(`:${key ?? id}`));
+    const ofRow = this.#found
+      .flat()
+      .filter((target) => isEveryTarget(target) || (key === null ? isKeyless(target) : target.endsWith(`:${key}`)));
     return ofRow.some((target) => kindOf(definitions, target)?.metadata.tableName === table);
   }
 
   /** Does what a worker would, to those that were found. */
   async fulfil(): Promise<void> {
-    for (const targets of this.#found) {
-      let left = targets;
-      await until(async () => {
-        const results = await recalculateTargets(this.#internals.context, left, RECOUNT);
-        left = results.filter(({ outcome }) => outcome !== 'done' && outcome !== 'absent').map(({ target }) => target);
-        return left.length === 0;
-      }, PATIENCE);
+    const { context } = this.#internals;
+    while (this.#found.flat().some(isEveryTarget)) {
+      await this.#fulfilAll(this.#found.flat().filter(isEveryTarget), (left) => recountEvery(context, left));
+      await recountChanged(context);
+      await this.find();
     }
+    for (const targets of this.#found)
+      await this.#fulfilAll(targets, (left) => recalculateTargets(context, left, RECOUNT));
+  }
+
+  async #fulfilAll(
+    targets: readonly string[],
+    recount: (targets: readonly string[]) => Promise<readonly Recalculated[]>,
+  ): Promise<void> {
+    let left = targets;
+    await until(async () => {
+      const results = await recount(left);
+      left = results.filter(({ outcome }) => outcome !== 'done' && outcome !== 'absent').map(({ target }) => target);
+      return left.length === 0;
+    }, PATIENCE);
   }
 
   close(): Promise<void> {

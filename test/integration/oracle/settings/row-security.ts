@@ -192,6 +192,8 @@ async function open(place: Place): Promise<Partial<Surroundings>> {
     writers,
     writes: writesOf(place, writers, worker),
     mayRefuse: () => true,
+    // What may be hidden between sources and targets is recounted.
+    mayReport: ['NOT_PERMITTED'],
     async close() {
       for (const { counters, dataSource } of [...writers, worker]) {
         await counters?.close();

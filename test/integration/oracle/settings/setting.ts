@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { DataSource, EntityManager } from 'typeorm';
-import type { Counters } from 'typeorm-counter-cache';
+import type { Counters, ErrorCode } from 'typeorm-counter-cache';
 
 import type { Fixture } from '../../../support/setup';
 import type { Journal } from '../journal';
@@ -72,6 +72,8 @@ export interface Surroundings {
   readonly onBegin: (manager: EntityManager, random: Random) => Promise<string | null>;
   /** Whether a `CounterCacheError` may be the answer to the present operation: a write that is refused was not made. */
   readonly mayRefuse: () => boolean;
+  /** Codes of `CounterCacheError`s that may be reported: what was done is right all the same. */
+  readonly mayReport: readonly ErrorCode[];
   /** After an operation that was alone, with everything applied: `findWrong` may find what must be right already. */
   readonly onApplied: (findWrong: () => Promise<WrongColumn[]>) => Promise<void>;
   readonly close: () => Promise<void>;
@@ -85,6 +87,7 @@ export const PLAIN: Surroundings = {
   beforeOperation: async () => undefined,
   onBegin: async () => null,
   mayRefuse: () => false,
+  mayReport: [],
   onApplied: async () => undefined,
   close: async () => undefined,
 };
