@@ -1,3 +1,5 @@
+import type { SqlQuery } from '../sql/query';
+import type { Enclosed } from './encloser';
 import type { OpenTransaction } from './open-transaction';
 import { isStale, type PreparedStatements } from './prepared-statements';
 import type { Recording } from './recording';
@@ -28,6 +30,21 @@ export interface Watched {
 /** Thrown in place of sending the statement. */
 const NOT_SENT = new Error('this statement cannot be sent by itself');
 
+function answerTo(
+  [, parameters]: SqlQuery,
+  { returning, recording }: Watched,
+  enclosed: Enclosed | null,
+  open: OpenTransaction | null,
+): Answer {
+  const isSliced = enclosed === null && recording.mayBeSliced(open);
+  return new Answer(
+    parameters,
+    returning,
+    (returned) => recording.record(returned, enclosed),
+    isSliced ? (returned) => recording.recordSlice(returned) : null,
+  );
+}
+
 /** Executes the builder, and records what the answer to its statement says. */
 export async function executeWatched(watched: Watched): Promise<WriteResult> {
   const { builder, returning, recording, transactions, prepared, transaction, isOutside, execute, otherwise } = watched;
@@ -44,15 +61,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       sent.transaction = open;
     }
     prepared?.prepare(query);
-    const isSliced = enclosed === null && recording.mayBeSliced(open);
-    answers.push(
-      new Answer(
-        query[1],
-        returning,
-        (returned) => recording.record(returned, enclosed),
-        isSliced ? (returned) => recording.recordSlice(returned) : null,
-      ),
-    );
+    answers.push(answerTo(query, watched, enclosed, open));
   });
   try {
     const result = await execute();

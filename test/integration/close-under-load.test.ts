@@ -66,15 +66,15 @@ describeVersions('close()', (server) => {
     ];
 
     test('while eight writers write, which notice nothing of it', async () => {
-      let isDone = false;
+      const writing = new AbortController();
       const writers = Array.from({ length: 8 }, async (_, writer) => {
-        for (let round = 1; !isDone; round++) await WRITES[(writer + round) % WRITES.length]?.(round);
+        for (let round = 1; !writing.signal.aborted; round++) await WRITES[(writer + round) % WRITES.length]?.(round);
       });
       await until(async () => (await dataSource.manager.count(Post)) > 50);
       await counters.close();
       const count = await dataSource.manager.count(Post);
       await until(async () => (await dataSource.manager.count(Post)) > count + 20);
-      isDone = true;
+      writing.abort();
       await Promise.all(writers);
       await expectRightAfterAttach();
     });

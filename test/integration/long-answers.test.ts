@@ -63,10 +63,10 @@ describeVersions('a statement whose answer is long', (server) => {
     const builder = () => fixture.dataSource.createQueryBuilder();
 
     test('an update', async () => {
-      const { affected, raw } = await builder()
+      const { affected, raw } = (await builder()
         .update(Parcel)
         .set({ weight: () => 'weight + id % 3', closed: () => 'id % 2 = 0' })
-        .execute();
+        .execute()) as { affected?: number; raw: unknown };
       expect(affected).toBe(5_000);
       expect(raw).toEqual([]);
     });
@@ -99,6 +99,7 @@ describeVersions('a statement whose answer is long', (server) => {
     test('many rows inserted at once', async () => {
       const rows = Array.from({ length: 2_000 }, (_, i) => ({ id: 10_000 + i, weight: i % 4, depotId: 1 + (i % 9) }));
       await fixture.dataSource.manager.insert(Parcel, rows);
+      expect(await fixture.dataSource.manager.count(Parcel)).toBe(7_000);
     });
 
     test('nothing of one that fails at the end', async () => {

@@ -44,12 +44,12 @@ describeVersions('read()', (server) => {
     });
 
     test('does not wait for what others write meanwhile', async () => {
-      let isDone = false;
+      const writing = new AbortController();
       const writer = (async () => {
-        while (!isDone) await fixture.dataSource.manager.insert(Post, { authorId });
+        while (!writing.signal.aborted) await fixture.dataSource.manager.insert(Post, { authorId });
       })();
       for (let i = 0; i < 20; i++) expect(await read()).toBeGreaterThanOrEqual(0);
-      isDone = true;
+      writing.abort();
       await writer;
       expect(await read()).toBe(await fixture.dataSource.manager.countBy(Post, { authorId }));
     });

@@ -4,7 +4,6 @@ import { Post } from '../entities/blog';
 import { Photo, Region } from '../entities/places';
 import { group, type World } from '../write-path';
 import { blog, regions } from './seeds';
-import { onRunner } from './transactions';
 import { addOtherPhotos, DROP, galleries } from './triggers';
 
 /** Sends `COPY … FROM STDIN` with one line. */
