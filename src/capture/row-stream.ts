@@ -6,25 +6,22 @@ import { wrapOnce } from './wrap-once';
 /** Rows of an answer that is still coming, as the driver has parsed them. */
 type Row = Record<string, unknown>;
 
-/** Names of `pg`'s own. */
-const RESULT = '_result';
-const QUEUE = '_queryQueue';
-const ACTIVE = '_getActiveQuery';
-
 /** `pg`'s query, as far as it is needed. */
 interface Query {
   readonly values?: unknown;
-  readonly [RESULT]?: { readonly rows?: Row[] };
-  handleDataRow?(message: unknown): void;
+  handleDataRow?: (message: unknown) => void;
 }
 
 /** `pg`'s client, as far as it is needed. */
 interface Client {
   query(...args: unknown[]): unknown;
-  readonly [QUEUE]?: readonly Query[];
-  [ACTIVE]?(): Query | null;
   readonly connection?: { readonly stream?: { pause(): void; resume(): void } };
 }
+
+/** What `pg` keeps to itself: queries that wait, the one under way, and what came of it. Where it is missing, nothing is taken. */
+const WAITING = '_queryQueue';
+const ACTIVE = '_getActiveQuery';
+const RESULT = '_result';
 
 /** Rows that are taken at a time. Smaller answers are left as they are. */
 const SLICE = 250;
@@ -50,7 +47,7 @@ export function stopStreaming(parameters: readonly unknown[]): void {
 export function wrapRowStream({ driver }: DataSource): void {
   const { master } = driver as { readonly master?: { readonly Client?: { readonly prototype?: Client } } };
   const prototype = master?.Client?.prototype;
-  if (typeof prototype?.[ACTIVE] !== 'function') return;
+  if (prototype === undefined || typeof Reflect.get(prototype, ACTIVE) !== 'function') return;
   wrapOnce(prototype, 'query', WRAPPED, (original) => {
     return function (this: Client, ...args: unknown[]): unknown {
       const answer = original.apply(this, args);
@@ -64,12 +61,14 @@ export function wrapRowStream({ driver }: DataSource): void {
 
 /** The query was made a moment ago: it is the last that waits, or under way already. */
 function intercept(client: Client, values: unknown, listener: (rows: Row[]) => void): void {
-  const query = [client[QUEUE]?.at(-1), client[ACTIVE]?.()].find((one) => one?.values === values);
+  const waiting = Reflect.get(client, WAITING) as readonly Query[] | undefined;
+  const active = Reflect.get(client, ACTIVE) as (this: Client) => Query | null;
+  const query = [waiting?.at(-1), active.call(client)].find((one) => one?.values === values);
   const handle = query?.handleDataRow?.bind(query);
   if (query === undefined || query === null || handle === undefined) return;
   query.handleDataRow = (message) => {
     handle(message);
-    const rows = query[RESULT]?.rows;
+    const rows = (Reflect.get(query, RESULT) as { readonly rows?: Row[] } | undefined)?.rows;
     if (rows === undefined || rows.length < SLICE) return;
     listener(rows.splice(0));
     yieldBetween(client);

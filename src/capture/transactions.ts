@@ -400,13 +400,9 @@ export class Transactions implements EntitySubscriberInterface {
     if (outcome === 'committed' && !isOutrun) this.#handOff.confirm(transaction);
     if (outcome === 'rolled back' || outcome === 'unseen' || isOutrun) this.#handOff.discard(transaction);
     // Not before it is over everywhere: it may have been ended by PREPARE TRANSACTION.
-    if (outcome === 'unseen') this.#handOff.recalculate(transaction.everyTarget().map(healed));
+    if (outcome === 'unseen')
+      this.#handOff.recalculate(transaction.everyTarget().map((target) => ({ target, heal: true })));
     if (isOutrun) this.#handOff.recalculate(transaction.targets());
     if (outcome === 'unknown') this.#handOff.leave(transaction);
   }
-}
-
-/** A target that is recounted once every transaction that is open now is over. */
-function healed(target: string): { readonly target: string; readonly heal: true } {
-  return { target, heal: true };
 }

@@ -1,7 +1,9 @@
+import type { SqlQuery } from '../sql/query';
+import type { Enclosed } from './encloser';
 import type { OpenTransaction } from './open-transaction';
 import { isStale, type PreparedStatements } from './prepared-statements';
 import type { Recording } from './recording';
-import type { Returned, Returning } from './returning';
+import type { Returning } from './returning';
 import { hearSending, stopHearing } from './sending';
 import { Answer, unseen } from './statement';
 import type { Transactions } from './transactions';
@@ -28,6 +30,18 @@ export interface Watched {
 /** Thrown in place of sending the statement. */
 const NOT_SENT = new Error('this statement cannot be sent by itself');
 
+function answerTo(
+  [, parameters]: SqlQuery,
+  { returning, recording }: Watched,
+  enclosed: Enclosed | null,
+  open: OpenTransaction | null,
+): Answer {
+  return new Answer(parameters, returning, recording, {
+    whole: (returned) => recording.record(returned, enclosed),
+    slice: enclosed === null ? recording.slicing(open) : null,
+  });
+}
+
 /** Executes the builder, and records what the answer to its statement says. */
 export async function executeWatched(watched: Watched): Promise<WriteResult> {
   const { builder, returning, recording, transactions, prepared, transaction, isOutside, execute, otherwise } = watched;
@@ -44,9 +58,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       sent.transaction = open;
     }
     prepared?.prepare(query);
-    const slice = enclosed === null ? recording.slicing(open) : null;
-    const whole = (returned: Returned): void => recording.record(returned, enclosed);
-    answers.push(new Answer(query[1], returning, recording, { whole, slice }));
+    answers.push(answerTo(query, watched, enclosed, open));
   });
   try {
     const result = await execute();

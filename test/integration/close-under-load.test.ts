@@ -66,15 +66,15 @@ describeVersions('close()', (server) => {
     ];
 
     test('while eight writers write, which notice nothing of it', async () => {
-      const stopped = { is: false };
+      const writing = new AbortController();
       const writers = Array.from({ length: 8 }, async (_, writer) => {
-        for (let round = 1; !stopped.is; round++) await WRITES[(writer + round) % WRITES.length]?.(round);
+        for (let round = 1; !writing.signal.aborted; round++) await WRITES[(writer + round) % WRITES.length]?.(round);
       });
       await until(async () => (await dataSource.manager.count(Post)) > 50);
       await counters.close();
       const count = await dataSource.manager.count(Post);
       await until(async () => (await dataSource.manager.count(Post)) > count + 20);
-      stopped.is = true;
+      writing.abort();
       await Promise.all(writers);
       await expectRightAfterAttach();
     });
@@ -127,22 +127,23 @@ describeVersions('close()', (server) => {
 
 test('a counted write is refused, saying what to do, where its delta could be kept nowhere', async () => {
   const database = await createDatabase();
-  const dataSource = newDataSource(database.url, [Author, Post]);
+  const made = newDataSource(database.url, [Author, Post]);
+  await made.initialize();
+  await made.manager.save(Author, { name: 'a' });
+  await made.destroy();
+  const dataSource = newDataSource(database.url, [Author, Post], { synchronize: false });
   const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS });
   try {
+    // The library's own tables are missing.
     await dataSource.initialize();
-    const { id } = await dataSource.manager.save(Author, { name: 'a' });
     await counters.close();
-    await dataSource.destroy();
-    const other = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS });
-    await dataSource.setOptions({ synchronize: false }).initialize();
-    await other.close();
-    await dataSource.query('DROP TABLE counter_cache_outbox');
-    await expect(dataSource.manager.insert(Post, { authorId: id })).rejects.toThrow('counter_cache_outbox');
+    const refused = { code: 'CLOSED', message: expect.stringContaining('Attach counters again') as unknown };
+    await expect(dataSource.manager.insert(Post, { authorId: 1 })).rejects.toMatchObject(refused);
+    await expect(dataSource.manager.save(Post, { authorId: 1 })).rejects.toMatchObject(refused);
     expect(await dataSource.manager.count(Post)).toBe(0);
   } finally {
     await counters.close();
-    if (dataSource.isInitialized) await dataSource.destroy();
+    await dataSource.destroy();
     await database.drop();
   }
 });

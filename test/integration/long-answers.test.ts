@@ -1,34 +1,12 @@
-import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, type Relation, MoreThanOrEqual } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { once } from 'node:events';
+import { join } from 'node:path';
 
+import { startChild } from '../support/child';
+import { redisUrl } from '../support/redis';
 import { type Fixture, setup } from '../support/setup';
 import { describeVersions } from '../support/versions';
-
-@Entity()
-class Depot {
-  @PrimaryColumn() id!: number;
-  @Column({ default: 0 }) total!: number;
-  @Column({ default: 0 }) open!: number;
-}
-
-@Entity()
-@CounterCache<Parcel, Depot>({ relation: 'depot', column: 'total', incrementBy: 'weight' })
-@CounterCache<Parcel, Depot>({
-  relation: 'depot',
-  column: 'open',
-  where: { closed: false },
-  incrementBy: ({ weight }) => {
-    if (weight < 0) throw new Error('a parcel weighs something');
-    return 1;
-  },
-})
-class Parcel {
-  @PrimaryColumn() id!: number;
-  @Column() weight!: number;
-  @Column({ default: false }) closed!: boolean;
-  @Column() depotId!: number;
-  @ManyToOne(() => Depot) @JoinColumn({ name: 'depotId' }) depot!: Relation<Depot>;
-}
+import { Depot, Parcel } from './depot';
+import type { Figures } from './long-update-program';
 
 const DEPOTS = 1_000;
 const ROWS = 200_000;
@@ -63,12 +41,12 @@ describeVersions('a statement whose answer is long', (server) => {
     const builder = () => fixture.dataSource.createQueryBuilder();
 
     test('an update', async () => {
-      const result = await builder()
+      const { affected, raw } = (await builder()
         .update(Parcel)
         .set({ weight: () => 'weight + id % 3', closed: () => 'id % 2 = 0' })
-        .execute();
-      expect(result.affected).toBe(5_000);
-      expect(result.raw).toEqual([]);
+        .execute()) as { affected?: number; raw: unknown };
+      expect(affected).toBe(5_000);
+      expect(raw).toEqual([]);
     });
 
     test('an update that returns something to its caller', async () => {
@@ -99,7 +77,7 @@ describeVersions('a statement whose answer is long', (server) => {
     test('many rows inserted at once', async () => {
       const rows = Array.from({ length: 2_000 }, (_, i) => ({ id: 10_000 + i, weight: i % 4, depotId: 1 + (i % 9) }));
       await fixture.dataSource.manager.insert(Parcel, rows);
-      expect(await fixture.dataSource.manager.countBy(Parcel, { id: MoreThanOrEqual(10_000) })).toBe(2_000);
+      expect(await fixture.dataSource.manager.count(Parcel)).toBe(7_000);
     });
 
     test('nothing of one that fails at the end', async () => {
@@ -132,7 +110,13 @@ describeVersions('a statement whose answer is long', (server) => {
   });
 });
 
-/** Tasks of the event loop are measured by processor time: others on the machine do not count. */
+async function figuresOf(env: NodeJS.ProcessEnv): Promise<Figures> {
+  const child = startChild(join(__dirname, 'long-update-program.ts'), env);
+  const [figures] = (await once(child, 'message')) as [Figures];
+  await once(child, 'exit');
+  return figures;
+}
+
 test(`an update of ${ROWS} rows leaves the event loop free, and little in memory`, async () => {
   const fixture = await setup({ entities: [Depot, Parcel] });
   try {
@@ -141,49 +125,23 @@ test(`an update of ${ROWS} rows leaves the event loop free, and little in memory
     await dataSource.query(
       `INSERT INTO parcel (id, weight, "depotId") SELECT i, i % 7, 1 + i % ${DEPOTS} FROM generate_series(1, ${ROWS}) i`,
     );
-    await dataSource.query(
-      `UPDATE depot d SET total = p.total, open = p.open FROM (
-         SELECT "depotId", sum(weight) AS total, count(*) AS open FROM parcel GROUP BY 1) p WHERE p."depotId" = d.id`,
-    );
-    // What a process needs for the first of them is not what each of them needs.
-    await dataSource.createQueryBuilder().update(Parcel).set({ weight: 5 }).where('id <= 20000').execute();
-    await counters.flush();
-    const { longest, memory } = await watching(() =>
-      dataSource
-        .createQueryBuilder()
-        .update(Parcel)
-        .set({ weight: () => 'weight + id % 3', closed: true })
-        .execute(),
-    );
+    const recount = `UPDATE depot d SET total = p.total, open = p.open FROM (
+      SELECT "depotId", sum(weight) AS total, count(*) FILTER (WHERE NOT closed) AS open FROM parcel GROUP BY 1) p
+      WHERE p."depotId" = d.id`;
+    const env = { PROGRAM_DATABASE: fixture.databaseUrl };
+    const plain = await figuresOf(env);
+    await dataSource.query(recount);
+    const counted = await figuresOf({ ...env, PROGRAM_REDIS: redisUrl() });
     await counters.flush();
     const [row] = await dataSource.query<Record<string, string>[]>(
-      'SELECT sum(total)::text AS total, sum(open)::text AS open, (SELECT sum(weight)::text FROM parcel) AS truth FROM depot',
+      `SELECT sum(total)::text AS total, sum(open)::text AS open, (SELECT sum(weight)::text FROM parcel) AS weight,
+         (SELECT count(*) FILTER (WHERE NOT closed)::text FROM parcel) AS count FROM depot`,
     );
-    expect(row).toEqual({ total: row?.['truth'], open: '0', truth: row?.['truth'] });
-    // DESIGN: 100 ms and 60 MiB; the first leaves room for a slow machine.
-    expect(longest).toBeLessThan(200);
-    expect(memory).toBeLessThan(60 * 2 ** 20);
+    expect(row).toMatchObject({ total: row?.['weight'], open: row?.['count'] });
+    // By processor time: what others on the machine do does not count.
+    expect(counted.task).toBeLessThan(100);
+    expect(counted.memory - plain.memory).toBeLessThan(60 * 2 ** 20);
   } finally {
     await fixture.close();
   }
 }, 180_000);
-
-/** The longest task of the event loop, ms of processor time, and by how many bytes the process grew at the most. */
-async function watching(work: () => Promise<unknown>): Promise<{ longest: number; memory: number }> {
-  const { rss } = process.memoryUsage();
-  let longest = 0;
-  let memory = 0;
-  let last = process.cpuUsage();
-  let isOver = false;
-  const look = (): void => {
-    const { user, system } = process.cpuUsage(last);
-    longest = Math.max(longest, (user + system) / 1_000);
-    memory = Math.max(memory, process.memoryUsage().rss - rss);
-    last = process.cpuUsage();
-    if (!isOver) setTimeout(look, 2);
-  };
-  look();
-  await work();
-  isOver = true;
-  return { longest, memory };
-}

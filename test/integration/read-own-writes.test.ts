@@ -44,12 +44,12 @@ describeVersions('read()', (server) => {
     });
 
     test('does not wait for what others write meanwhile', async () => {
-      const stopped = { is: false };
+      const writing = new AbortController();
       const writer = (async () => {
-        while (!stopped.is) await fixture.dataSource.manager.insert(Post, { authorId });
+        while (!writing.signal.aborted) await fixture.dataSource.manager.insert(Post, { authorId });
       })();
       for (let i = 0; i < 20; i++) expect(await read()).toBeGreaterThanOrEqual(0);
-      stopped.is = true;
+      writing.abort();
       await writer;
       expect(await read()).toBe(await fixture.dataSource.manager.countBy(Post, { authorId }));
     });

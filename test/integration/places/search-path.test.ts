@@ -1,8 +1,23 @@
-import type { EntityManager } from 'typeorm';
+import { Column, Entity, type EntityManager, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
+import { CounterCache } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../../support/setup';
 import { describeVersions } from '../../support/versions';
 import { Author, Comment, copyTables, ENTITIES, execute, Post, Tagging } from './schemas';
+
+/** No foreign key keeps orphans away: a new row counts what is there already. */
+@Entity()
+class Shelf {
+  @PrimaryColumn() id!: number;
+  @Column({ default: 0 }) booksCount!: number;
+}
+
+@Entity()
+@CounterCache<Book, Shelf>({ relation: 'shelf', column: 'booksCount' })
+class Book {
+  @PrimaryColumn() id!: number;
+  @ManyToOne(() => Shelf, { createForeignKeyConstraints: false }) shelf!: Relation<Shelf>;
+}
 
 const TRUTH = (schema: string): string => `SELECT
   (SELECT json_agg(to_jsonb(a) ORDER BY id) FROM ${schema}.author a) AS authors,
@@ -23,7 +38,7 @@ const WRITES: readonly (readonly [string, (manager: EntityManager) => Promise<un
   ['an upsert of a new row', (manager) => manager.upsert(Post, { slot: 9, authorId: 1 }, ['slot'])],
   ['a junction row', (manager) => manager.insert(Tagging, { postId: 1, tag: 'new' })],
   ['a junction row that goes', (manager) => manager.delete(Tagging, { postId: 1 })],
-  ['a target with a chosen key', (manager) => manager.insert(Author, { id: 77 })],
+  ['a target with a chosen key', (manager) => manager.insert(Shelf, { id: 77 })],
   ['a source at the end of a path', (manager) => manager.insert(Comment, { postId: 1 })],
   ['a row between', (manager) => manager.update(Post, { id: 2 }, { authorId: null })],
 ];
@@ -33,7 +48,7 @@ describeVersions('the search path', (server) => {
     let f: Fixture;
 
     beforeAll(async () => {
-      f = await setup({ entities: ENTITIES, server: server(), counters: { durability } });
+      f = await setup({ entities: [...ENTITIES, Shelf, Book], server: server(), counters: { durability } });
       await f.dataSource.manager.save(Author, { id: 1 });
       await f.dataSource.manager.insert(Post, [
         { slot: 1, authorId: 1 },
@@ -43,6 +58,7 @@ describeVersions('the search path', (server) => {
       // Both schemas take ids from one sequence.
       await execute(f.databaseUrl, `SELECT setval('post_id_seq', 10)`);
       await copyTables(f.databaseUrl, 'a');
+      await execute(f.databaseUrl, 'CREATE TABLE a.shelf (LIKE public.shelf INCLUDING ALL)');
     });
     afterAll(async () => {
       await f.close();
