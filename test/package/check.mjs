@@ -15,6 +15,7 @@ const EXPORTS = [
   'Counters',
   'InProcessScheduler',
   'MemoryBuffer',
+  'NotPermittedError',
   'TablesMissingError',
   'closeOnSignal',
   'counterCacheEntities',
