@@ -215,7 +215,7 @@ export class Capture {
     const way = this.#direct(builder, plan, cascade);
     if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
     const isInsert = builder.expressionMap.queryType === 'insert';
-    const appearing = () => (isInsert ? appearingLinks(plan, builder) : new Set<never>());
+    const appearing = () => (isInsert ? appearingLinks(plan, builder) : 'all');
     return { ...way, strategy: following(way.strategy, appearing, this.#reach.onNotPermitted), alone: false };
   }
 

@@ -16,11 +16,7 @@ import type { Strategy, TableChanges } from './statement';
  * Makes a strategy follow paths: what it captured is completed, by further queries, with the targets that paths lead to,
  * before it is recorded.
  */
-export function following(
-  strategy: Strategy,
-  appearing: () => ReadonlySet<PathLink>,
-  onNotPermitted: OnNotPermitted,
-): Strategy {
+export function following(strategy: Strategy, appearing: () => Appearing, onNotPermitted: OnNotPermitted): Strategy {
   return async (statement) => {
     const captured: { id: string | null; tables: readonly TableChanges[] }[] = [];
     const answer = await strategy({
@@ -35,10 +31,15 @@ export function following(
   };
 }
 
+/**
+ * Links that rows may hang below already when their row has no version before: all of them, where such a row is a changed one
+ * whose versions are not paired.
+ */
+type Appearing = ReadonlySet<PathLink> | 'all';
+
 /** How paths are followed. */
 interface FollowOptions {
-  /** Links that rows may hang below already when their row is made. */
-  readonly appearing: ReadonlySet<PathLink>;
+  readonly appearing: Appearing;
   readonly onNotPermitted: OnNotPermitted;
 }
 
@@ -138,7 +139,7 @@ async function followMoved(
   paths: FollowedPaths,
   { links }: TablePlan,
   changes: readonly RowChange[],
-  appearing: ReadonlySet<PathLink>,
+  appearing: Appearing,
 ): Promise<readonly string[]> {
   const moved = new Set<string>();
   for (const link of links) {
@@ -154,9 +155,12 @@ async function followMoved(
 }
 
 /** The versions of a row between whose target has to be recounted. */
-function movedRows(link: PathLink, { before, after }: RowChange, appearing: ReadonlySet<PathLink>): Row[] {
+function movedRows(link: PathLink, { before, after }: RowChange, appearing: Appearing): Row[] {
   const { step } = link;
-  if (before === null) return after !== null && appearing.has(link) && leadsOn(step, after) ? [after] : [];
+  if (before === null) {
+    const mayLead = appearing === 'all' || appearing.has(link);
+    return after !== null && mayLead && leadsOn(step, after) ? [after] : [];
+  }
   // Sources below may go in the same statement: then their paths end here.
   if (after === null) return leadsOn(step, before) ? [before] : [];
   const [led, leads] = [leadsOn(step, before), leadsOn(step, after)];

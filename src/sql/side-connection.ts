@@ -100,6 +100,8 @@ function hasFree(pool: Pool | undefined): boolean {
 export class SideConnection {
   readonly #dataSource: DataSource;
   #pool: Pool | null = null;
+  /** Told that the pool is closed: one that is never calls back whoever still waits for it. */
+  readonly #waiting = new Set<() => void>();
   /** What has the connection now. */
   #holder: { readonly pool: Pool; readonly client: Client; readonly choice: Choice } | null = null;
 
@@ -122,11 +124,17 @@ export class SideConnection {
     if (this.#holder?.choice === choice) this.#end();
   }
 
-  /** Waits 1 s at most. It may be used again, and has to be closed again then. */
+  /**
+   * Waits 1 s at most. What waits for the connection gets another one: it may be used again, and has to be closed again
+   * then.
+   */
   async close(): Promise<void> {
     const pool = this.#pool;
     this.#pool = null;
     if (pool === null) return;
+    // They wait again at once.
+    const waiting = [...this.#waiting];
+    for (const goElsewhere of waiting) goElsewhere();
     // Work that was given up may hold the connection until the buffer answers: not waited for.
     await within(pool.end(), CLOSE_TIMEOUT, undefined).catch(() => undefined);
     if (this.#holder?.pool === pool) this.#end();
@@ -135,8 +143,20 @@ export class SideConnection {
   #take(choice: Choice): Promise<readonly [Client, (error?: Error) => void]> {
     this.#pool ??= this.#open();
     const pool = this.#pool;
-    return new Promise((resolve, reject) =>
+    return new Promise((resolve, reject) => {
+      let hasLeft = false;
+      const goElsewhere = (): void => {
+        hasLeft = true;
+        this.#waiting.delete(goElsewhere);
+        this.#take(choice).then(resolve, reject);
+      };
+      this.#waiting.add(goElsewhere);
       pool.connect((error, client, release) => {
+        if (hasLeft) {
+          if (error === undefined) release();
+          return;
+        }
+        this.#waiting.delete(goElsewhere);
         if (error !== undefined) {
           reject(error);
           return;
@@ -147,8 +167,8 @@ export class SideConnection {
           release(reason);
         };
         resolve([client, giveBack]);
-      }),
-    );
+      });
+    });
   }
 
   #giveUpOthers(): void {
