@@ -140,19 +140,19 @@ async function move(runner: QueryRunner, tables: TablePaths, { noted, home, seen
 }
 
 function refusalOf(noted: NotedHome, { prefix }: RedisHome, seen: SeenHome, others: number): CounterCacheError | null {
-  const users = `${others} other process${others === 1 ? '' : 'es'}`;
+  const users = `${others} other process${others === 1 ? '' : 'es'} of it use${others === 1 ? 's' : ''}`;
   const context = { expected: { prefix: noted.prefix, redis: noted.name }, found: { prefix, redis: seen.name } };
   const advice = 'Use the same in every process; to change it, end all of them first';
   if (noted.prefix !== prefix)
     return new CounterCacheError(
       'STATE_MISMATCH',
-      `expected the option 'prefix' of this installation to be '${noted.prefix}' (Redis at ${noted.name}), as ${users} of it use, got: '${prefix}'. ${advice}`,
+      `expected the option 'prefix' of this installation to be '${noted.prefix}' (Redis at ${noted.name}), as ${users}, got: '${prefix}'. ${advice}`,
       context,
     );
   if (noted.token === seen.token || isSameServer(noted, seen)) return null;
   return new CounterCacheError(
     'STATE_MISMATCH',
-    `expected the Redis of this installation at ${noted.name} (prefix '${noted.prefix}'), which ${users} of it use, got: another one, at ${seen.name}. ${advice}`,
+    `expected the Redis of this installation at ${noted.name} (prefix '${noted.prefix}'), which ${users}, got: another one, at ${seen.name}. ${advice}`,
     context,
   );
 }

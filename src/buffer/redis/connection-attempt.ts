@@ -42,7 +42,7 @@ export class ConnectionAttempt {
   /** What to reject with for a definite answer. */
   refusal(cause: unknown): BufferUnavailableError {
     if (cause instanceof BufferUnavailableError) return cause;
-    const text = textOf(redact(cause));
+    const text = textOf(redact(cause)).replace(/\.$/, '');
     const message = `Redis at ${this.#where} refused: ${text}. ${adviceFor(text, codeOf(cause))}`;
     return new BufferUnavailableError(message, { where: this.#where }, { cause });
   }
