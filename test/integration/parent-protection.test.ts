@@ -179,10 +179,15 @@ describe('I7: an update by criteria', () => {
   });
 });
 
-test('a closed library leaves the columns to TypeORM again', async () => {
+test('a closed library still counts what the DataSource writes, and protects its columns, until that is destroyed', async () => {
   const other = await setup({ entities: [Shelf, Book] });
+  const { dataSource } = other;
   await other.counters.close();
-  await other.dataSource.manager.save(Shelf, { code: 'Z', booksCount: 7 });
-  expect(await other.dataSource.manager.findOneBy(Shelf, { code: 'Z' })).toMatchObject({ booksCount: 7 });
+  await dataSource.manager.save(Shelf, { code: 'Y', booksCount: 7 });
+  expect(await dataSource.manager.findOneBy(Shelf, { code: 'Y' })).toMatchObject({ booksCount: 0 });
+  await dataSource.destroy();
+  await dataSource.initialize();
+  await dataSource.manager.save(Shelf, { code: 'Z', booksCount: 7 });
+  expect(await dataSource.manager.findOneBy(Shelf, { code: 'Z' })).toMatchObject({ booksCount: 7 });
   await other.close();
 });
