@@ -28,6 +28,7 @@ export async function insertFirstRows(
     const rows = await world.freshRows(table, count);
     // A value that is taken already must not keep a run from starting.
     if (table.unique !== null) for (const row of rows) row[table.unique] = null;
-    await manager.insert(table.entity, rows);
+    // A relation may be unique as well.
+    await manager.createQueryBuilder().insert().into(table.entity).values(rows).orIgnore().execute();
   }
 }
