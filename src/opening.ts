@@ -7,6 +7,7 @@ import type { Events } from './events';
 import type { FollowedTables } from './followed-tables';
 import type { Installation, Installer } from './installation';
 import type { JobContext } from './jobs/context';
+import { handOverAlarm } from './jobs/own-alarm';
 import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
 import { scheduleOrReport } from './jobs/scheduler';
 import type { StartedWorkers } from './jobs/started-workers';
@@ -152,6 +153,7 @@ export class Opening {
       options,
       events,
       schedule: (alarms) => this.#scheduleWith(installation, alarms),
+      handOver: handOverAlarm,
       // A call of the user's is finished; workers say when they stop.
       isStopping: () => false,
     };

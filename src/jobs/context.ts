@@ -19,6 +19,8 @@ export interface JobContext {
   readonly events: Events;
   /** Adds alarms; never rejects. */
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  /** The alarm for what waits in a shard and this process does not know; see `HandOvers.alarm`. */
+  readonly handOver: (shard: number, overdue: number | null) => Alarm;
   /** The worker is closing: what is claimed is finished, and nothing more is begun. */
   readonly isStopping: () => boolean;
 }

@@ -11,7 +11,7 @@ import { withConnection, withTransaction } from '../sql/query';
 import { allocateBarrier } from '../sql/snapshot';
 import type { TablePaths } from '../sql/tables';
 import type { JobContext } from './context';
-import { handOverAlarm, ownAlarm } from './own-alarm';
+import { ownAlarm } from './own-alarm';
 import { addReports, emitApplied, NOTHING, type ReconcileReport, reportUnknown } from './reconcile';
 
 /** Applies what waits in the outbox, of one shard or of all, and asks for the recalculations that are noted there. */
@@ -29,7 +29,7 @@ async function handOn(context: JobContext, scope: ClaimScope, waiting: readonly 
   for (const { shard, others } of waiting) {
     if (others === null) continue;
     reportUnknown(context, others.kinds);
-    if (scope.select === 'due') alarms.push(handOverAlarm(shard, others.overdue));
+    if (scope.select === 'due') alarms.push(context.handOver(shard, others.overdue));
   }
   await context.schedule(alarms);
 }

@@ -6,7 +6,6 @@ import type { AppliedEntries } from '../sql/apply-entries';
 import { hiddenRows } from '../sql/sight';
 import { describeTarget, type JobContext } from './context';
 import { reportNotPermitted } from './permitted';
-import { handOverAlarm } from './own-alarm';
 
 /** What a reconcile did. */
 export interface ReconcileReport {
@@ -91,7 +90,7 @@ async function handOn(
   now: number,
 ): Promise<void> {
   reportUnknown(context, kinds);
-  if (scope.select === 'due') await context.schedule([handOverAlarm(shard, arePutOff ? null : now - since)]);
+  if (scope.select === 'due') await context.schedule([context.handOver(shard, arePutOff ? null : now - since)]);
 }
 
 /** Applies a batch and acknowledges it; a batch that was applied before is only acknowledged. */

@@ -2,6 +2,7 @@ import { checkArgument, checkKeys } from '../check-arguments';
 import type { JobContext } from './context';
 import { recalculateDue } from './recalculate';
 import { drain, drainDue } from './drain';
+import { HandOvers } from './hand-overs';
 import { ownAlarm } from './own-alarm';
 import { reconcile } from './reconcile';
 import { Repeated } from './repeated';
@@ -26,6 +27,7 @@ const CLOSE_LIMIT = 15_000;
 export class CounterWorker {
   readonly #concurrency: number;
   #context: JobContext;
+  #handOvers = new HandOvers();
   #running: RunningScheduler | null = null;
   #repeated: readonly Repeated[] = [];
   #closing: Promise<void> | null = null;
@@ -55,7 +57,10 @@ export class CounterWorker {
   }
 
   #own(context: JobContext): JobContext {
-    return { ...context, isStopping: () => this.#closing !== null };
+    const handOvers = new HandOvers();
+    this.#handOvers = handOvers;
+    const handOver: JobContext['handOver'] = (shard, overdue) => handOvers.alarm(shard, overdue);
+    return { ...context, handOver, isStopping: () => this.#closing !== null };
   }
 
   async #begin(scheduler: Scheduler): Promise<void> {
@@ -74,6 +79,7 @@ export class CounterWorker {
   }
 
   async #stop(): Promise<void> {
+    this.#handOvers.stop();
     const stopped = this.#repeated.map((one) => one.stop());
     const finished = Promise.all([this.#running?.close(), ...stopped]).then(() => true);
     // A database or a Redis that answers no more must not keep the process: what is claimed is taken over by others.
@@ -83,6 +89,7 @@ export class CounterWorker {
   async #handle(kind: 'reconcile' | 'recalculate', shard: number, at: number): Promise<void> {
     if (kind === 'reconcile') await this.#reconcile(shard, at);
     else await recalculateDue(this.#context, shard);
+    await this.#handOvers.rested();
     // What was left is for another worker, now rather than at its next sweep.
     const { schedule, options } = this.#context;
     if (this.#closing !== null) await schedule([ownAlarm(kind, shard, 0, options.window)]);

@@ -8,6 +8,7 @@ import { shardOf } from '../../src/buffer/shard';
 import { resolveDefinitions } from '../../src/counter/registry';
 import { targetId } from '../../src/counter/target';
 import { Events } from '../../src/events';
+import { handOverAlarm } from '../../src/jobs/own-alarm';
 import type { JobContext } from '../../src/jobs/context';
 import { resolveOptions } from '../../src/options';
 import { tablePaths } from '../../src/sql/tables';
@@ -52,6 +53,7 @@ export async function openInternals(
     options,
     events: new Events((error) => process.emitWarning(String(error))),
     schedule: async () => undefined,
+    handOver: handOverAlarm,
     isStopping: () => false,
   };
   return {

@@ -1,38 +1,11 @@
-import { Column, type DataSource, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache, Counters, type CountersOptions } from 'typeorm-counter-cache';
+import type { CountersOptions } from 'typeorm-counter-cache';
 
 import { redisUrl } from '../support/redis';
-import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../support/setup';
+import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { describeVersions } from '../support/versions';
 import { Author, Post } from './blog';
-
-@Entity('author')
-class CountedAuthor {
-  @PrimaryGeneratedColumn() id!: number;
-  @Column({ default: 0 }) postsCount!: number;
-}
-
-@Entity('post')
-@CounterCache<CountedPost, CountedAuthor>({ relation: 'author', column: 'postsCount' })
-class CountedPost {
-  @PrimaryGeneratedColumn() id!: number;
-  @ManyToOne(() => CountedAuthor) author!: Relation<CountedAuthor>;
-}
-
-@Entity('author')
-class LikedAuthor {
-  @PrimaryGeneratedColumn() id!: number;
-  @Column({ default: 0 }) likesSum!: number;
-}
-
-@Entity('post')
-@CounterCache<LikedPost, LikedAuthor>({ relation: 'author', column: 'likesSum', incrementBy: 'likes' })
-class LikedPost {
-  @PrimaryGeneratedColumn() id!: number;
-  @Column({ default: 0 }) likes!: number;
-  @ManyToOne(() => LikedAuthor) author!: Relation<LikedAuthor>;
-}
+import { CountedAuthor, CountedPost, LikedAuthor, LikedPost, type Service, startService } from './services';
 
 const ROUNDS = 20;
 
@@ -44,19 +17,12 @@ describeVersions('two services, each of which knows one counter of a table', (se
     // No sweep helps.
     const options: Partial<CountersOptions> = { durability, shards: 2, sweepInterval: 600_000 };
     const fixture: Fixture = await setup({ entities: [Author, Post], server: server(), counters: options });
-    const errors: unknown[] = [];
-    const services: { counters: Counters; dataSource: DataSource }[] = [];
+    const services: Service[] = [];
     for (const entities of [
       [CountedAuthor, CountedPost],
       [LikedAuthor, LikedPost],
-    ]) {
-      const dataSource = newDataSource(fixture.databaseUrl, entities, { synchronize: false });
-      const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, ...options });
-      counters.on('error', (error) => void errors.push(error));
-      await dataSource.initialize();
-      await counters.startWorker();
-      services.push({ counters, dataSource });
-    }
+    ])
+      services.push(await startService(fixture.databaseUrl, entities, { ...options, redis: redisUrl() }));
     const { manager } = fixture.dataSource;
     const authors = await manager.save(
       Author,
@@ -76,11 +42,9 @@ describeVersions('two services, each of which knows one counter of a table', (se
     }
     expect(waited / ROUNDS).toBeLessThan(MEAN_LIMIT);
     // Each says once that there is something which it does not know.
+    const errors = services.flatMap((service) => service.errors);
     expect(errors.filter((error) => (error as { code?: string }).code !== 'STATE_MISMATCH')).toEqual([]);
-    for (const { counters, dataSource } of services) {
-      await counters.close();
-      await dataSource.destroy();
-    }
+    for (const service of services) await service.close();
     await fixture.counters.flush();
     await fixture.close();
   });

@@ -21,10 +21,11 @@ export interface Proxy {
   close(): Promise<void>;
 }
 
-/** Starts a proxy on a free port of 127.0.0.1. `rewrite` makes of an answer what the client is told. */
+/** Starts a proxy on a free port of 127.0.0.1. `rewrite` makes of an answer what the client is told; every answer takes `latency` ms longer. */
 export async function startProxy(
   target: { readonly host: string; readonly port: number },
   rewrite: (answer: Buffer) => Buffer = (answer) => answer,
+  latency = 0,
 ): Promise<Proxy> {
   const links = new Set<Socket>();
   let silenced = new AbortController();
@@ -62,7 +63,8 @@ export async function startProxy(
     upstream.on('data', (answer: Buffer) => {
       if (forgotten.aborted) return;
       if (isDeaf) cut();
-      else void released.then(() => client.write(rewrite(answer)));
+      else if (latency === 0) void released.then(() => client.write(rewrite(answer)));
+      else setTimeout(() => void released.then(() => client.write(rewrite(answer))), latency);
     });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
