@@ -5,6 +5,7 @@ import { Counters, type CountersOptions, type Durability } from 'typeorm-counter
 import { startDatabaseProxy } from '../support/proxy';
 import { redisUrl } from '../support/redis';
 import { startRedis } from '../support/services';
+import { execute } from '../support/database';
 import { type Fixture, newDataSource, setup, type SetupOptions } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post, TRUTH } from './blog';
@@ -166,9 +167,12 @@ test('not through a pooler, whose connections are not those of the database', as
   await expectRight(f, 5);
 });
 
+const FORGET = 'DEALLOCATE ALL';
+
 describe.each<Durability>(['guarded', 'outbox'])('%s', (durability) => {
   async function prepare(): Promise<{ fixture: Fixture; authorId: number }> {
-    const started = await start({ durability });
+    // No look at the tables comes before the write that meets their change.
+    const started = await start({ durability, sweepInterval: 600_000 });
     for (const [, write] of WAYS) for (let i = 0; i < 3; i++) await write(started.fixture.dataSource, started.authorId);
     expect(await preparedOn(started.fixture.dataSource)).not.toEqual([]);
     return started;
@@ -177,14 +181,16 @@ describe.each<Durability>(['guarded', 'outbox'])('%s', (durability) => {
   describe.each([
     ['a column that is returned has another type', `ALTER TABLE post ALTER COLUMN "authorId" TYPE bigint`, 0],
     ['a column that is not returned has another type', NUMBERED, 0],
-    ['the connection has forgotten all of them', 'DEALLOCATE ALL', 1],
+    ['the connection has forgotten all of them', FORGET, 1],
   ] as const)('%s', (_what, sql, errors) => {
     async function preparedWithTitles(): Promise<{ fixture: Fixture; authorId: number }> {
       const started = await prepare();
       const { manager } = started.fixture.dataSource;
       for (let i = 0; i < 3; i++) await manager.insert(Post, { authorId: started.authorId, title: '1' });
       for (let i = 0; i < 3; i++) await manager.save(Post, { authorId: started.authorId, title: '1' });
-      await started.fixture.dataSource.query(sql);
+      // Tables are changed by another process: what this one changes it looks at before its next write.
+      if (sql === FORGET) await started.fixture.dataSource.query(sql);
+      else await execute(started.fixture.databaseUrl, sql);
       return started;
     }
 
@@ -195,16 +201,13 @@ describe.each<Durability>(['guarded', 'outbox'])('%s', (durability) => {
       expect(f.errors).toHaveLength(errors);
     });
 
-    test('a transaction fails once at most, as a whole', async () => {
+    test('a transaction fails once, as a whole', async () => {
       const { fixture: f, authorId } = await preparedWithTitles();
-      // It goes through where a look at the tables has come first: other statements are made for them.
-      const refusal = await f.dataSource.manager.save(Post, { authorId, title: '7' }).then(
-        () => null,
-        (error: unknown) => String(error),
+      await expect(f.dataSource.manager.save(Post, { authorId, title: '7' })).rejects.toThrow(
+        /cached plan|prepared statement|expression is of type/,
       );
-      expect(refusal ?? 'cached plan').toMatch(/cached plan|prepared statement|expression is of type/);
       for (let i = 0; i < 3; i++) await f.dataSource.manager.save(Post, { authorId, title: '7' });
-      await expectRight(f, refusal === null ? 17 : 16);
+      await expectRight(f, 16);
       expect(f.errors).toHaveLength(errors);
     });
   });

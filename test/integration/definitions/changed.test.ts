@@ -162,7 +162,10 @@ describe('a counter', () => {
   test('that is removed asks for nothing, and is recounted when it is back', async () => {
     await firstVersion(ALL, { column: 'other' });
     const second = await deployment.attach([ALL], { worker: true });
+    // It has noted by then that it does not know the other column.
+    await until(await looks(second, 1));
     await expectNothingAsked(second, () => second.write(1));
+    expect(await requests(second)).toBe(0);
     await second.close();
     const third = await deployment.attach([ALL, { column: 'other' }], { worker: true });
     await until(async () => (await totals(third, 'other'))[0] === 3);

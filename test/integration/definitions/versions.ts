@@ -152,13 +152,9 @@ export async function requests({ dataSource }: Version): Promise<number> {
   return row?.n ?? 0;
 }
 
-/**
- * When a recount was last asked for, by every definition of every column. That some process knows no definition asks for
- * nothing, and may be noted at any time.
- */
+/** When a recount was last asked for, by every definition of every column. */
 export async function countedAt(version: Version): Promise<string[]> {
-  const declared = (await sightings(version)).filter(({ fingerprint, counted }) => fingerprint !== '-' || counted);
-  return declared.map(({ fingerprint, counted }) => `${fingerprint} ${counted}`).toSorted();
+  return (await sightings(version)).map(({ fingerprint, counted }) => `${fingerprint} ${counted}`).toSorted();
 }
 
 /** When each definition was last seen, in order. */
