@@ -84,7 +84,7 @@ export async function readGiven(
  *
  * @returns one value per target, in the order given
  */
-export async function readCounters(
+async function readCounters(
   context: JobContext,
   column: CounterColumn,
   targets: readonly string[],

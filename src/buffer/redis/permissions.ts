@@ -20,7 +20,7 @@ export interface AccessOptions {
 }
 
 /** What our Lua functions call, taken from their texts. */
-export function bufferCommands(): readonly string[] {
+function bufferCommands(): readonly string[] {
   const texts = (Object.keys(SCRIPTS) as ScriptName[]).map(scriptText).join('\n');
   const calls = [...texts.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, command = '']) => command);
   return [...new Set(calls)].filter((command) => command !== 'TIME').toSorted();

@@ -4,7 +4,7 @@ import type { Catalogue, CatalogueTable, RowTriggers } from './catalogue';
 export type DerivedColumns = 'all' | ReadonlySet<string>;
 
 /** A table with its partitions and child tables, whose rows are rows of it. */
-export function familyOf(catalogue: Catalogue, table: CatalogueTable): readonly CatalogueTable[] {
+function familyOf(catalogue: Catalogue, table: CatalogueTable): readonly CatalogueTable[] {
   return [table, ...table.descendants.flatMap((oid) => catalogue.table(oid) ?? [])];
 }
 
