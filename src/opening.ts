@@ -53,6 +53,9 @@ export class Opening {
   readonly #background = new Set<Promise<void>>();
   #counted: Counted | null = null;
   #opening: Promise<OpenInstallation> | null = null;
+  /** Settles when the last attempt to open is over. */
+  #lastAttempt: Promise<unknown> = Promise.resolve();
+  #isReopening = false;
   #installation: Installation | null = null;
   #isClosing = false;
 
@@ -84,18 +87,20 @@ export class Opening {
     return (this.#opening ??= this.#openAgain());
   }
 
-  /** In the background: the database, or its installation, is another one than was opened. */
+  /** In the background: the database, or its installation, is another one than was opened. While it does, a call does nothing. */
   reopen(): void {
-    if (this.#isClosing) return;
+    if (this.#isClosing || this.#isReopening) return;
+    this.#isReopening = true;
     this.#opening = null;
-    const { dataSource, workers, events } = this.#options;
+    const { dataSource, events } = this.#options;
     this.#run(
       // The one that is kept may lead to the database that was.
       sideConnectionOf(dataSource)
         .close()
         .then(() => this.open())
-        .then(({ installation, context }) => workers.move(context, installation.scheduler))
-        .catch((error: unknown) => events.emit('error', error)),
+        .then(() => undefined)
+        .catch((error: unknown) => events.emit('error', error))
+        .finally(() => (this.#isReopening = false)),
     );
   }
 
@@ -115,8 +120,10 @@ export class Opening {
     await Promise.all(this.#background);
   }
 
+  /** One after the other: whoever comes second finds what the first has opened. */
   #openAgain(): Promise<OpenInstallation> {
-    const opening = this.#install();
+    const opening = this.#lastAttempt.then(() => this.#install());
+    this.#lastAttempt = opening.catch(() => undefined);
     opening.catch(() => {
       if (this.#opening === opening) this.#opening = null;
     });
@@ -127,7 +134,7 @@ export class Opening {
     const counted = this.#counted;
     if (counted === null) throw notInitialized();
     const { definitions, tables, permissions } = counted;
-    const { dataSource, installer, residence, events } = this.#options;
+    const { dataSource, installer, residence, workers, events } = this.#options;
     await tables.catalogue.load();
     const installation = await permissions.opening(() =>
       installer.open({
@@ -138,7 +145,10 @@ export class Opening {
     );
     if (!this.#isClosing) await residence.enter(installation, definitions);
     if (this.#counted === counted) this.#installation = installation;
-    return { installation, context: this.#contextOf(installation, definitions) };
+    const context = this.#contextOf(installation, definitions);
+    if (!this.#isClosing)
+      this.#run(workers.follow(installation, context).catch((error) => events.emit('error', error)));
+    return { installation, context };
   }
 
   #contextOf(installation: Installation, definitions: Definitions): JobContext {

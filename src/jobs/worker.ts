@@ -28,6 +28,8 @@ export class CounterWorker {
   readonly #concurrency: number;
   #context: JobContext;
   #handOvers = new HandOvers();
+  /** Of the work with the present context. */
+  #stay = { isOver: false };
   #running: RunningScheduler | null = null;
   #repeated: readonly Repeated[] = [];
   #closing: Promise<void> | null = null;
@@ -52,15 +54,20 @@ export class CounterWorker {
   /** Goes on with another installation: the database has another one by now. */
   async move(context: JobContext, scheduler: Scheduler): Promise<void> {
     await this.#stop();
+    if (this.#closing !== null) return;
     this.#context = this.#own(context);
-    if (this.#closing === null) await this.#begin(scheduler);
+    await this.#begin(scheduler);
+    // Closed meanwhile: that stopped nothing yet.
+    if (this.#closing !== null) await this.#stop();
   }
 
   #own(context: JobContext): JobContext {
     const handOvers = new HandOvers();
     this.#handOvers = handOvers;
     const handOver: JobContext['handOver'] = (shard, overdue) => handOvers.alarm(shard, overdue);
-    return { ...context, handOver, isStopping: () => this.#closing !== null };
+    const stay = { isOver: false };
+    this.#stay = stay;
+    return { ...context, handOver, isStopping: () => stay.isOver };
   }
 
   async #begin(scheduler: Scheduler): Promise<void> {
@@ -79,6 +86,7 @@ export class CounterWorker {
   }
 
   async #stop(): Promise<void> {
+    this.#stay.isOver = true;
     this.#handOvers.stop();
     const stopped = this.#repeated.map((one) => one.stop());
     const finished = Promise.all([this.#running?.close(), ...stopped]).then(() => true);

@@ -59,6 +59,24 @@ describe('the jobs of BullMqScheduler', () => {
     await cleanup();
   });
 
+  it('are not reported when they are gone before they end: their alarms were handled', async () => {
+    const { another, queue, errors, cleanup } = schedulersOn();
+    const scheduler = another();
+    const redis = new Redis(redisUrl());
+    let handled = 0;
+    const take = async (): Promise<void> => {
+      // As when the answer to the end of a job got lost, and the end is sent again.
+      for (const { id } of await queue.getActive()) await redis.del(queue.toKey(String(id)));
+      handled++;
+    };
+    await scheduler.start(take, { concurrency: 1 });
+    for (const shard of [0, 1]) await scheduler.schedule([alarm({ shard })]);
+    await until(() => handled === 2);
+    await cleanup();
+    redis.disconnect();
+    expect(errors).toEqual([]);
+  });
+
   it('are waited for to the millisecond, by a worker that has nothing else to do', async () => {
     const { another, cleanup } = schedulersOn();
     const scheduler = another();

@@ -29,6 +29,9 @@ const REFUSAL_PAUSE = 2_000;
 /** How long the farewell to a Redis that answered a moment ago may take, ms. */
 const CLOSING_TIMEOUT = 5_000;
 
+/** BullMQ's ErrorCode.JobNotExist. */
+const JOB_NOT_EXIST = -1;
+
 /** Takes alarms from the queue and hands them to a handler. */
 export class AlarmConsumer implements RunningScheduler {
   readonly #handler: AlarmHandler;
@@ -75,7 +78,7 @@ export class AlarmConsumer implements RunningScheduler {
       ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
     });
     worker.on('error', (error) => {
-      onError(error);
+      if (!isOver(error)) onError(error);
       if (isRefusal(error)) this.#rest(worker);
     });
     worker.on('failed', (_job, error) => onFailed(error));
@@ -146,4 +149,12 @@ export class AlarmConsumer implements RunningScheduler {
     const closed = this.#worker.close(!graceful).then(() => true);
     if (!(await within(closed, CLOSING_TIMEOUT, false))) void this.#worker.disconnect().catch(() => undefined);
   }
+}
+
+/**
+ * The job to be finished is gone: its alarm was handled. It is finished twice when the answer got lost with the connection,
+ * after which the command is sent again.
+ */
+function isOver(error: unknown): boolean {
+  return (error as { code?: unknown }).code === JOB_NOT_EXIST;
 }

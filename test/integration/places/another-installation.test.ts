@@ -1,0 +1,91 @@
+import { Client } from 'pg';
+
+import { execute as executeOn } from '../../support/database';
+import { deleteKeysOf } from '../../support/redis';
+import { type Fixture, setup } from '../../support/setup';
+import { until } from '../../support/until';
+import { describeVersions } from '../../support/versions';
+import { Author, ENTITIES, Post } from './schemas';
+
+/** Looks at where connections lead, as the server sees them. */
+const LOOKS = `SELECT query_start::text AS at FROM pg_stat_activity WHERE datname = $1 AND query LIKE '%AS installation'`;
+
+describeVersions('the installation becomes another one beneath a process with a worker', (server) => {
+  let fixture: Fixture;
+  let client: Client;
+  const installations = new Set<string>();
+
+  beforeEach(async () => {
+    const counters = { redisTimeout: 1_000 };
+    fixture = await setup({ entities: [...ENTITIES], server: server(), counters, worker: true });
+    await fixture.dataSource.manager.save(Author, { id: 1 });
+    client = new Client({ connectionString: fixture.databaseUrl });
+    await client.connect();
+  });
+  afterEach(async () => {
+    await client.end();
+    await fixture.close();
+    for (const id of installations) await deleteKeysOf(id);
+    installations.clear();
+  });
+
+  async function change(): Promise<void> {
+    const { rows } = await client.query<{ value: string }>(
+      `SELECT value FROM counter_cache_state WHERE id = 'installation'`,
+    );
+    installations.add(rows[0]?.value ?? '');
+    await client.query(`UPDATE counter_cache_state SET value = left(md5(value), 12) WHERE id = 'installation'`);
+  }
+
+  /** Until the process has looked so many times more where its connections lead. */
+  async function looks(count: number): Promise<void> {
+    const name = new URL(fixture.databaseUrl).pathname.slice(1);
+    const seen = new Set<unknown>();
+    await until(async () => {
+      for (const { at } of await executeOn(server(), LOOKS, [name])) seen.add(at);
+      return seen.size > count;
+    });
+  }
+
+  async function expectCounted(count: number): Promise<void> {
+    const { manager } = fixture.dataSource;
+    await until(async () => (await manager.findOneByOrFail(Author, { id: 1 })).postsCount === count);
+  }
+
+  test('which is opened so slowly that the next look comes meanwhile', async () => {
+    const { manager } = fixture.dataSource;
+    await manager.insert(Post, { authorId: 1 });
+    await expectCounted(1);
+    const writes = new Client({ connectionString: fixture.databaseUrl });
+    await writes.connect();
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE counter_cache_state IN SHARE ROW EXCLUSIVE MODE');
+    // Queued behind: whoever opens the new installation cannot write a line into our table.
+    const blocking = writes.query('BEGIN; LOCK TABLE counter_cache_state IN SHARE ROW EXCLUSIVE MODE');
+    await change();
+    await client.query('COMMIT');
+    await blocking;
+    await looks(3);
+    await writes.query('COMMIT');
+    await writes.end();
+    await manager.insert(Post, { authorId: 1 });
+    await expectCounted(2);
+    expect(fixture.errors.map(String).filter((text) => text.includes('scheduler is closed'))).toEqual([]);
+  });
+
+  test('and cannot be opened at first: it is a write that opens it', async () => {
+    const { manager } = fixture.dataSource;
+    await manager.insert(Post, { authorId: 1 });
+    await expectCounted(1);
+    await client.query('BEGIN');
+    await change();
+    await client.query(`
+      CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now'; END $$;
+      CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON counter_cache_state EXECUTE FUNCTION refuse();`);
+    await client.query('COMMIT');
+    await until(() => fixture.errors.some((error) => String(error).includes('not now')));
+    await client.query('DROP TRIGGER refuse ON counter_cache_state');
+    await manager.insert(Post, { authorId: 1 });
+    await expectCounted(2);
+  });
+});

@@ -1,0 +1,120 @@
+import type { DataSource } from 'typeorm';
+
+import { Events } from '../../src/events';
+import type { Installation, Installer } from '../../src/installation';
+import type { JobContext } from '../../src/jobs/context';
+import { StartedWorkers } from '../../src/jobs/started-workers';
+import type { CounterWorker } from '../../src/jobs/worker';
+import { type Counted, Opening } from '../../src/opening';
+import { resolveOptions } from '../../src/options';
+import type { Residence } from '../../src/residence';
+import { until } from '../support/until';
+
+/** An attempt to open: the test says how it ends. */
+interface Attempt {
+  succeed(id: string): void;
+  fail(reason: string): void;
+}
+
+function harness() {
+  const attempts: Attempt[] = [];
+  let underWay = 0;
+  let together = 0;
+  const installer = {
+    open: () =>
+      new Promise<Installation>((resolve, reject) => {
+        together = Math.max(together, ++underWay);
+        attempts.push({
+          succeed(id) {
+            underWay--;
+            resolve({ id, scheduler: { id } } as unknown as Installation);
+          },
+          fail(reason) {
+            underWay--;
+            reject(new Error(reason));
+          },
+        });
+      }),
+  } as unknown as Installer;
+  const moves: string[] = [];
+  const worker = {
+    move: async (_context: JobContext, scheduler: unknown) => void moves.push((scheduler as { id: string }).id),
+  } as unknown as CounterWorker;
+  const workers = new StartedWorkers();
+  void workers.add(Promise.resolve(worker));
+  const errors: unknown[] = [];
+  const events = new Events(() => undefined);
+  events.on('error', (error) => errors.push(error));
+  const opening = new Opening({
+    dataSource: { entityMetadatas: [] } as unknown as DataSource,
+    options: resolveOptions({ redis: 'redis://127.0.0.1:1' }),
+    events,
+    installer,
+    residence: { enter: async () => undefined, forget: () => undefined } as unknown as Residence,
+    workers,
+  });
+  opening.begin({
+    definitions: { kinds: new Map(), counters: [] },
+    tables: { catalogue: { load: async () => undefined } },
+    permissions: { opening: (open: () => Promise<Installation>) => open() },
+  } as unknown as Counted);
+  const attempt = (number: number): Promise<Attempt> => until(() => attempts[number - 1]);
+  return { opening, attempt, moves, errors, attempts, together: () => together };
+}
+
+describe('an installation that is another one by now', () => {
+  it('is opened once, however often it is noticed meanwhile, and workers move to it', async () => {
+    const { opening, attempt, attempts, moves } = harness();
+    const first = opening.open();
+    (await attempt(1)).succeed('a');
+    await first;
+    opening.reopen();
+    opening.reopen();
+    const second = await attempt(2);
+    opening.reopen();
+    second.succeed('b');
+    await opening.idle();
+    expect(attempts).toHaveLength(2);
+    expect(moves).toEqual(['b']);
+  });
+
+  it('is opened after what is being opened already', async () => {
+    const { opening, attempt, moves, together } = harness();
+    const first = opening.open();
+    const slow = await attempt(1);
+    opening.reopen();
+    slow.succeed('a');
+    await first;
+    (await attempt(2)).succeed('b');
+    await opening.idle();
+    expect(together()).toBe(1);
+    expect(moves).toEqual(['b']);
+  });
+
+  it('is moved to when a write opens it, after opening failed', async () => {
+    const { opening, attempt, moves, errors } = harness();
+    const first = opening.open();
+    (await attempt(1)).succeed('a');
+    await first;
+    opening.reopen();
+    (await attempt(2)).fail('not now');
+    await until(() => errors.length > 0);
+    const write = opening.open();
+    (await attempt(3)).succeed('b');
+    await write;
+    await opening.idle();
+    expect(errors.map(String)).toEqual(['Error: not now']);
+    expect(moves).toEqual(['b']);
+  });
+
+  it('is the same one again: workers stay', async () => {
+    const { opening, attempt, moves } = harness();
+    const first = opening.open();
+    (await attempt(1)).succeed('a');
+    await first;
+    opening.reopen();
+    (await attempt(2)).succeed('a');
+    await opening.idle();
+    expect(moves).toEqual([]);
+  });
+});
