@@ -39,12 +39,15 @@ import { reportForgotten, reportTruncated, reportUnknownType, reportUnseenEnd } 
 import { Residence } from './residence';
 import { withConnection } from './sql/query';
 import { writeApart } from './sql/outbox/write-apart';
-import { besidePool, sideConnectionOf } from './sql/side-connection';
+import { besidePool, endSideConnection, renewSideConnection, sideConnectionOf } from './sql/side-connection';
 import { allocateBarrier } from './sql/snapshot';
 import { within } from './time-limit';
 
 /** How long `close()` waits for transactions that have captured something, ms. */
 const DRAIN_LIMIT = 5_000;
+
+/** How long `close()` waits for an installation that is being opened, and what goes on in the background, ms. */
+const IDLE_LIMIT = 5_000;
 
 /**
  * The counter caches of one DataSource.
@@ -168,7 +171,8 @@ export class Counters {
    */
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     this.#assertOpen();
-    await this.#handOff.settled();
+    await this.#handOff.handedOver();
+    await this.#handOff.requestLost();
     return this.#call(async (context) => {
       await this.#opening.counted?.permissions.expectApplying('flush');
       return flush(context, filter);
@@ -339,9 +343,18 @@ export class Counters {
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
     await this.#handOff.close();
     await this.#residence.leave();
-    await this.#opening.idle();
+    const side = sideConnectionOf(this.#dataSource);
+    // What holds it is an opening that the database does not answer.
+    if (
+      !(await within(
+        this.#opening.idle().then(() => true),
+        IDLE_LIMIT,
+        false,
+      ))
+    )
+      await side.close();
     await this.#installer.close();
-    await sideConnectionOf(this.#dataSource).close();
+    await side.close();
     this.#isClosed = true;
     if (!this.#dataSource.isInitialized) this.#leave();
   }
@@ -357,14 +370,16 @@ export class Counters {
 
   async #beforeDestroy(): Promise<void> {
     // Nothing is left that could write.
-    await sideConnectionOf(this.#dataSource).close();
+    await endSideConnection(this.#dataSource);
     this.#leave();
   }
 
   async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
-    const { installation, context } = await this.#opening.open();
+    await this.#opening.open();
     await this.#installer.assertWorkerAccess();
     await this.#opening.counted?.permissions.expectWorker();
+    // Another one may have been opened meanwhile.
+    const { installation, context } = await this.#opening.open();
     this.#assertOpen();
     return CounterWorker.start(context, installation.scheduler, options);
   }
@@ -372,6 +387,7 @@ export class Counters {
   /** Runs whenever the DataSource has built its metadata: everything that refers to them starts anew. */
   #useMetadata(): void {
     this.#capture?.stop();
+    renewSideConnection(this.#dataSource);
     const definitions = resolveDefinitions(this.#dataSource);
     if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     const tables = new FollowedTables(this.#dataSource, definitions, this.#events);
@@ -393,7 +409,7 @@ export class Counters {
       onUnseen: (refusal) => reportUnseenEnd(this.#events, refusal),
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
-      onNotPermitted: (error) => this.#events.reportOnce(error.message, error),
+      onNotPermitted: (error) => this.#events.reportOnce(error.message, error, 'not permitted'),
     });
   }
 

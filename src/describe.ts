@@ -1,6 +1,9 @@
 /** Characters of a text that a message shows. */
 const SHOWN = 80;
 
+/** Characters of a text that are looked at for passwords. */
+const MASKED = 8 * SHOWN;
+
 /** Items of a list that a message shows. */
 const ITEMS = 5;
 
@@ -30,9 +33,9 @@ export function quote(name: string): string {
 
 /** The first characters of a text, with everything escaped that would not stay in its line; without passwords of URLs. */
 export function text(value: string): string {
-  // Cut before masking takes long: what is cut off from a password is not shown either, as its `@` would have to follow.
+  // Cut before masking, which takes long. The `@` behind a password may be cut off: one is put there, so that it is masked.
   const isCut = value.length > SHOWN;
-  const masked = mask(value.slice(0, 8 * SHOWN));
+  const masked = mask(value.length > MASKED ? `${value.slice(0, MASKED)}@` : value);
   const shown = isCut || masked.length > SHOWN ? `${masked.slice(0, SHOWN)}…` : masked;
   return JSON.stringify(shown)
     .slice(1, -1)

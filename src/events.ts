@@ -110,7 +110,8 @@ export class Events {
     const short = shortKey(key);
     if (keys.size > MAX_KEYS || keys.has(short)) return;
     keys.add(short);
-    this.emit('error', keys.size > MAX_KEYS ? manyMore(group) : typeof error === 'function' ? error() : error);
+    const one = typeof error === 'function' ? error() : error;
+    this.emit('error', keys.size > MAX_KEYS ? manyMore(group, one) : one);
   }
 
   /** A listener that throws must not fail the work that it is told about. */
@@ -141,7 +142,13 @@ function shortKey(key: string): string {
   return key.length <= LONGEST_KEY ? key : createHash('sha256').update(key).digest('base64');
 }
 
-function manyMore(group: string): CounterCacheError {
-  const reason = `more than ${MAX_KEYS} errors that begin alike were reported (${quote(group)}): further ones are not`;
-  return new CounterCacheError('CONFIGURATION', reason, { group });
+function manyMore(group: string, cause: Error): CounterCacheError {
+  const code = cause instanceof CounterCacheError ? cause.code : 'CONFIGURATION';
+  const reason = `${MAX_KEYS} errors of the group ${quote(group)} were reported, and no more are by this process`;
+  return new CounterCacheError(
+    code,
+    `${reason}. Mend their causes, and restart it to see others`,
+    { group },
+    { cause },
+  );
 }

@@ -75,6 +75,8 @@ export class Installer {
   #connections: RedisConnections | null = null;
   #mayInfo = true;
   #current: Installation | null = null;
+  /** Those that were opened here, and are not closed. */
+  readonly #schedulers = new Set<Scheduler>();
 
   constructor(
     dataSource: DataSource,
@@ -136,7 +138,7 @@ export class Installer {
    * @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH`
    */
   async open({ tables, onLost, onCopied }: Opened): Promise<Installation> {
-    const installation = await this.#installation(await this.#load(tables));
+    const installation = this.#installation(await this.#load(tables));
     if (installation.copied !== null) onCopied(installation.copied);
     try {
       const swept = await this.#sweep(installation);
@@ -177,16 +179,16 @@ export class Installer {
       sweepEpochs({ buffer, dataSource, tables, settleHome: settle }),
     );
     if (swept !== null) return swept;
-    const reason = `the buffer did not answer within ${limit} ms: looked at again by the sweeps of workers`;
+    const reason = `the buffer did not answer within ${limit} ms while the installation was opened. Writes go on by way of the outbox, and a worker's sweep looks again`;
     throw new BufferUnavailableError(reason, { limit });
   }
 
-  async #installation(found: Found): Promise<Installation> {
+  #installation(found: Found): Installation {
     const { id } = found;
     // A DataSource that was destroyed and initialized again usually finds the installation it knows.
     if (this.#current?.id === id)
       return (this.#current = { ...this.#current, ...found, settleHome: this.#homeOf(found) });
-    if (this.#options.scheduler === null) await this.#current?.scheduler.close();
+    // The scheduler of another one stays open until workers have left it: its handlers may wait for what waits for this.
     this.#current = {
       ...found,
       buffer: this.#options.buffer ?? this.#redisBuffer(id),
@@ -196,9 +198,20 @@ export class Installer {
     return this.#current;
   }
 
+  /** Closes the schedulers of installations that were opened before; workers have left them. */
+  async closeFormer(): Promise<void> {
+    const former = [...this.#schedulers].filter((scheduler) => scheduler !== this.#current?.scheduler);
+    await Promise.all(former.map((scheduler) => this.#closeScheduler(scheduler)));
+  }
+
   async close(): Promise<void> {
-    if (this.#options.scheduler === null) await this.#current?.scheduler.close();
+    await Promise.all([...this.#schedulers].map((scheduler) => this.#closeScheduler(scheduler)));
     if (this.#connections !== null) await closeConnections(this.#connections);
+  }
+
+  async #closeScheduler(scheduler: Scheduler): Promise<void> {
+    await scheduler.close();
+    this.#schedulers.delete(scheduler);
   }
 
   #homeOf({ id, tables }: Found): Installation['settleHome'] {
@@ -219,7 +232,7 @@ export class Installer {
   #bullMq(installation: string): Scheduler {
     const { prefix, queue } = this.#options;
     const failures = new Outage((error) => this.#events.emit('error', error), { quiet: JOB_OUTAGE });
-    return new BullMqScheduler({
+    const scheduler = new BullMqScheduler({
       connection: redisOptionsOf(this.#redis()) as ConstructorParameters<typeof BullMqScheduler>[0]['connection'],
       queueName: `${prefix}-${installation}`,
       mayInfo: this.#mayInfo,
@@ -227,6 +240,8 @@ export class Installer {
       ...(queue.jobOptions === undefined ? {} : { jobOptions: queue.jobOptions }),
       onError: (error) => failures.failed(error),
     });
+    this.#schedulers.add(scheduler);
+    return scheduler;
   }
 
   #redis(): NonNullable<ResolvedCountersOptions['redis']> {

@@ -69,12 +69,12 @@ export class Opening {
     return this.#counted;
   }
 
-  /** Once it is opened; `null` before. */
+  /** The installation that is open; `null` before it is opened. */
   get installation(): Installation | null {
     return this.#installation;
   }
 
-  /** The DataSource has its metadata built: what was open is so no more. */
+  /** Begins anew after the DataSource built its metadata: nothing is open any more. */
   begin(counted: Counted): void {
     this.#counted = counted;
     this.#opening = null;
@@ -87,7 +87,7 @@ export class Opening {
     return (this.#opening ??= this.#openAgain());
   }
 
-  /** In the background: the database, or its installation, is another one than was opened. While it does, a call does nothing. */
+  /** Opens again, in the background: connections lead to another database or installation. Calls during that do nothing. */
   reopen(): void {
     if (this.#isClosing || this.#isReopening) return;
     this.#isReopening = true;
@@ -120,7 +120,7 @@ export class Opening {
     await Promise.all(this.#background);
   }
 
-  /** One after the other: whoever comes second finds what the first has opened. */
+  /** Attempts run one after the other: each finds what the one before has opened. */
   #openAgain(): Promise<OpenInstallation> {
     const opening = this.#lastAttempt.then(() => this.#install());
     this.#lastAttempt = opening.catch(() => undefined);
@@ -146,8 +146,10 @@ export class Opening {
     if (!this.#isClosing) await residence.enter(installation, definitions);
     if (this.#counted === counted) this.#installation = installation;
     const context = this.#contextOf(installation, definitions);
-    if (!this.#isClosing)
-      this.#run(workers.follow(installation, context).catch((error) => events.emit('error', error)));
+    if (!this.#isClosing) {
+      const followed = workers.follow(installation, context).then(() => installer.closeFormer());
+      this.#run(followed.catch((error: unknown) => events.emit('error', error)));
+    }
     return { installation, context };
   }
 

@@ -66,6 +66,7 @@ export function kindOf(error: unknown): string {
 }
 
 function tooMany(cause: unknown): CounterCacheError {
-  const reason = `failures of more than ${MAX_KINDS} kinds in a row: further ones are not reported until what fails succeeds`;
-  return new CounterCacheError('BUFFER_UNAVAILABLE', reason, {}, { cause });
+  const code = cause instanceof CounterCacheError ? cause.code : 'BUFFER_UNAVAILABLE';
+  const reason = `work in the background failed for more than ${MAX_KINDS} reasons; the last is the cause of this error`;
+  return new CounterCacheError(code, `${reason}. No more are reported until it succeeds`, {}, { cause });
 }

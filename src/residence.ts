@@ -3,13 +3,14 @@ import { randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
 
 import type { Definitions } from './counter/definition';
+import { isInsufficientPrivilege } from './dialects/postgres/privilege-error';
 import { CounterCacheError } from './errors';
 import type { Events } from './events';
 import type { Installation } from './installation';
 import { Presence } from './jobs/presence';
 import { noteRecounts } from './sql/definitions';
 import type { ProcessSelf } from './sql/processes';
-import { isNotAllowed, withConnection } from './sql/query';
+import { withConnection } from './sql/query';
 import { besidePool } from './sql/side-connection';
 import type { TablePaths } from './sql/tables';
 
@@ -31,6 +32,7 @@ export class Residence {
   #presence: Presence | null = null;
   /** Id of the installation that was opened last. */
   #opened: string | null = null;
+  #hasLeft = false;
 
   /** `interval`: milliseconds between two signs of life. */
   constructor(dataSource: DataSource, events: Events, interval: number, changes: Changes) {
@@ -55,6 +57,7 @@ export class Residence {
     if (this.#opened !== null && this.#opened !== id) await this.#recount(tables, definitions);
     this.#opened = id;
     await this.#presence?.stop();
+    if (this.#hasLeft) return;
     // In the background: a write may be waiting for the installation.
     this.#presence = new Presence(this.#dataSource, tables, definitions, {
       events: this.#events,
@@ -72,15 +75,16 @@ export class Residence {
         withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()])),
       );
     } catch (error) {
-      if (!isNotAllowed(error)) throw error;
-      const reason = `the database has another installation by now, and this process may not note in ${tables.state} that its targets are to be recounted`;
-      const advice = 'Run counters.recalculate() elsewhere';
+      if (!isInsufficientPrivilege(error)) throw error;
+      const reason = `the database has another installation now; this process may not write to ${tables.state} that its targets need a recount`;
+      const advice = `Run counters.recalculate() in a worker, or grant INSERT and UPDATE on ${tables.state}`;
       this.#events.emit('error', new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, {}, { cause: error }));
     }
   }
 
   /** The counters are closed. */
   async leave(): Promise<void> {
+    this.#hasLeft = true;
     await this.#presence?.leave();
   }
 }

@@ -7,6 +7,7 @@ import { Outage } from '../outage';
 import type { OutboxDelta } from '../sql/outbox/write-outbox';
 import type { SqlQuery } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
+import { within } from '../time-limit';
 import { BufferHealth } from './buffer-health';
 import { Discards } from './discards';
 import { Handover, type HandoverTools } from './handover';
@@ -47,6 +48,9 @@ export interface HandOffOptions {
 
 /** Failures in the background that follow one another within this time are of one outage, ms. */
 const OUTAGE = 30_000;
+
+/** How long closing waits for a buffer, or a database, that does not answer, ms. */
+const CLOSE_LIMIT = 5_000;
 
 /** No transaction has this id: to announce it asks whether the buffer takes anything, and it is taken back at once. */
 const NO_TRANSACTION = '0';
@@ -193,24 +197,29 @@ export class HandOff {
     await this.#lost.settled();
   }
 
+  /** Asks once for what could not be handed over; what fails again is asked for later. */
+  requestLost(): Promise<void> {
+    return this.#lost.attempt();
+  }
+
   /** Resolves when what this process has committed by now has reached the buffer, whatever others commit meanwhile. */
   handedOver(): Promise<void> {
     return this.#underWay.passed();
   }
 
   /**
-   * Waits for what is under way. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
+   * Waits for what is under way, 5 s at most. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
    * transactions hand over afterwards goes there, too.
    */
   async close(): Promise<void> {
     this.divert();
-    await this.#underWay.passed();
+    await within(this.#underWay.passed(), CLOSE_LIMIT, undefined);
     this.#isClosed = true;
     const left = await this.#lost.close();
     await this.#discards.close();
     this.#health.close();
-    if (left.length > 0) await this.#healApart(left);
-    await this.#underWay.passed();
+    if (left.length > 0) this.#run(this.#healApart(left));
+    await within(this.#underWay.passed(), CLOSE_LIMIT, undefined);
   }
 
   /** Where deltas wait: diverted ones, if that is known. */

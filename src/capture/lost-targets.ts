@@ -40,6 +40,7 @@ export class LostTargets {
   #overflowed = false;
   #timer: NodeJS.Timeout | null = null;
   #drain: Promise<void> | null = null;
+  #isClosed = false;
 
   constructor(options: LostTargetsOptions) {
     this.#options = options;
@@ -65,7 +66,12 @@ export class LostTargets {
     void this.#start();
   }
 
-  /** Resolves when every target has been requested. */
+  /** One attempt, if anything waits. */
+  async attempt(): Promise<void> {
+    if (this.#size > 0) await this.#start();
+  }
+
+  /** Resolves when every target has been requested, or given away by {@link close}. */
   async settled(): Promise<void> {
     while (this.#size > 0) {
       await this.#start();
@@ -76,16 +82,20 @@ export class LostTargets {
   /** One last attempt; returns the targets that are lost. */
   async close(): Promise<readonly string[]> {
     if (this.#size > 0) await within(this.#start(), LAST_ATTEMPT, undefined);
+    this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    return [...this.#targets.values()].flatMap((targets) => [...targets.keys()]);
+    const left = [...this.#targets.values()].flatMap((targets) => [...targets.keys()]);
+    this.#targets.clear();
+    this.#size = 0;
+    return left;
   }
 
   #start(): Promise<void> {
     this.#drain ??= this.#request().finally(() => {
       this.#drain = null;
       // Added when the last look was over.
-      if (this.#size > 0 && this.#timer === null) void this.#start();
+      if (this.#size > 0 && this.#timer === null && !this.#isClosed) void this.#start();
     });
     return this.#drain;
   }
@@ -99,6 +109,7 @@ export class LostTargets {
       this.#overflowed = false;
       this.#options.onRecovered();
     } catch {
+      if (this.#isClosed) return;
       this.#timer ??= setTimeout(() => {
         this.#timer = null;
         void this.#start();
@@ -115,7 +126,7 @@ export class LostTargets {
     const alarms = await buffer.request(shard, names, { barrier, delay: 0 });
     for (const [target, { times }] of chunk) {
       // Lost again while the request was under way: it may have been recalculated too early for that.
-      if (targets.get(target)?.times !== times) continue;
+      if (this.#isClosed || targets.get(target)?.times !== times) continue;
       targets.delete(target);
       this.#size -= 1;
     }

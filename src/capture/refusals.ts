@@ -9,7 +9,7 @@ import { stepColumns } from '../permissions/needs';
 import { missingPrivileges, problemsOf } from '../permissions/problems';
 import { Needs, ownNeed, type TableNeed } from '../permissions/table-need';
 import { asRole } from '../sql/as-role';
-import { escapePath, literal } from '../sql/escape';
+import { escapeName, escapePath, literal } from '../sql/escape';
 import { rowsOf, type SqlQuery } from '../sql/query';
 import { type OwnTables, ownTables } from '../sql/tables';
 import type { TablePlan } from './plan';
@@ -97,7 +97,10 @@ function returningProblems(catalogue: Catalogue, needs: readonly TableNeed[], sq
   if (!table.reachesAll.insert || table.reachesAll.select) return [];
   const { role } = catalogue;
   const reason = `row security may hide from role ${role} what it inserts into ${table.sql}, and counting returns it`;
-  return [`${reason}. Let it see its rows: CREATE POLICY … ON ${table.sql} FOR SELECT`];
+  const policy = `CREATE POLICY counter_cache_returning ON ${table.sql} FOR SELECT TO ${escapeName(role)}`;
+  return [
+    `${reason}. Give it a policy that shows what it inserts: ${policy} USING (<the condition of its INSERT policy>)`,
+  ];
 }
 
 function needsOf({ plan, below, locks }: RefusedWrite): readonly TableNeed[] {

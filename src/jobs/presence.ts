@@ -2,6 +2,7 @@ import type { DataSource } from 'typeorm';
 
 import type { CounterColumn, Definitions } from '../counter/definition';
 import { identityText } from '../dialects/postgres/catalogue/identity';
+import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
 import { CounterCacheError } from '../errors';
 import type { Events } from '../events';
 import { type ProcessSelf, sayGone, whereAmI } from '../sql/processes';
@@ -12,9 +13,6 @@ import { within } from '../time-limit';
 import type { JobContext } from './context';
 import { noticeDefinitions } from './notice-definitions';
 import { type OwnDefinitions, ownDefinitions } from './sightings';
-
-/** PostgreSQL: insufficient_privilege. */
-const NOT_ALLOWED = '42501';
 
 /** The longest that `stop()` waits for a connection, ms: nobody else waits for it. */
 const STOP_LIMIT = 1_000;
@@ -48,6 +46,7 @@ export class Presence {
   readonly #followTables: () => Promise<void>;
   readonly #timer: NodeJS.Timeout;
   #run: Promise<void> | null = null;
+  #isStopped = false;
 
   /** Looks at once, and from then on every `interval` ms; nobody waits for it. */
   constructor(
@@ -75,6 +74,7 @@ export class Presence {
 
   /** Looks no more; the process goes on, with another presence. */
   async stop(): Promise<void> {
+    this.#isStopped = true;
     clearInterval(this.#timer);
     if (this.#run !== null) await within(this.#run, STOP_LIMIT, undefined);
   }
@@ -103,8 +103,10 @@ export class Presence {
 
   async #notice(): Promise<void> {
     // Signs of life do not wait for a pool that callers hold.
-    if (await besidePool('full', () => this.#hasMoved())) return this.#onMoved();
+    if (await besidePool('full', () => this.#hasMoved())) return this.#isStopped ? undefined : this.#onMoved();
+    if (this.#isStopped) return;
     await besidePool('full', () => this.#settleHome());
+    if (this.#isStopped) return;
     const waiting = await besidePool('full', () =>
       noticeDefinitions(this.#dataSource, this.#tables, this.#own, this.#interval),
     );
@@ -130,10 +132,10 @@ export class Presence {
 
   /** Of an outage whatever else needs the database tells; a statement that is not allowed never will be. */
   #reportRefused(error: unknown): void {
-    if ((error as { code?: unknown }).code !== NOT_ALLOWED) return;
+    if (!isInsufficientPrivilege(error)) return;
     const { state } = this.#tables;
-    const reason = `this process cannot note in ${state} by which definitions it counts: ${(error as Error).message}`;
-    const advice = 'Grant its user SELECT, INSERT, UPDATE and DELETE; until then other processes take it for gone';
+    const reason = `this process cannot write to ${state} by which definitions it counts: ${(error as Error).message}`;
+    const advice = `Grant its role SELECT, INSERT and UPDATE on ${state}; until then other processes take it for gone`;
     const refused = new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, { table: state }, { cause: error });
     this.#events.reportOnce('definitions', refused);
   }

@@ -3,42 +3,49 @@ import type { Scheduler } from './scheduler';
 import type { CounterWorker } from './worker';
 
 /** An installation, as far as workers are concerned. */
-interface FollowedInstallation {
+interface Followed {
   readonly id: string;
+  /** One that users gave serves every installation. */
   readonly scheduler: Scheduler;
 }
 
 /** The workers of one process, those that are starting included. */
 export class StartedWorkers {
   readonly #workers = new Set<Promise<CounterWorker>>();
-  /** Id of the installation that they are at. */
-  #at: string | null = null;
+  /** Where they are, or are about to be; `null` where they could not begin. */
+  #at: Followed | null | undefined;
   #moved: Promise<void> = Promise.resolve();
 
-  /** At once, so that {@link close} waits for one that is starting. */
+  /** Adds a worker before it has started, so that {@link close} waits for it. */
   add(starting: Promise<CounterWorker>): Promise<CounterWorker> {
     this.#workers.add(starting);
     return starting;
   }
 
-  /** Has them go on with the installation that was opened last, if that is another one. */
-  follow({ id, scheduler }: FollowedInstallation, context: JobContext): Promise<void> {
-    const isFirst = this.#at === null;
-    if (this.#at === id) return this.#moved;
-    this.#at = id;
-    if (!isFirst) this.#moved = this.#moved.catch(() => undefined).then(() => this.#move(context, scheduler));
+  /** Moves the workers to this installation, if they are at another one. Rejects when they cannot take its alarms. */
+  follow({ id, scheduler }: Followed, context: JobContext): Promise<void> {
+    const from = this.#at;
+    this.#at = { id, scheduler };
+    // They begin at the first.
+    const isThere = from === undefined || (from?.id === id && from.scheduler === scheduler);
+    if (!isThere) this.#moved = this.#moved.catch(() => undefined).then(() => this.#move(context, scheduler));
     return this.#moved;
   }
 
   async #move(context: JobContext, scheduler: Scheduler): Promise<void> {
-    await Promise.all((await this.#started()).map((worker) => worker.move(context, scheduler)));
+    try {
+      await Promise.all((await this.#started()).map((worker) => worker.move(context, scheduler)));
+    } catch (error) {
+      this.#at = null;
+      throw error;
+    }
   }
 
   async close(): Promise<void> {
     await Promise.all((await this.#started()).map((worker) => worker.close()));
   }
 
-  /** Whoever called for a worker that did not start knows why. */
+  /** Those that started. The caller of one that did not start has its error. */
   async #started(): Promise<CounterWorker[]> {
     const started = await Promise.allSettled(this.#workers);
     return started.flatMap((worker) => (worker.status === 'fulfilled' ? [worker.value] : []));

@@ -23,7 +23,7 @@ export interface WorkerOptions {
 /** The longest that `close()` waits for work under way, ms. */
 const CLOSE_LIMIT = 15_000;
 
-/** Applies deltas in this process: rings with the scheduler's alarms, and sweeps on a timer of its own (I4). */
+/** Applies deltas in this process: handles the scheduler's alarms, and sweeps on a timer of its own (I4). */
 export class CounterWorker {
   readonly #concurrency: number;
   #context: JobContext;
@@ -47,16 +47,19 @@ export class CounterWorker {
   static async start(context: JobContext, scheduler: Scheduler, options: WorkerOptions): Promise<CounterWorker> {
     const concurrency = checkConcurrency(options);
     const worker = new CounterWorker(context, concurrency);
-    await worker.#begin(scheduler);
+    await worker.#listen(scheduler);
+    worker.#sweep();
     return worker;
   }
 
-  /** Goes on with another installation: the database has another one by now. */
+  /** Goes on with another installation: the database has another one by now. Sweeps, even when it rejects. */
   async move(context: JobContext, scheduler: Scheduler): Promise<void> {
     await this.#stop();
     if (this.#closing !== null) return;
+    this.#running = null;
     this.#context = this.#own(context);
-    await this.#begin(scheduler);
+    this.#sweep();
+    await this.#listen(scheduler);
     // Closed meanwhile: that stopped nothing yet.
     if (this.#closing !== null) await this.#stop();
   }
@@ -70,19 +73,14 @@ export class CounterWorker {
     return { ...context, handOver, isStopping: () => stay.isOver };
   }
 
-  async #begin(scheduler: Scheduler): Promise<void> {
+  async #listen(scheduler: Scheduler): Promise<void> {
     const options = { concurrency: this.#concurrency };
     this.#running = await scheduler.start(({ kind, shard, at }) => this.#handle(kind, shard, at), options);
-    this.#sweep();
   }
 
   /** Stops taking alarms, and finishes what is claimed, for 15 s at most; other workers go on at once. Idempotent. */
   close(): Promise<void> {
-    return (this.#closing ??= this.#close());
-  }
-
-  async #close(): Promise<void> {
-    await this.#stop();
+    return (this.#closing ??= this.#stop());
   }
 
   async #stop(): Promise<void> {

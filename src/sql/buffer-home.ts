@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto';
 import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { RedisHome, SeenHome } from '../buffer/redis/home';
+import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
 import { CounterCacheError } from '../errors';
 import { aliveSql, countOthers, type ProcessSelf, sayAlive, sayGone } from './processes';
-import { isNotAllowed, type ResultRow, rowsOf, withConnection, withTransaction } from './query';
+import { type ResultRow, rowsOf, withConnection, withTransaction } from './query';
 import type { TablePaths } from './tables';
 
 /** Where an installation keeps what is pending. */
@@ -37,7 +38,7 @@ export async function settleHome(
     if (glance !== null && isHome(glance, home, seen)) return null;
     return await withTransaction(dataSource, 'READ COMMITTED', (runner) => settle(runner, tables, self, home, seen));
   } catch (error) {
-    if (!isNotAllowed(error)) throw error;
+    if (!isInsufficientPrivilege(error)) throw error;
     return withConnection(dataSource, (runner) => compareHome(runner, tables, self, home, seen));
   }
 }

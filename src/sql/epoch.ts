@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import { rowsOf, withTransaction } from './query';
+import { rowsOf, withConnection, withTransaction } from './query';
 import { START } from './rebuilding';
 import type { TablePaths } from './tables';
 
@@ -13,11 +13,14 @@ export interface ShardRow {
 
 /** All shards, as SQL knows them. */
 export async function readShards(dataSource: DataSource, tables: TablePaths): Promise<Map<number, ShardRow>> {
-  const rows = await dataSource.query<{ shard: number; epoch: string; rebuilding: string | null }[]>(
-    `SELECT "shard", "epoch", "rebuilding" FROM ${tables.shard}`,
+  const rows = await withConnection(dataSource, (runner) =>
+    rowsOf(runner, `SELECT "shard", "epoch", "rebuilding" FROM ${tables.shard}`),
   );
   return new Map(
-    rows.map(({ shard, epoch, rebuilding }) => [shard, { epoch: Number(epoch), isRebuilding: rebuilding !== null }]),
+    rows.map((row) => [
+      Number(row['shard']),
+      { epoch: Number(row['epoch']), isRebuilding: row['rebuilding'] !== null },
+    ]),
   );
 }
 
@@ -27,8 +30,8 @@ export async function readShards(dataSource: DataSource, tables: TablePaths): Pr
  */
 export async function adoptIncarnation(dataSource: DataSource, tables: TablePaths, incarnation: string): Promise<void> {
   const state = `${tables.state} WHERE "id" = 'incarnation'`;
-  const [known] = await dataSource.query<{ value: string }[]>(`SELECT "value" FROM ${state}`);
-  if (known?.value === incarnation) return;
+  const [known] = await withConnection(dataSource, (runner) => rowsOf(runner, `SELECT "value" FROM ${state}`));
+  if (known?.['value'] === incarnation) return;
   await withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const insert = `INSERT INTO ${tables.state} ("id", "value") VALUES ('incarnation', $1)`;
     const inserted = await rowsOf(runner, `${insert} ON CONFLICT DO NOTHING RETURNING "id"`, [incarnation]);

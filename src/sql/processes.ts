@@ -65,9 +65,12 @@ export async function countOthers(
   return Number(row?.['n'] ?? 0);
 }
 
-/** This process ends. */
+/** This process ends. An UPDATE, since writers may not delete from this table: a worker's sweep does. */
 export async function sayGone(runner: QueryRunner, { state }: TablePaths, { id }: ProcessSelf): Promise<void> {
-  await runner.query(`DELETE FROM ${state} WHERE "id" = '${PROCESS}' || $1::text`, [id]);
+  await runner.query(
+    `UPDATE ${state} SET "value" = jsonb_set("value"::jsonb, '{seen}', '0')::text WHERE "id" = '${PROCESS}' || $1::text`,
+    [id],
+  );
 }
 
 /** Forgets processes that ended without saying so. */

@@ -19,14 +19,6 @@ export async function rowsOf(
   return result.records as readonly ResultRow[];
 }
 
-/** PostgreSQL: insufficient_privilege. */
-const NOT_ALLOWED = '42501';
-
-/** Whether a statement failed since the role may not run it. */
-export function isNotAllowed(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === NOT_ALLOWED;
-}
-
 /** Whether the role may write to a table of ours; an attempt would end the transaction. */
 export async function mayWrite(runner: QueryRunner, table: string): Promise<boolean> {
   const [row] = await rowsOf(

@@ -2,11 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 
 import type { DataSource, QueryRunner } from 'typeorm';
 
+import { BufferUnavailableError, notInitialized } from '../errors';
 import { within } from '../time-limit';
 
 /**
- * When work goes over the connection beside the pool: `full` where the pool has none to give, which may all be held by
- * transactions that wait for this very work; `always`; `urgent` is always, and before whatever else it is used for.
+ * When our own work goes over the connection beside the pool. `full`: while the pool has none to give, since all may be held
+ * by transactions that wait for this very work. `always`: in any case. `urgent`: in any case, and what is not urgent is cut
+ * off when it holds the connection for 5 s.
  */
 export type Beside = 'full' | 'always' | 'urgent';
 
@@ -29,12 +31,21 @@ type PoolClass = new (options: object) => Pool;
 /** The longest that a connection is waited for to close, ms. */
 const CLOSE_TIMEOUT = 1_000;
 
-/** How long urgent work waits for other work on the connection before that is given up, ms: it may wait for the urgent one. */
-const PATIENCE = 5_000;
+/** How long urgent work waits before it cuts off what holds the connection, ms: the holder may be waiting for it. */
+const URGENT_PATIENCE = 5_000;
 
 /** What one call has chosen; it names that call. */
 interface Choice {
   readonly when: Beside;
+  /** Nobody waits for the call any more: it gets no connection again. */
+  isGivenUp?: boolean;
+}
+
+/** What has the connection. */
+interface Holder {
+  readonly client: Client;
+  readonly choice: Choice;
+  isGivenBack: boolean;
 }
 
 const chosen = new AsyncLocalStorage<Choice>();
@@ -70,6 +81,17 @@ export function sideConnectionOf(dataSource: DataSource): SideConnection {
   return (host[SIDE] ??= new SideConnection(dataSource));
 }
 
+/** The DataSource is about to be destroyed: what waits for the connection fails. */
+export async function endSideConnection(dataSource: DataSource): Promise<void> {
+  await (dataSource as Host)[SIDE]?.end();
+}
+
+/** The DataSource begins anew, and may have been destroyed before. */
+export function renewSideConnection(dataSource: DataSource): void {
+  const host: Host = dataSource;
+  if (host[SIDE]?.isEnded === true) delete host[SIDE];
+}
+
 /** A query runner for our own work: over the pool, or beside it. */
 export function ownQueryRunner(dataSource: DataSource): QueryRunner {
   const runner = dataSource.createQueryRunner('master');
@@ -100,10 +122,12 @@ function hasFree(pool: Pool | undefined): boolean {
 export class SideConnection {
   readonly #dataSource: DataSource;
   #pool: Pool | null = null;
+  /** It is closed for good. */
+  isEnded = false;
   /** Told that the pool is closed: one that is never calls back whoever still waits for it. */
   readonly #waiting = new Set<() => void>();
   /** What has the connection now. */
-  #holder: { readonly pool: Pool; readonly client: Client; readonly choice: Choice } | null = null;
+  #holder: Holder | null = null;
 
   constructor(dataSource: DataSource) {
     this.#dataSource = dataSource;
@@ -111,7 +135,7 @@ export class SideConnection {
 
   /** As a driver's `obtainMasterConnection`: the connection, once it is free, and what gives it back. */
   async obtain(choice: Choice): Promise<readonly [Client, (error?: Error) => void]> {
-    const patience = choice.when === 'urgent' ? setInterval(() => this.#giveUpOthers(), PATIENCE) : undefined;
+    const patience = choice.when === 'urgent' ? setInterval(() => this.#giveUpOthers(), URGENT_PATIENCE) : undefined;
     try {
       return await this.#take(choice);
     } finally {
@@ -121,7 +145,8 @@ export class SideConnection {
 
   /** Gives up what this call does on the connection, if it has it: that fails, and the next gets another connection. */
   giveUp(choice: Choice): void {
-    if (this.#holder?.choice === choice) this.#end();
+    choice.isGivenUp = true;
+    if (this.#holder?.choice === choice) this.#end(this.#holder);
   }
 
   /**
@@ -130,6 +155,7 @@ export class SideConnection {
    */
   async close(): Promise<void> {
     const pool = this.#pool;
+    const holder = this.#holder;
     this.#pool = null;
     if (pool === null) return;
     // They wait again at once.
@@ -137,10 +163,17 @@ export class SideConnection {
     for (const goElsewhere of waiting) goElsewhere();
     // Work that was given up may hold the connection until the buffer answers: not waited for.
     await within(pool.end(), CLOSE_TIMEOUT, undefined).catch(() => undefined);
-    if (this.#holder?.pool === pool) this.#end();
+    if (holder?.isGivenBack === false) this.#end(holder);
   }
 
-  #take(choice: Choice): Promise<readonly [Client, (error?: Error) => void]> {
+  /** Closes it for good. */
+  async end(): Promise<void> {
+    this.isEnded = true;
+    await this.close();
+  }
+
+  async #take(choice: Choice): Promise<readonly [Client, (error?: Error) => void]> {
+    if (choice.isGivenUp === true) throw givenUp();
     this.#pool ??= this.#open();
     const pool = this.#pool;
     return new Promise((resolve, reject) => {
@@ -161,9 +194,11 @@ export class SideConnection {
           reject(error);
           return;
         }
-        this.#holder = { pool, client, choice };
+        const holder: Holder = { client, choice, isGivenBack: false };
+        this.#holder = holder;
         const giveBack = (reason?: Error): void => {
-          if (this.#holder?.client === client) this.#holder = null;
+          holder.isGivenBack = true;
+          if (this.#holder === holder) this.#holder = null;
           release(reason);
         };
         resolve([client, giveBack]);
@@ -172,17 +207,17 @@ export class SideConnection {
   }
 
   #giveUpOthers(): void {
-    if (this.#holder?.choice.when !== 'urgent') this.#end();
+    if (this.#holder !== null && this.#holder.choice.when !== 'urgent') this.#end(this.#holder);
   }
 
-  #end(): void {
-    void this.#holder?.client.end().catch(() => undefined);
+  #end({ client }: Holder): void {
+    void client.end().catch(() => undefined);
   }
 
   /** As TypeORM has made the pool of the DataSource. */
   #open(): Pool {
     const model = poolOf(this.#dataSource);
-    if (model === undefined) throw new Error('the DataSource is not connected');
+    if (model === undefined || this.isEnded) throw notInitialized();
     // `pg` hides the password from a copy of the options.
     const { options } = model;
     const own = { max: 1, min: 0, idleTimeoutMillis: 0, allowExitOnIdle: true };
@@ -191,4 +226,8 @@ export class SideConnection {
     pool.on('error', () => undefined);
     return pool;
   }
+}
+
+function givenUp(): BufferUnavailableError {
+  return new BufferUnavailableError('this call was given up, since the buffer did not answer in time');
 }

@@ -65,10 +65,8 @@ export async function refuseHidden(runner: QueryRunner, tables: readonly string[
 /** What was not done, since policies may have hidden rows. */
 export function hiddenRows({ role, tables }: Hidden): NotPermittedError {
   const problems = tables.map((table) => hiddenProblem(table, role));
-  return new NotPermittedError('rows that it cannot see would count as absent, so nothing was counted', problems, {
-    role,
-    tables,
-  });
+  const reason = `role ${role} may not see every row, and a hidden row would count as absent: nothing was counted`;
+  return new NotPermittedError(reason, problems, { role, tables });
 }
 
 /** Names a table whose rows may be hidden from a role, and what to do. */

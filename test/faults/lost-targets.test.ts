@@ -23,4 +23,35 @@ describe('targets whose delta could not be handed over', () => {
     expect([await requested(0), await requested(1)]).toEqual([['author:id:1'], ['author:id:2']]);
     expect(await lost.close()).toEqual([]);
   });
+
+  test('are asked for no more once they are given away, whatever the last attempt comes to', async () => {
+    let attempts = 0;
+    let fail: (reason: Error) => void = () => undefined;
+    const lost = new LostTargets({
+      buffer: async () => {
+        attempts += 1;
+        return new Promise<never>((_, reject) => (fail = reject));
+      },
+      schedule: async () => undefined,
+      barrier: async () => 0n,
+      memoryQueue: 10,
+      onRecovered: () => undefined,
+      onError: (error) => {
+        throw error;
+      },
+    });
+    jest.useFakeTimers();
+    try {
+      lost.add(0, [{ target: 'author:id:1', heal: false }]);
+      const left = lost.close();
+      await jest.advanceTimersByTimeAsync(5_000);
+      expect(await left).toEqual(['author:id:1']);
+      fail(new Error('no answer'));
+      await jest.advanceTimersByTimeAsync(60_000);
+      expect([attempts, jest.getTimerCount(), lost.size]).toEqual([1, 0, 0]);
+      await lost.settled();
+    } finally {
+      jest.useRealTimers();
+    }
+  });
 });

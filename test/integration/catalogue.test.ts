@@ -2,12 +2,13 @@ import { Client } from 'pg';
 
 import { type Catalogue } from '../../src/dialects/postgres/catalogue/catalogue';
 import { readIdentity } from '../../src/dialects/postgres/catalogue/identity';
-import { readCatalogue, type RunQuery } from '../../src/dialects/postgres/catalogue/read-catalogue';
+import { isUpToDate, readCatalogue, type RunQuery } from '../../src/dialects/postgres/catalogue/read-catalogue';
 import { createDatabase, type TestDatabase } from '../support/database';
 import { describeVersions } from '../support/versions';
 
 const SCHEMA = `
   CREATE SCHEMA other;
+  CREATE TYPE known AS ENUM ('a');
   CREATE TABLE author (id serial PRIMARY KEY, code text NOT NULL, part text, UNIQUE (code, part), total int GENERATED ALWAYS AS (id * 2) STORED);
   CREATE UNIQUE INDEX partial ON author (part) WHERE part IS NOT NULL;
   CREATE UNIQUE INDEX lower_code ON author (lower(code));
@@ -106,6 +107,38 @@ describeVersions('the catalogue', (server) => {
     expect(read.fingerprint).not.toBe(catalogue.fingerprint);
     await client.query('DROP TABLE pair');
     expect((await readCatalogue(run, NAMED)).fingerprint).toBe(catalogue.fingerprint);
+  });
+
+  it.each([
+    'ALTER TABLE author ADD COLUMN more int',
+    'ALTER TABLE author ALTER COLUMN part SET NOT NULL',
+    'ALTER TABLE author ALTER COLUMN code SET DEFAULT 1',
+    'ALTER TABLE post ADD FOREIGN KEY (id) REFERENCES author',
+    'CREATE UNIQUE INDEX ON author (code)',
+    'ALTER TABLE author ENABLE TRIGGER off',
+    'ALTER TABLE grandchild NO INHERIT child',
+    'ALTER SCHEMA other RENAME TO another',
+    'CREATE POLICY one ON post USING (true)',
+    'GRANT UPDATE ON author TO cc_catalogue',
+    'CREATE OR REPLACE VIEW recent AS SELECT * FROM post WHERE id > 1',
+    "CREATE TYPE mood AS ENUM ('a')",
+    'ALTER TYPE known RENAME TO unknown',
+    'ALTER TYPE known SET SCHEMA other',
+  ])('notices %s', async (sql) => {
+    const before = await readCatalogue(run, NAMED);
+    expect(await isUpToDate(run, before)).toBe(true);
+    await client.query('BEGIN');
+    await client.query(sql);
+    expect(await isUpToDate(run, before)).toBe(false);
+    await client.query('ROLLBACK');
+    expect(await isUpToDate(run, before)).toBe(true);
+  });
+
+  it('minds no tables of sessions', async () => {
+    const before = await readCatalogue(run, NAMED);
+    await client.query('CREATE TEMP TABLE passing (id int, mood known)');
+    expect(await isUpToDate(run, before)).toBe(true);
+    await client.query('DROP TABLE passing');
   });
 
   it('knows ancestors and descendants', () => {

@@ -69,6 +69,15 @@ describeVersions('Redis that was wiped, and no sweep has noticed', (pg) => {
     expect(await wrong()).toEqual([]);
   });
 
+  test.each(['flush', 'recalculate'] as const)('%s in transactions that hold every connection', async (method) => {
+    const { dataSource, counters } = fixture;
+    const every = Array.from({ length: 20 }, () => dataSource.createQueryRunner());
+    for (const runner of every) await runner.startTransaction();
+    await counters[method]();
+    for (const runner of every) await runner.rollbackTransaction().then(() => runner.release());
+    expect(await wrong()).toEqual([]);
+  });
+
   test('flush of one row', async () => {
     await fixture.counters.flush({ target: Author, ids: ids.slice(0, 1) });
     expect(await wrong()).toEqual(ids.slice(1));

@@ -41,6 +41,7 @@ describe('a value in a message', () => {
     ],
     ['a long text', 'x'.repeat(3_000_000), `"${'x'.repeat(80)}…"`],
     ['a URL', 'redis://user:s3cret@host:1', '"redis://***@host:1"'],
+    ['a URL with a long password', `redis://user:${'s'.repeat(5_000)}@host:1`, '"redis://***@…"'],
     ['a URL without its scheme', 'user:s3cret@host', '"user:***@host"'],
     ['a symbol', Symbol('a\nb'), String.raw`Symbol(a\nb)`],
     ['a bigint', 5n, '5n'],

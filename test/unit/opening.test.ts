@@ -12,8 +12,16 @@ import { until } from '../support/until';
 
 /** An attempt to open: the test says how it ends. */
 interface Attempt {
-  succeed(id: string): void;
+  succeed(id: string, scheduler?: object): void;
   fail(reason: string): void;
+}
+
+const SCHEDULERS = new Map<string, object>();
+
+function schedulerOf(id: string): object {
+  const scheduler = SCHEDULERS.get(id) ?? { id };
+  SCHEDULERS.set(id, scheduler);
+  return scheduler;
 }
 
 function harness() {
@@ -21,13 +29,14 @@ function harness() {
   let underWay = 0;
   let together = 0;
   const installer = {
+    closeFormer: async () => undefined,
     open: () =>
       new Promise<Installation>((resolve, reject) => {
         together = Math.max(together, ++underWay);
         attempts.push({
-          succeed(id) {
+          succeed(id, scheduler = schedulerOf(id)) {
             underWay--;
-            resolve({ id, scheduler: { id } } as unknown as Installation);
+            resolve({ id, scheduler } as unknown as Installation);
           },
           fail(reason) {
             underWay--;
@@ -37,8 +46,13 @@ function harness() {
       }),
   } as unknown as Installer;
   const moves: string[] = [];
+  const refusals: string[] = [];
   const worker = {
-    move: async (_context: JobContext, scheduler: unknown) => void moves.push((scheduler as { id: string }).id),
+    async move(_context: JobContext, scheduler: unknown) {
+      moves.push((scheduler as { id: string }).id);
+      const refusal = refusals.pop();
+      if (refusal !== undefined) throw new Error(refusal);
+    },
   } as unknown as CounterWorker;
   const workers = new StartedWorkers();
   void workers.add(Promise.resolve(worker));
@@ -59,7 +73,7 @@ function harness() {
     permissions: { opening: (open: () => Promise<Installation>) => open() },
   } as unknown as Counted);
   const attempt = (number: number): Promise<Attempt> => until(() => attempts[number - 1]);
-  return { opening, attempt, moves, errors, attempts, together: () => together };
+  return { opening, attempt, moves, refusals, errors, attempts, together: () => together };
 }
 
 describe('an installation that is another one by now', () => {
@@ -105,6 +119,33 @@ describe('an installation that is another one by now', () => {
     await opening.idle();
     expect(errors.map(String)).toEqual(['Error: not now']);
     expect(moves).toEqual(['b']);
+  });
+
+  it('is moved to again after workers could not take its alarms', async () => {
+    const { opening, attempt, moves, refusals, errors } = harness();
+    const first = opening.open();
+    (await attempt(1)).succeed('a');
+    await first;
+    refusals.push('no alarms');
+    opening.reopen();
+    (await attempt(2)).succeed('b');
+    await opening.idle();
+    opening.reopen();
+    (await attempt(3)).succeed('b');
+    await opening.idle();
+    expect(moves).toEqual(['b', 'b']);
+    expect(errors.map(String)).toEqual(['Error: no alarms']);
+  });
+
+  it('is the former one, with a scheduler of its own', async () => {
+    const { opening, attempt, moves } = harness();
+    const first = opening.open();
+    (await attempt(1)).succeed('a');
+    await first;
+    opening.reopen();
+    (await attempt(2)).succeed('a', { id: 'another' });
+    await opening.idle();
+    expect(moves).toEqual(['another']);
   });
 
   it('is the same one again: workers stay', async () => {

@@ -67,6 +67,6 @@ function refusedInfo(error: unknown): string {
 }
 
 function unavailable(cause: unknown): never {
-  const message = `Redis does not answer: ${(cause as Error).message}. Which one it is is asked again`;
+  const message = `Redis did not answer when asked whether it is the one of this installation: ${(cause as Error).message}. The next sweep asks again`;
   throw new BufferUnavailableError(message, { call: 'token' }, { cause });
 }

@@ -74,6 +74,10 @@ describeVersions('the privileges in docs/privileges.md', (server) => {
     await world.sql('UPDATE author SET "postsCount" = 7');
     expect(await counters.recalculate()).toMatchObject({ fixedCount: 1 });
     expect(await column()).toBe(1);
+    await writer.counters.close();
+    // The writer says that it has gone.
+    const alive = `SELECT count(*)::int AS n FROM counter_cache_state WHERE starts_with(id, 'process:') AND value::jsonb ->> 'seen' <> '0'`;
+    expect(await world.sql(alive)).toEqual([{ n: 1 }]);
     expect([...errors, ...writer.errors]).toEqual([]);
   });
 

@@ -1,7 +1,8 @@
-import { Client } from 'pg';
+import { Client, type Pool } from 'pg';
 
+import { BullMqScheduler } from '../../../src/jobs/bullmq/bullmq-scheduler';
 import { execute as executeOn } from '../../support/database';
-import { deleteKeysOf } from '../../support/redis';
+import { deleteKeysOf, redisUrl } from '../../support/redis';
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';
 import { describeVersions } from '../../support/versions';
@@ -71,6 +72,59 @@ describeVersions('the installation becomes another one beneath a process with a 
     await manager.insert(Post, { authorId: 1 });
     await expectCounted(2);
     expect(fixture.errors.map(String).filter((text) => text.includes('scheduler is closed'))).toEqual([]);
+  });
+
+  test('while transactions whose COMMITs wait for it hold every connection, and a worker waits for one', async () => {
+    await client.end();
+    await fixture.close();
+    fixture = await setup({ entities: [...ENTITIES], server: server(), dataSource: { poolSize: 2 }, worker: true });
+    client = new Client({ connectionString: fixture.databaseUrl });
+    await client.connect();
+    const { manager } = fixture.dataSource;
+    await manager.save(Author, { id: 1 });
+    await manager.insert(Post, { authorId: 1 });
+    await expectCounted(1);
+    const { rows } = await client.query<{ value: string }>(
+      `SELECT value FROM counter_cache_state WHERE id = 'installation'`,
+    );
+    const { hostname: host, port } = new URL(redisUrl());
+    const alarms = new BullMqScheduler({
+      connection: { host, port: Number(port) },
+      queueName: `cc-${rows[0]?.value}`,
+      onError: (error) => fixture.errors.push(error),
+    });
+    let begun = 0;
+    let commit = (): void => undefined;
+    const changed = new Promise<void>((resolve) => (commit = resolve));
+    const writes = [1, 2].map(() =>
+      fixture.dataSource.transaction(async (own) => {
+        await own.insert(Post, { authorId: 1 });
+        begun += 1;
+        await changed;
+      }),
+    );
+    await until(() => begun === 2);
+    // Their handlers wait for a connection.
+    const pool = (fixture.dataSource.driver as unknown as { readonly master: Pool }).master;
+    for (let shard = 0; shard < 4; shard++) await alarms.schedule([{ kind: 'reconcile', shard, at: 0, delay: 0 }]);
+    await until(() => pool.waitingCount > 0);
+    await change();
+    await looks(1);
+    commit();
+    await Promise.all(writes);
+    await expectCounted(3);
+    await alarms.close();
+  });
+
+  test('and cannot be opened, as our table is locked: the counters close all the same', async () => {
+    await client.query('BEGIN');
+    await change();
+    await client.query('COMMIT');
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE counter_cache_state IN SHARE ROW EXCLUSIVE MODE');
+    await looks(1);
+    await expect(fixture.counters.close()).resolves.toBeUndefined();
+    await client.query('ROLLBACK');
   });
 
   test('and cannot be opened at first: it is a write that opens it', async () => {

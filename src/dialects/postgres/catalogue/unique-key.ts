@@ -20,10 +20,13 @@ export function notUnique(
       got: `the view ${table.sql}, which does not show one table's rows with a unique constraint on ${list}`,
       advice: 'Map the table itself, or a view of one table that keeps the names of its columns',
     };
-  const what =
-    table.kind === 'table' || table.kind === 'partitioned table' ? table.sql : `the ${table.kind} ${table.sql}`;
+  if (table.kind === 'other')
+    return {
+      got: `${table.sql}, a materialized view or foreign table, whose rows change unseen`,
+      advice: 'Map a table',
+    };
   return {
-    got: `${what} (${list}) without a unique constraint or index that is unconditional, checked at once and valid`,
+    got: `${table.sql} (${list}) without a unique constraint or index that is unconditional, checked at once and valid`,
     advice: `Add one: ALTER TABLE ${table.sql} ADD UNIQUE (${list})`,
   };
 }

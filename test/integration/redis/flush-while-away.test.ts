@@ -1,0 +1,47 @@
+import { type Fixture, setup } from '../../support/setup';
+import { type RedisServer, startRedis } from '../../support/services';
+import { until } from '../../support/until';
+import { Author, Post } from '../blog';
+
+describe('Redis goes between an announcement and its confirmation', () => {
+  let redis: RedisServer;
+  let fixture: Fixture;
+
+  beforeEach(async () => {
+    redis = await startRedis();
+    fixture = await setup({ entities: [Author, Post], counters: { redis: redis.url, redisTimeout: 500 } });
+  });
+  afterEach(async () => {
+    await fixture.close({ leakCheck: false });
+    await redis.stop();
+  });
+
+  test('flush() rejects, what the outbox holds is applied, and the rest is counted when Redis is back', async () => {
+    const { dataSource, counters } = fixture;
+    const { id } = await dataSource.manager.save(Author, { name: 'a' });
+    let degraded = 0;
+    counters.on('degraded', () => (degraded += 1));
+    const runner = dataSource.createQueryRunner();
+    const query = runner.query.bind(runner);
+    // Right after COMMIT, before anybody is told of it.
+    runner.query = (async (sql: string, ...rest: []) => {
+      const answer: unknown = await query(sql, ...rest);
+      if (sql === 'COMMIT') await redis.kill();
+      return answer;
+    }) as typeof runner.query;
+    await runner.startTransaction();
+    await runner.manager.insert(Post, { authorId: id });
+    await runner.commitTransaction();
+    await runner.release();
+    await until(() => degraded > 0);
+    await dataSource.manager.insert(Post, { authorId: id });
+    await expect(counters.flush()).rejects.toMatchObject({ code: 'BUFFER_UNAVAILABLE' });
+    expect((await dataSource.manager.findOneByOrFail(Author, { id })).postsCount).toBe(1);
+    await redis.restart({ keepData: false });
+    await until(async () => {
+      await counters.flush().catch(() => undefined);
+      await counters.recalculate().catch(() => undefined);
+      return (await dataSource.manager.findOneByOrFail(Author, { id })).postsCount === 2;
+    });
+  });
+});
