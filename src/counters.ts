@@ -160,7 +160,7 @@ export class Counters {
    */
   async startWorker(options: WorkerOptions = {}): Promise<CounterWorker> {
     this.#assertOpen();
-    return this.#workers.add(this.#startWorker(options));
+    return this.#startWorker(options);
   }
 
   /**
@@ -379,9 +379,11 @@ export class Counters {
     await this.#installer.assertWorkerAccess();
     await this.#opening.counted?.permissions.expectWorker();
     // Another one may have been opened meanwhile.
-    const { installation, context } = await this.#opening.open();
+    const place = await this.#opening.open();
     this.#assertOpen();
-    return CounterWorker.start(context, installation.scheduler, options);
+    const worker = await CounterWorker.start(place.context, place.installation.scheduler, options);
+    await this.#workers.add(worker, place);
+    return worker;
   }
 
   /** Runs whenever the DataSource has built its metadata: everything that refers to them starts anew. */

@@ -147,7 +147,7 @@ export class Opening {
     if (this.#counted === counted) this.#installation = installation;
     const context = this.#contextOf(installation, definitions);
     if (!this.#isClosing) {
-      const followed = workers.follow(installation, context).then(() => installer.closeFormer());
+      const followed = workers.follow({ installation, context }).then(() => installer.closeFormer());
       this.#run(followed.catch((error: unknown) => events.emit('error', error)));
     }
     return { installation, context };

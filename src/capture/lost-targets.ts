@@ -103,9 +103,10 @@ export class LostTargets {
   async #request(): Promise<void> {
     try {
       for (const [shard, targets] of this.#targets) {
-        while (targets.size > 0) await this.#requestChunk(shard, targets);
+        while (targets.size > 0 && !this.#isClosed) await this.#requestChunk(shard, targets);
         this.#targets.delete(shard);
       }
+      if (this.#isClosed) return;
       this.#overflowed = false;
       this.#options.onRecovered();
     } catch {

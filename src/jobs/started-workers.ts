@@ -1,53 +1,54 @@
+import { CounterCacheError } from '../errors';
 import type { JobContext } from './context';
 import type { Scheduler } from './scheduler';
 import type { CounterWorker } from './worker';
 
-/** An installation, as far as workers are concerned. */
-interface Followed {
-  readonly id: string;
-  /** One that users gave serves every installation. */
-  readonly scheduler: Scheduler;
+/** An installation that is open, as far as workers are concerned. */
+export interface WorkPlace {
+  readonly installation: {
+    readonly id: string;
+    /** One that users gave serves every installation. */
+    readonly scheduler: Scheduler;
+  };
+  readonly context: JobContext;
 }
 
-/** The workers of one process, those that are starting included. */
+/** The workers of one process. They are at the installation that was opened last. */
 export class StartedWorkers {
-  readonly #workers = new Set<Promise<CounterWorker>>();
-  /** Where they are, or are about to be; `null` where they could not begin. */
-  #at: Followed | null | undefined;
-  #moved: Promise<void> = Promise.resolve();
+  readonly #workers = new Set<CounterWorker>();
+  #place: WorkPlace | null = null;
+  #isClosed = false;
 
-  /** Adds a worker before it has started, so that {@link close} waits for it. */
-  add(starting: Promise<CounterWorker>): Promise<CounterWorker> {
-    this.#workers.add(starting);
-    return starting;
-  }
-
-  /** Moves the workers to this installation, if they are at another one. Rejects when they cannot take its alarms. */
-  follow({ id, scheduler }: Followed, context: JobContext): Promise<void> {
-    const from = this.#at;
-    this.#at = { id, scheduler };
-    // They begin at the first.
-    const isThere = from === undefined || (from?.id === id && from.scheduler === scheduler);
-    if (!isThere) this.#moved = this.#moved.catch(() => undefined).then(() => this.#move(context, scheduler));
-    return this.#moved;
-  }
-
-  async #move(context: JobContext, scheduler: Scheduler): Promise<void> {
-    try {
-      await Promise.all((await this.#started()).map((worker) => worker.move(context, scheduler)));
-    } catch (error) {
-      this.#at = null;
-      throw error;
+  /**
+   * Takes a worker that has started at a place: it goes on to where the others are.
+   *
+   * @throws CounterCacheError `CLOSED` when they are closed by now; the worker is closed then
+   */
+  async add(worker: CounterWorker, at: WorkPlace): Promise<void> {
+    if (this.#isClosed) {
+      await worker.close();
+      throw new CounterCacheError('CLOSED', 'the counters were closed while the worker started');
     }
+    this.#workers.add(worker);
+    const place = this.#place;
+    if (place !== null && !isSame(place, at)) await worker.move(place.context, place.installation.scheduler);
+  }
+
+  /** Moves the workers to this installation, if they are at another one; resolves when they have left that. */
+  async follow(place: WorkPlace): Promise<void> {
+    const from = this.#place;
+    this.#place = place;
+    if (from === null || isSame(from, place)) return;
+    const { context, installation } = place;
+    await Promise.all([...this.#workers].map((worker) => worker.move(context, installation.scheduler)));
   }
 
   async close(): Promise<void> {
-    await Promise.all((await this.#started()).map((worker) => worker.close()));
+    this.#isClosed = true;
+    await Promise.all([...this.#workers].map((worker) => worker.close()));
   }
+}
 
-  /** Those that started. The caller of one that did not start has its error. */
-  async #started(): Promise<CounterWorker[]> {
-    const started = await Promise.allSettled(this.#workers);
-    return started.flatMap((worker) => (worker.status === 'fulfilled' ? [worker.value] : []));
-  }
+function isSame({ installation: one }: WorkPlace, { installation: other }: WorkPlace): boolean {
+  return one.id === other.id && one.scheduler === other.scheduler;
 }

@@ -23,6 +23,9 @@ export interface WorkerOptions {
 /** The longest that `close()` waits for work under way, ms. */
 const CLOSE_LIMIT = 15_000;
 
+/** Pause before a scheduler that did not start is tried again, ms. */
+const LISTEN_RETRY = 2_000;
+
 /** Applies deltas in this process: handles the scheduler's alarms, and sweeps on a timer of its own (I4). */
 export class CounterWorker {
   readonly #concurrency: number;
@@ -32,6 +35,7 @@ export class CounterWorker {
   #stay = { isOver: false };
   #running: RunningScheduler | null = null;
   #repeated: readonly Repeated[] = [];
+  #moved: Promise<void> = Promise.resolve();
   #closing: Promise<void> | null = null;
 
   private constructor(context: JobContext, concurrency: number) {
@@ -52,16 +56,32 @@ export class CounterWorker {
     return worker;
   }
 
-  /** Goes on with another installation: the database has another one by now. Sweeps, even when it rejects. */
-  async move(context: JobContext, scheduler: Scheduler): Promise<void> {
+  /**
+   * Goes on with another installation: the database has another one by now. Moves come one after the other. Sweeps at once;
+   * a scheduler that does not start is tried again.
+   */
+  move(context: JobContext, scheduler: Scheduler): Promise<void> {
+    return (this.#moved = this.#moved.then(() => this.#move(context, scheduler)));
+  }
+
+  async #move(context: JobContext, scheduler: Scheduler): Promise<void> {
     await this.#stop();
     if (this.#closing !== null) return;
     this.#running = null;
     this.#context = this.#own(context);
     this.#sweep();
-    await this.#listen(scheduler);
-    // Closed meanwhile: that stopped nothing yet.
-    if (this.#closing !== null) await this.#stop();
+    await this.#listenAgain(scheduler, true);
+  }
+
+  async #listenAgain(scheduler: Scheduler, isFirst: boolean): Promise<void> {
+    const stay = this.#stay;
+    try {
+      await this.#listen(scheduler);
+    } catch (error) {
+      if (isFirst) this.#context.events.emit('error', error);
+      const again = (): unknown => (stay.isOver ? undefined : this.#listenAgain(scheduler, false));
+      setTimeout(again, LISTEN_RETRY).unref();
+    }
   }
 
   #own(context: JobContext): JobContext {
@@ -74,8 +94,12 @@ export class CounterWorker {
   }
 
   async #listen(scheduler: Scheduler): Promise<void> {
+    const stay = this.#stay;
     const options = { concurrency: this.#concurrency };
-    this.#running = await scheduler.start(({ kind, shard, at }) => this.#handle(kind, shard, at), options);
+    const running = await scheduler.start(({ kind, shard, at }) => this.#handle(kind, shard, at), options);
+    // Closed, or moved on, meanwhile.
+    if (stay.isOver) await running.close();
+    else this.#running = running;
   }
 
   /** Stops taking alarms, and finishes what is claimed, for 15 s at most; other workers go on at once. Idempotent. */

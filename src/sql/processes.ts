@@ -1,6 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import { identitySql } from '../dialects/postgres/catalogue/identity';
+import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
 import { rowsOf } from './query';
 import type { TablePaths } from './tables';
 
@@ -65,12 +66,15 @@ export async function countOthers(
   return Number(row?.['n'] ?? 0);
 }
 
-/** This process ends. An UPDATE, since writers may not delete from this table: a worker's sweep does. */
+/** This process ends. Where it may not delete from this table, it leaves a line that a worker's sweep deletes. */
 export async function sayGone(runner: QueryRunner, { state }: TablePaths, { id }: ProcessSelf): Promise<void> {
-  await runner.query(
-    `UPDATE ${state} SET "value" = jsonb_set("value"::jsonb, '{seen}', '0')::text WHERE "id" = '${PROCESS}' || $1::text`,
-    [id],
-  );
+  const own = `WHERE "id" = '${PROCESS}' || $1::text`;
+  try {
+    await runner.query(`DELETE FROM ${state} ${own}`, [id]);
+  } catch (error) {
+    if (!isInsufficientPrivilege(error)) throw error;
+    await runner.query(`UPDATE ${state} SET "value" = jsonb_set("value"::jsonb, '{seen}', '0')::text ${own}`, [id]);
+  }
 }
 
 /** Forgets processes that ended without saying so. */

@@ -190,6 +190,11 @@ export class SideConnection {
           return;
         }
         this.#waiting.delete(goElsewhere);
+        if (error === undefined && choice.isGivenUp === true) {
+          release();
+          reject(givenUp());
+          return;
+        }
         if (error !== undefined) {
           reject(error);
           return;

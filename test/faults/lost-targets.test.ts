@@ -1,3 +1,5 @@
+import type { DeltaBuffer } from 'typeorm-counter-cache';
+
 import { LostTargets } from '../../src/capture/lost-targets';
 import { MemoryBuffer } from 'typeorm-counter-cache';
 import { until } from '../support/until';
@@ -24,34 +26,39 @@ describe('targets whose delta could not be handed over', () => {
     expect(await lost.close()).toEqual([]);
   });
 
-  test('are asked for no more once they are given away, whatever the last attempt comes to', async () => {
-    let attempts = 0;
-    let fail: (reason: Error) => void = () => undefined;
-    const lost = new LostTargets({
-      buffer: async () => {
-        attempts += 1;
-        return new Promise<never>((_, reject) => (fail = reject));
-      },
-      schedule: async () => undefined,
-      barrier: async () => 0n,
-      memoryQueue: 10,
-      onRecovered: () => undefined,
-      onError: (error) => {
-        throw error;
-      },
-    });
-    jest.useFakeTimers();
-    try {
-      lost.add(0, [{ target: 'author:id:1', heal: false }]);
-      const left = lost.close();
-      await jest.advanceTimersByTimeAsync(5_000);
-      expect(await left).toEqual(['author:id:1']);
-      fail(new Error('no answer'));
-      await jest.advanceTimersByTimeAsync(60_000);
-      expect([attempts, jest.getTimerCount(), lost.size]).toEqual([1, 0, 0]);
-      await lost.settled();
-    } finally {
-      jest.useRealTimers();
-    }
-  });
+  test.each(['fails', 'succeeds'])(
+    'are asked for no more once they are given away: the last attempt %s later',
+    async (how) => {
+      let attempts = 0;
+      let settle: (reason: Error | null) => void = () => undefined;
+      const request = (): Promise<[]> =>
+        new Promise((resolve, reject) => {
+          attempts += 1;
+          settle = (reason) => (reason === null ? resolve([]) : reject(reason));
+        });
+      const lost = new LostTargets({
+        buffer: async () => ({ request }) as unknown as DeltaBuffer,
+        schedule: async () => undefined,
+        barrier: async () => 0n,
+        memoryQueue: 10,
+        onRecovered: () => undefined,
+        onError: (error) => {
+          throw error;
+        },
+      });
+      jest.useFakeTimers();
+      try {
+        lost.add(0, [{ target: 'author:id:1', heal: false }]);
+        const left = lost.close();
+        await jest.advanceTimersByTimeAsync(5_000);
+        expect(await left).toEqual(['author:id:1']);
+        settle(how === 'fails' ? new Error('no answer') : null);
+        await jest.advanceTimersByTimeAsync(60_000);
+        expect([attempts, jest.getTimerCount(), lost.size]).toEqual([1, 0, 0]);
+        await lost.settled();
+      } finally {
+        jest.useRealTimers();
+      }
+    },
+  );
 });

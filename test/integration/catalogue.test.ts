@@ -9,6 +9,9 @@ import { describeVersions } from '../support/versions';
 const SCHEMA = `
   CREATE SCHEMA other;
   CREATE TYPE known AS ENUM ('a');
+  CREATE TYPE span AS RANGE (subtype = int8);
+  CREATE TYPE pair_of AS (a int, b int);
+  CREATE DOMAIN short AS text;
   CREATE TABLE author (id serial PRIMARY KEY, code text NOT NULL, part text, UNIQUE (code, part), total int GENERATED ALWAYS AS (id * 2) STORED);
   CREATE UNIQUE INDEX partial ON author (part) WHERE part IS NOT NULL;
   CREATE UNIQUE INDEX lower_code ON author (lower(code));
@@ -124,6 +127,9 @@ describeVersions('the catalogue', (server) => {
     "CREATE TYPE mood AS ENUM ('a')",
     'ALTER TYPE known RENAME TO unknown',
     'ALTER TYPE known SET SCHEMA other',
+    'ALTER TYPE span RENAME TO another_span',
+    'ALTER TYPE pair_of SET SCHEMA other',
+    'ALTER DOMAIN short RENAME TO shorter',
   ])('notices %s', async (sql) => {
     const before = await readCatalogue(run, NAMED);
     expect(await isUpToDate(run, before)).toBe(true);
@@ -138,7 +144,9 @@ describeVersions('the catalogue', (server) => {
     const before = await readCatalogue(run, NAMED);
     await client.query('CREATE TEMP TABLE passing (id int, mood known)');
     expect(await isUpToDate(run, before)).toBe(true);
-    await client.query('DROP TABLE passing');
+    await client.query('CREATE DOMAIN pg_temp.passing_too AS text');
+    expect(await isUpToDate(run, before)).toBe(true);
+    await client.query('DROP TABLE passing; DROP DOMAIN pg_temp.passing_too');
   });
 
   it('knows ancestors and descendants', () => {

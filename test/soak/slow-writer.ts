@@ -78,7 +78,7 @@ export class SlowWriter {
 }
 
 const LOST =
-  /Connection terminated|Query runner already released|ECONNREFUSED|ECONNRESET|EPIPE|not queryable|timeout exceeded when trying to connect|Client has encountered a connection error/;
+  /Connection terminated|[Qq]uery runner (was )?already released|ECONNREFUSED|ECONNRESET|EPIPE|not queryable|timeout exceeded when trying to connect|Client has encountered a connection error/;
 
 /** Of the server: it shuts down, starts, or its connection broke. */
 const LOST_CODES = /^(57P0[123]|08\w{3}|53300)$/;

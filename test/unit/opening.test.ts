@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { Events } from '../../src/events';
 import type { Installation, Installer } from '../../src/installation';
 import type { JobContext } from '../../src/jobs/context';
-import { StartedWorkers } from '../../src/jobs/started-workers';
+import { StartedWorkers, type WorkPlace } from '../../src/jobs/started-workers';
 import type { CounterWorker } from '../../src/jobs/worker';
 import { type Counted, Opening } from '../../src/opening';
 import { resolveOptions } from '../../src/options';
@@ -46,16 +46,17 @@ function harness() {
       }),
   } as unknown as Installer;
   const moves: string[] = [];
-  const refusals: string[] = [];
+  let closed = 0;
   const worker = {
+    close: async () => void (closed += 1),
     async move(_context: JobContext, scheduler: unknown) {
       moves.push((scheduler as { id: string }).id);
-      const refusal = refusals.pop();
-      if (refusal !== undefined) throw new Error(refusal);
     },
   } as unknown as CounterWorker;
   const workers = new StartedWorkers();
-  void workers.add(Promise.resolve(worker));
+  const start = (id: string): Promise<void> =>
+    workers.add(worker, { installation: { id, scheduler: schedulerOf(id) }, context: {} } as unknown as WorkPlace);
+  void start('a');
   const errors: unknown[] = [];
   const events = new Events(() => undefined);
   events.on('error', (error) => errors.push(error));
@@ -73,7 +74,7 @@ function harness() {
     permissions: { opening: (open: () => Promise<Installation>) => open() },
   } as unknown as Counted);
   const attempt = (number: number): Promise<Attempt> => until(() => attempts[number - 1]);
-  return { opening, attempt, moves, refusals, errors, attempts, together: () => together };
+  return { opening, attempt, moves, start, workers, errors, attempts, closed: () => closed, together: () => together };
 }
 
 describe('an installation that is another one by now', () => {
@@ -121,22 +122,6 @@ describe('an installation that is another one by now', () => {
     expect(moves).toEqual(['b']);
   });
 
-  it('is moved to again after workers could not take its alarms', async () => {
-    const { opening, attempt, moves, refusals, errors } = harness();
-    const first = opening.open();
-    (await attempt(1)).succeed('a');
-    await first;
-    refusals.push('no alarms');
-    opening.reopen();
-    (await attempt(2)).succeed('b');
-    await opening.idle();
-    opening.reopen();
-    (await attempt(3)).succeed('b');
-    await opening.idle();
-    expect(moves).toEqual(['b', 'b']);
-    expect(errors.map(String)).toEqual(['Error: no alarms']);
-  });
-
   it('is the former one, with a scheduler of its own', async () => {
     const { opening, attempt, moves } = harness();
     const first = opening.open();
@@ -146,6 +131,26 @@ describe('an installation that is another one by now', () => {
     (await attempt(2)).succeed('a', { id: 'another' });
     await opening.idle();
     expect(moves).toEqual(['another']);
+  });
+
+  it('is where a worker goes on that started at the former one', async () => {
+    const { opening, attempt, moves, start } = harness();
+    const first = opening.open();
+    (await attempt(1)).succeed('a');
+    await first;
+    opening.reopen();
+    (await attempt(2)).succeed('b');
+    await opening.idle();
+    await start('a');
+    await start('b');
+    expect(moves).toEqual(['b', 'b']);
+  });
+
+  it('takes no worker any more once they are closed: it is closed', async () => {
+    const { workers, start, closed } = harness();
+    await workers.close();
+    await expect(start('a')).rejects.toMatchObject({ code: 'CLOSED' });
+    expect(closed()).toBe(2);
   });
 
   it('is the same one again: workers stay', async () => {

@@ -1,5 +1,7 @@
 import { Client, type Pool } from 'pg';
 
+import { type Alarm, InProcessScheduler, type Scheduler } from 'typeorm-counter-cache';
+
 import { BullMqScheduler } from '../../../src/jobs/bullmq/bullmq-scheduler';
 import { execute as executeOn } from '../../support/database';
 import { deleteKeysOf, redisUrl } from '../../support/redis';
@@ -125,6 +127,46 @@ describeVersions('the installation becomes another one beneath a process with a 
     await looks(1);
     await expect(fixture.counters.close()).resolves.toBeUndefined();
     await client.query('ROLLBACK');
+  });
+
+  test('and the scheduler does not start there at first', async () => {
+    await client.end();
+    await fixture.close();
+    let starts = 0;
+    const scheduler = new InProcessScheduler({ onError: (error) => fixture.errors.push(error) });
+    const start: Scheduler['start'] = (handler, options) =>
+      ++starts === 2 ? Promise.reject(new Error('not now')) : scheduler.start(handler, options);
+    const counters = {
+      scheduler: {
+        schedule: (alarms: readonly Alarm[]) => scheduler.schedule(alarms),
+        start,
+        close: () => scheduler.close(),
+      },
+    };
+    fixture = await setup({ entities: [...ENTITIES], server: server(), counters, worker: true });
+    client = new Client({ connectionString: fixture.databaseUrl });
+    await client.connect();
+    const { manager } = fixture.dataSource;
+    await manager.save(Author, { id: 1 });
+    await change();
+    await until(() => fixture.errors.some((error) => String(error).includes('not now')));
+    await manager.insert(Post, { authorId: 1 });
+    await expectCounted(1);
+    await until(() => starts === 3);
+    await scheduler.close();
+  });
+
+  test('and cannot be opened, while a worker is starting: the counters close all the same', async () => {
+    await client.query('BEGIN');
+    await change();
+    await client.query('COMMIT');
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE counter_cache_state IN SHARE ROW EXCLUSIVE MODE');
+    await looks(1);
+    const starting = fixture.counters.startWorker().catch((error: unknown) => error);
+    await expect(fixture.counters.close()).resolves.toBeUndefined();
+    await client.query('ROLLBACK');
+    expect(await starting).toBeInstanceOf(Error);
   });
 
   test('and cannot be opened at first: it is a write that opens it', async () => {

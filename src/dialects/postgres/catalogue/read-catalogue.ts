@@ -188,7 +188,8 @@ const STAMPED: readonly string[] = [
   `pg_trigger c`,
   `pg_inherits c`,
   `pg_namespace c WHERE c.oid >= ${FIRST_OF_USERS} AND c.nspname NOT LIKE 'pg\\_%'`,
-  `pg_type c WHERE c.oid >= ${FIRST_OF_USERS} AND c.typtype IN ('e', 'd')`,
+  // Not the types of tables, nor those of arrays, which come and go with others.
+  `pg_type c JOIN pg_namespace n ON n.oid = c.typnamespace WHERE c.oid >= ${FIRST_OF_USERS} AND c.typtype <> 'c' AND c.typcategory <> 'A' AND n.nspname NOT LIKE 'pg\\_temp%'`,
   `pg_auth_members c`,
   `pg_policy c`,
   `pg_rewrite c WHERE c.oid >= ${FIRST_OF_USERS}`,
