@@ -26,7 +26,7 @@ import { flush, retryFailed } from './jobs/flush';
 import type { ReconcileReport } from './jobs/reconcile';
 import type { RecountFilter } from './jobs/recount-filter';
 import { type RecountReport, recountRun } from './jobs/recount-run';
-import { StartedWorkers } from './jobs/started-workers';
+import { type Arrival, StartedWorkers } from './jobs/started-workers';
 import type { TargetFilter, TargetKey } from './jobs/targets';
 import { CounterWorker, type WorkerOptions } from './jobs/worker';
 import { type LogEntry, readLog } from './live/log';
@@ -160,7 +160,7 @@ export class Counters {
    */
   async startWorker(options: WorkerOptions = {}): Promise<CounterWorker> {
     this.#assertOpen();
-    return this.#startWorker(options);
+    return this.#workers.add(this.#startWorker(options));
   }
 
   /**
@@ -374,16 +374,14 @@ export class Counters {
     this.#leave();
   }
 
-  async #startWorker(options: WorkerOptions): Promise<CounterWorker> {
+  async #startWorker(options: WorkerOptions): Promise<Arrival> {
     await this.#opening.open();
     await this.#installer.assertWorkerAccess();
     await this.#opening.counted?.permissions.expectWorker();
     // Another one may have been opened meanwhile.
-    const place = await this.#opening.open();
+    const at = await this.#opening.open();
     this.#assertOpen();
-    const worker = await CounterWorker.start(place.context, place.installation.scheduler, options);
-    await this.#workers.add(worker, place);
-    return worker;
+    return { worker: await CounterWorker.start(at.context, at.installation.scheduler, options), at };
   }
 
   /** Runs whenever the DataSource has built its metadata: everything that refers to them starts anew. */

@@ -1,4 +1,4 @@
-import { CounterCacheError } from '../errors';
+import { within } from '../time-limit';
 import type { JobContext } from './context';
 import type { Scheduler } from './scheduler';
 import type { CounterWorker } from './worker';
@@ -13,25 +13,29 @@ export interface WorkPlace {
   readonly context: JobContext;
 }
 
+/** A worker that has started, and where. */
+export interface Arrival {
+  readonly worker: CounterWorker;
+  readonly at: WorkPlace;
+}
+
+/** The longest that closing waits for workers that are starting, ms: what they wait for may never answer. */
+const STARTING_LIMIT = 5_000;
+
 /** The workers of one process. They are at the installation that was opened last. */
 export class StartedWorkers {
   readonly #workers = new Set<CounterWorker>();
+  readonly #starting = new Set<Promise<unknown>>();
   #place: WorkPlace | null = null;
   #isClosed = false;
 
-  /**
-   * Takes a worker that has started at a place: it goes on to where the others are.
-   *
-   * @throws CounterCacheError `CLOSED` when they are closed by now; the worker is closed then
-   */
-  async add(worker: CounterWorker, at: WorkPlace): Promise<void> {
-    if (this.#isClosed) {
-      await worker.close();
-      throw new CounterCacheError('CLOSED', 'the counters were closed while the worker started');
-    }
-    this.#workers.add(worker);
-    const place = this.#place;
-    if (place !== null && !isSame(place, at)) await worker.move(place.context, place.installation.scheduler);
+  /** Takes a worker that is starting: it goes on to where the others are, or is closed when they are. */
+  add(starting: Promise<Arrival>): Promise<CounterWorker> {
+    const started = starting.then((arrival) => this.#arrive(arrival));
+    this.#starting.add(started);
+    const forget = (): unknown => this.#starting.delete(started);
+    started.then(forget, forget);
+    return started;
   }
 
   /** Moves the workers to this installation, if they are at another one; resolves when they have left that. */
@@ -43,9 +47,20 @@ export class StartedWorkers {
     await Promise.all([...this.#workers].map((worker) => worker.move(context, installation.scheduler)));
   }
 
+  /** Waits for those that are starting, 5 s at most; one that comes later is closed then. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    const starting = within(Promise.allSettled(this.#starting), STARTING_LIMIT, undefined);
     await Promise.all([...this.#workers].map((worker) => worker.close()));
+    await starting;
+  }
+
+  async #arrive({ worker, at }: Arrival): Promise<CounterWorker> {
+    this.#workers.add(worker);
+    const place = this.#place;
+    if (this.#isClosed) await worker.close();
+    else if (place !== null && !isSame(place, at)) await worker.move(place.context, place.installation.scheduler);
+    return worker;
   }
 }
 
