@@ -1,7 +1,9 @@
 import { Column, type DataSource, Entity, JoinColumn, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { Counters, type CountersOptions, defineCounterCache } from 'typeorm-counter-cache';
 
+import type { CounterColumn } from '../../../src/counter/definition';
 import { fingerprintOf } from '../../../src/counter/fingerprint';
+import { encodeColumn } from '../../../src/counter/target';
 import type { Sighting, Sightings } from '../../../src/sql/definitions';
 import { createDatabase, type TestDatabase } from '../../support/database';
 import { deleteKeysOf, redisUrl } from '../../support/redis';
@@ -171,18 +173,20 @@ export async function looks(version: Version, intervals: number): Promise<() => 
 
 /** Whether what a process declares has been written down; nobody waits for that but these tests. */
 async function isKnown(version: Version): Promise<boolean> {
-  const known = new Set((await sightings(version)).map(({ fingerprint }) => fingerprint));
+  const known = new Set((await sightings(version)).map(({ id, fingerprint }) => `${id} ${fingerprint}`));
   const columns = version.counters.definitions.flatMap(({ targets }) =>
     targets.flatMap((one) => [...one.columns.values()]),
   );
-  return columns.every((column) => known.has(fingerprintOf(column)));
+  // Columns that are counted alike have one fingerprint.
+  const idOf = ({ kind, name }: CounterColumn): string => [kind.tablePath, name].map(encodeColumn).join(':');
+  return columns.every((column) => known.has(`definition:${idOf(column)} ${fingerprintOf(column)}`));
 }
 
-async function sightings({ dataSource }: Version): Promise<(Sighting & { fingerprint: string })[]> {
-  const rows = await dataSource.query<{ value: string }[]>(
-    `SELECT value FROM counter_cache_state WHERE starts_with(id, 'definition:')`,
+async function sightings({ dataSource }: Version): Promise<(Sighting & { id: string; fingerprint: string })[]> {
+  const rows = await dataSource.query<{ id: string; value: string }[]>(
+    `SELECT id, value FROM counter_cache_state WHERE starts_with(id, 'definition:')`,
   );
-  return rows.flatMap(({ value }) =>
-    Object.entries(JSON.parse(value) as Sightings).map(([fingerprint, one]) => ({ ...one, fingerprint })),
+  return rows.flatMap(({ id, value }) =>
+    Object.entries(JSON.parse(value) as Sightings).map(([fingerprint, one]) => ({ ...one, id, fingerprint })),
   );
 }
