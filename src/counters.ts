@@ -11,8 +11,6 @@ import {
 
 import { attachTo } from './attachment';
 import { HandOff } from './capture/hand-off';
-import { wrapClients } from './capture/manner';
-import { PreparedStatements } from './capture/prepared-statements';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter } from './counter/definition';
@@ -62,7 +60,6 @@ export class Counters {
   readonly #events: Events;
   readonly #installer: Installer;
   readonly #handOff: HandOff;
-  readonly #prepared: PreparedStatements;
   readonly #residence: Residence;
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new StartedWorkers();
@@ -90,12 +87,7 @@ export class Counters {
       residence: this.#residence,
       workers: this.#workers,
     });
-    this.#prepared = new PreparedStatements({
-      isOn: () => options.preparedStatements && this.#opening.installation?.isDirect === true,
-      onError: (error) => this.#events.emit('error', error),
-    });
     this.#handOff = new HandOff({
-      prepare: (query) => this.#prepared.prepare(query),
       window: options.window,
       memoryQueue: options.memoryQueue,
       open: async () => (await this.#opening.open()).installation,
@@ -389,7 +381,6 @@ export class Counters {
     this.#capture?.stop();
     renewSideConnection(this.#dataSource);
     const definitions = resolveDefinitions(this.#dataSource);
-    if (this.#options.preparedStatements) wrapClients(this.#dataSource);
     const tables = new FollowedTables(this.#dataSource, definitions, this.#events);
     const { catalogue } = tables;
     this.#opening.begin({
@@ -402,7 +393,6 @@ export class Counters {
       wait: this.#options.wait,
       window: this.#options.window,
       installation: () => this.#opening.installation,
-      prepared: this.#prepared,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
       onTruncated: (entity) => reportTruncated(this.#events, entity),

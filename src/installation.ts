@@ -19,7 +19,6 @@ import { isNotPermitted } from './permissions/permissions';
 import { withPinnedPath } from './sql/catalogue-of';
 import { settleHome } from './sql/buffer-home';
 import { noteCountedTables } from './sql/counted-tables';
-import { isDirect } from './sql/direct';
 import type { ProcessSelf } from './sql/processes';
 import { rowsOf, withConnection } from './sql/query';
 import { besidePool, besidePoolWithin } from './sql/side-connection';
@@ -33,8 +32,6 @@ export interface Installation {
   readonly tables: TablePaths;
   readonly buffer: DeltaBuffer;
   readonly scheduler: Scheduler;
-  /** Connections are sessions of the database, and keep what is prepared on them; looked at only if anything is to be prepared. */
-  readonly isDirect: boolean;
   /** Why the installation is a new one, which this process has just made for a copy of a database; otherwise `null`. */
   readonly copied: string | null;
   /**
@@ -57,7 +54,7 @@ export interface Opened {
 }
 
 /** What the database says of an installation. */
-type Found = Pick<Installation, 'id' | 'copied' | 'tables' | 'isDirect'>;
+type Found = Pick<Installation, 'id' | 'copied' | 'tables'>;
 
 /** The longest that opening, or starting a worker, waits for the buffer, ms: a write may be waiting for it. */
 const EPOCH_TIMEOUT = 1_000;
@@ -167,7 +164,7 @@ export class Installer {
       const { id, copied } = await loadInstallation(runner, paths, shards, identity);
       const tables = await locateTables(runner, paths, identity);
       await noteCountedTables(runner, tables, counted);
-      return { id, copied, tables, isDirect: this.#options.preparedStatements && (await isDirect(runner)) };
+      return { id, copied, tables };
     });
   }
 

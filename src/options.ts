@@ -69,17 +69,6 @@ export interface CountersOptions {
    * @defaultValue false
    */
   survivesRestarts?: boolean | undefined;
-  /**
-   * Connections prepare the INSERTs of counted rows, and those into the outbox, once: to plan them every time takes longer than
-   * their counters do. It is not done behind a pooler that lends sessions to transactions, such as PgBouncer's.
-   *
-   * Only for processes that outlive neither a change of a column's type (a prepared statement keeps the types of its
-   * parameters: values may be refused, or converted twice) nor the making of a table that hides a counted one in
-   * `search_path` (it goes on to write to the old one).
-   *
-   * @defaultValue false
-   */
-  preparedStatements?: boolean | undefined;
   /** The longest a write waits for Redis. @defaultValue 50 */
   redisTimeout?: number | undefined;
   /** The longest `attach` waits for Redis. @defaultValue 5_000 */
@@ -126,7 +115,6 @@ export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number
   readonly prefix: string;
   readonly durability: Durability;
   readonly survivesRestarts: boolean;
-  readonly preparedStatements: boolean;
   readonly buffer: DeltaBuffer | null;
   readonly scheduler: Scheduler | null;
   readonly queue: Readonly<QueueOptions>;
@@ -147,7 +135,6 @@ const DEFAULTS = {
   recalculationDelay: 6 * HOUR,
   durability: 'guarded',
   survivesRestarts: false,
-  preparedStatements: false,
   window: 1_000,
   sweepInterval: 30_000,
   batch: 1_000,
@@ -234,7 +221,7 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   for (const [name, range] of Object.entries(RANGES)) checkNumber(name, present[name], range, problems);
   checkPrefix(present['prefix'], problems);
   checkDurability(present['durability'], problems);
-  for (const name of ['survivesRestarts', 'preparedStatements']) checkBoolean(name, present[name], problems);
+  checkBoolean('survivesRestarts', present['survivesRestarts'], problems);
   problems.push(...checkConnection(present));
   checkMethods('buffer', present['buffer'], Object.keys(BUFFER_METHODS), problems);
   checkMethods('scheduler', present['scheduler'], Object.keys(SCHEDULER_METHODS), problems);

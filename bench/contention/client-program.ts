@@ -11,7 +11,6 @@ import { processorTime } from '../own-process';
 import { entitiesOf } from './entities';
 import { NaiveCounter } from './naive';
 import { newPicker } from './picker';
-import { prepareInserts } from './prepare-inserts';
 import type { Scenario } from './scenarios';
 import { CLIENTS, TIMES } from './settings';
 import { type NewPosts, variantOf, type Write } from './variants';
@@ -44,8 +43,6 @@ export type ClientSample = {
 async function main(): Promise<void> {
   const [, , databaseUrl = '', redisUrl = '', name = ''] = process.argv;
   const variant = variantOf(name);
-  const preparedStatements = variant.prepares === true;
-  if (preparedStatements && variant.durability === null) prepareInserts();
   const entities = entitiesOf(name, variant.durability);
   const dataSource = new DataSource({
     type: 'postgres',
@@ -54,9 +51,7 @@ async function main(): Promise<void> {
     poolSize: CLIENTS,
   });
   const counters =
-    variant.durability === null
-      ? null
-      : await Counters.attach(dataSource, { redis: redisUrl, preparedStatements, ...TIMES });
+    variant.durability === null ? null : await Counters.attach(dataSource, { redis: redisUrl, ...TIMES });
   await dataSource.initialize();
   const naive = new NaiveCounter(redisUrl);
   const elsewhere = { naive: (author: number, posts: number) => naive.add(author, posts) };

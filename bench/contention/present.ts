@@ -46,7 +46,6 @@ export function present(measured: readonly MeasuredScenario[]): Results {
 
 const NOTES = [
   'Every variant is a process of its own with 32 clients that write one transaction after the other, over tables of its own with 100,000 parents; one process of workers applies what this library leaves after every sample, not during it (`wait` is 1 s: it would be one UPDATE per parent and second), and what the naive variant leaves at once. Before each scenario the tables are vacuumed: the versions of a parent that UPDATEs leave behind slow down every check of a foreign key to it. A round takes two samples of each variant by turns, forth and back; the first 0.15 s of each, when a process that has slept begins with all clients at once, are left out. Ratios are medians over rounds, with the middle half of the rounds in brackets: of transactions per second to those without a counter, and of 99th percentiles to the one with an UPDATE in the transaction. `save()` and `transaction()` bring their own transaction; `insert()` is one statement without one, and every variant that counts in the same transaction has to open one for it.',
-  'INSERTs prepared: by the option `preparedStatements` of this library, which is off by default. TypeORM cannot prepare by itself; without a counter and prepared tells what of a ratio comes from that.',
   'Wrong: parents whose count differs from COUNT(*) when everything is applied, after all scenarios so far. `UPDATE`s of several parents in one transaction are sorted by id, since they would deadlock otherwise; a trigger cannot sort them. The victim of a deadlock tries again, and the time counts.',
 ];
 
@@ -96,12 +95,10 @@ function chartOf(measured: readonly MeasuredScenario[], rows: number): Chart {
   };
 }
 
-/** With the library's defaults, and with its option for prepared statements. */
+/** With the library's defaults. */
 const LEAST: Readonly<Record<string, number>> = {
   guarded: 0.9,
   outbox: 0.65,
-  guarded_prepared: 0.9,
-  outbox_prepared: 0.65,
 };
 const LATENCY = 1 / 8;
 

@@ -26,8 +26,6 @@ export interface ContentionVariant {
   readonly durability: Durability | null;
   /** Statements beside the tables. */
   readonly ddl?: (tables: { readonly author: string; readonly post: string }) => readonly string[];
-  /** INSERTs are prepared: by the option of this library, or all of them. */
-  readonly prepares?: boolean;
   /** Keeps no counter. */
   readonly isPlain?: boolean;
   readonly write: (context: WriteContext) => Write;
@@ -78,14 +76,6 @@ const putOnly = (context: WriteContext): Write => {
 };
 
 const none: ContentionVariant = { name: 'none', title: 'no counter', durability: null, isPlain: true, write: putOnly };
-
-/** Tells what of a ratio comes from preparing. */
-const prepared: ContentionVariant = {
-  ...none,
-  name: 'prepared',
-  title: 'no counter, INSERTs prepared',
-  prepares: true,
-};
 
 const inTransaction: ContentionVariant = {
   name: 'in_transaction',
@@ -157,15 +147,9 @@ function ours(durability: Durability): ContentionVariant {
   return { name: durability, title: `this library, ${durability}`, durability, write: putOnly };
 }
 
-function oursPrepared(durability: Durability): ContentionVariant {
-  const { name, title, ...rest } = ours(durability);
-  return { name: `${name}_prepared`, title: `${title}, INSERTs prepared`, prepares: true, ...rest };
-}
-
 /** The first is what all are compared with. */
 export const VARIANTS: readonly ContentionVariant[] = [
   none,
-  prepared,
   inTransaction,
   afterCommit,
   trigger,
@@ -174,8 +158,6 @@ export const VARIANTS: readonly ContentionVariant[] = [
   ours('guarded'),
   ours('relaxed'),
   ours('outbox'),
-  oursPrepared('guarded'),
-  oursPrepared('outbox'),
 ];
 
 /** The variant of this name. */

@@ -24,7 +24,6 @@ import {
 import { Encloser, type EncloserOptions } from './encloser';
 import { inOwnTransaction } from './own-transaction';
 import { Place } from './place';
-import type { PreparedStatements } from './prepared-statements';
 import { Recorder, type RecorderOptions } from './recorder';
 import type { Refusals } from './refusals';
 import { Recording, type RecordingTools } from './recording';
@@ -42,7 +41,6 @@ import { hasWritingTables, type WriteBuilder, type WriteResult } from './write-b
 
 /** What capturing needs of the library around it. */
 export interface CaptureOptions extends RecorderOptions, EncloserOptions {
-  readonly prepared: PreparedStatements;
   /** Told that more is recounted than needed, since the role of a write could not see what it does. */
   readonly onNotPermitted: OnNotPermitted;
 }
@@ -73,7 +71,6 @@ export class Capture {
   readonly #dataSource: DataSource;
   readonly #transactions: Transactions;
   readonly #tools: RecordingTools;
-  readonly #prepared: PreparedStatements;
   readonly #reach: SpreadingReach;
   readonly #refusals: Refusals;
   readonly #durability: Durability;
@@ -104,7 +101,6 @@ export class Capture {
     const recorder = new Recorder(options);
     const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
-    this.#prepared = options.prepared;
     this.#refusals = refusals;
     this.#durability = options.durability;
     this.#reach = new SpreadingReach(transactions.roles, options.onNotPermitted);
@@ -274,7 +270,6 @@ export class Capture {
       returning: Returning.addTo(builder, way.plan, way.versions, place),
       recording: new Recording(this.#tools, builder, runner ?? null, way.plan, place),
       transactions: this.#transactions,
-      prepared: isPlanFixed(way, builder) ? this.#prepared : null,
       transaction: current,
       isOutside: runner === undefined,
       execute,
@@ -310,7 +305,6 @@ export class Capture {
 
   #send(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
     const open = this.#transactions.current(statement.runner);
-    this.#prepare(statement, way);
     if (way.alone && isPlain(open)) return this.#sendIn(open, statement, way.strategy);
     return this.#sendOnceClear(statement, way, shared);
   }
@@ -328,10 +322,6 @@ export class Capture {
       const answer = await (shared ? exclusively(runner, work) : work());
       if (answer !== null) return answer;
     }
-  }
-
-  #prepare({ builder, sql, parameters }: Statement, way: Way): void {
-    if (isPlanFixed(way, builder)) this.#prepared.prepare([sql, parameters]);
   }
 
   #sendIn(open: OpenTransaction, statement: Statement, strategy: Strategy): Promise<QueryResult> {
@@ -355,9 +345,4 @@ export class Capture {
 /** A transaction of the caller's that is under way. */
 function isPlain(open: OpenTransaction | undefined): open is OpenTransaction {
   return open !== undefined && !open.isSingle && !open.isDoubtful;
-}
-
-/** Whether the one statement of a builder is planned in one way, whatever its parameters are. */
-function isPlanFixed({ alone }: Way, { expressionMap }: WriteBuilder): boolean {
-  return alone && expressionMap.queryType === 'insert' && expressionMap.insertFromSelect === undefined;
 }

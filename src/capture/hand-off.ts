@@ -5,7 +5,6 @@ import { byShard } from '../buffer/shard';
 import { CounterCacheError } from '../errors';
 import { Outage } from '../outage';
 import type { OutboxDelta } from '../sql/outbox/write-outbox';
-import type { SqlQuery } from '../sql/query';
 import type { TablePaths } from '../sql/tables';
 import { within } from '../time-limit';
 import { BufferHealth } from './buffer-health';
@@ -23,8 +22,6 @@ export interface HandOffOptions {
   readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
   /** Due times in the outbox are rounded up to multiples of it, ms. */
   readonly window: number;
-  /** Has a statement prepared that is planned in one way, whatever its parameters are. */
-  readonly prepare: (query: Readonly<SqlQuery>) => void;
   /** Adds alarms; never rejects. */
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
   /** Adds alarms for the outbox; rejects when it cannot. */
@@ -101,8 +98,8 @@ export class HandOff {
     const isEmpty = sums.guarded.length + sums.relaxed.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
     const { buffer, tables } = await this.#opened();
-    const { window, prepare } = this.#options;
-    const tools = { buffer, tables, health: this.#health, window, prepare };
+    const { window } = this.#options;
+    const tools = { buffer, tables, health: this.#health, window };
     const handover = known?.id === transaction.id ? known : new Handover(transaction.id, tools, runner);
     if (known !== undefined && known !== handover) this.#settleDebt(known);
     this.#handovers.set(transaction, handover);

@@ -5,7 +5,6 @@ import { type OutboxDelta, type Replacement, writeOutbox } from '../sql/outbox/w
 import { undoSavepoint } from '../sql/savepoint';
 import type { TablePaths } from '../sql/tables';
 import { exclusively } from './exclusive';
-import { isStale } from './prepared-statements';
 
 /** PostgreSQL: in_failed_sql_transaction. COMMIT will be answered with ROLLBACK. */
 const ABORTED = '25P02';
@@ -13,7 +12,7 @@ const ABORTED = '25P02';
 const SAVEPOINT = 'counter_cache_outbox';
 
 /** What writing to the outbox needs. */
-export interface OutboxTools extends Pick<Replacement, 'window' | 'prepare'> {
+export interface OutboxTools extends Pick<Replacement, 'window'> {
   readonly tables: TablePaths;
 }
 
@@ -53,35 +52,31 @@ export class OutboxWriter {
   /** The same, in a savepoint: what goes wrong leaves the transaction as it was. Resolves to whether the rows are written. */
   async tryWrite(rows: readonly OutboxDelta[]): Promise<boolean> {
     // Nothing of others in between, which a rollback would take along.
-    return exclusively(this.#runner, async () => {
-      const failure = await this.#writeInSavepoint(rows);
-      return failure === null || (isStale(failure.error) && (await this.#writeInSavepoint(rows)) === null);
-    });
+    return exclusively(this.#runner, () => this.#writeInSavepoint(rows));
   }
 
-  /** Resolves to what went wrong, if anything. */
-  async #writeInSavepoint(rows: readonly OutboxDelta[]): Promise<{ readonly error: unknown } | null> {
+  async #writeInSavepoint(rows: readonly OutboxDelta[]): Promise<boolean> {
     const [ids, alarms] = [this.#ids, this.#alarms];
     try {
       await this.#runner.query(`SAVEPOINT ${SAVEPOINT}`);
-    } catch (error) {
-      return { error };
+    } catch {
+      return false;
     }
     try {
       await this.#replace(rows);
       await this.#runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
-      return null;
-    } catch (error) {
+      return true;
+    } catch {
       [this.#ids, this.#alarms] = [ids, alarms];
       await undoSavepoint(this.#runner, SAVEPOINT);
-      return { error };
+      return false;
     }
   }
 
   async #replace(deltas: readonly OutboxDelta[]): Promise<void> {
     if (this.#ids.length + deltas.length === 0) return;
-    const { tables, window, prepare } = this.#tools;
-    const replacement = { transactionId: this.#transactionId, replaced: this.#ids, deltas, window, prepare };
+    const { tables, window } = this.#tools;
+    const replacement = { transactionId: this.#transactionId, replaced: this.#ids, deltas, window };
     const { ids, alarms } = await writeOutbox(this.#runner, tables, replacement);
     [this.#ids, this.#alarms] = [ids, alarms];
   }

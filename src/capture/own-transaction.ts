@@ -2,8 +2,6 @@ import type { QueryResult } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
 import { rollBack } from '../sql/query';
-import { sendAs } from './manner';
-import { isStale } from './prepared-statements';
 import type { Statement, Strategy } from './statement';
 import type { Transactions } from './transactions';
 
@@ -17,17 +15,6 @@ export async function inOwnTransaction(
   statement: Statement,
   strategy: Strategy,
 ): Promise<QueryResult> {
-  try {
-    return await attempt(transactions, statement, strategy);
-  } catch (error) {
-    // The statement's, or that of the outbox before COMMIT: nothing was done.
-    if (!isStale(error)) throw error;
-    sendAs(statement.parameters, null);
-    return attempt(transactions, statement, strategy);
-  }
-}
-
-async function attempt(transactions: Transactions, statement: Statement, strategy: Strategy): Promise<QueryResult> {
   const { runner } = statement;
   const own = transactions.adopt(runner, true);
   try {

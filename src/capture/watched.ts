@@ -1,7 +1,6 @@
 import type { SqlQuery } from '../sql/query';
 import type { Enclosed } from './encloser';
 import type { OpenTransaction } from './open-transaction';
-import { isStale, type PreparedStatements } from './prepared-statements';
 import type { Recording } from './recording';
 import type { Returning } from './returning';
 import { hearSending, stopHearing } from './sending';
@@ -16,8 +15,6 @@ export interface Watched {
   readonly returning: Returning;
   readonly recording: Recording;
   readonly transactions: Transactions;
-  /** Prepares the statement; `null` where its plan depends on its parameters. */
-  readonly prepared: PreparedStatements | null;
   /** The transaction that a statement sent now is part of; `null` when that is not clear, or it is in none. */
   readonly transaction: () => OpenTransaction | null;
   /** It is in none, and is sent if its deltas can be enclosed in it. */
@@ -44,7 +41,7 @@ function answerTo(
 
 /** Executes the builder, and records what the answer to its statement says. */
 export async function executeWatched(watched: Watched): Promise<WriteResult> {
-  const { builder, returning, recording, transactions, prepared, transaction, isOutside, execute, otherwise } = watched;
+  const { builder, returning, recording, transactions, transaction, isOutside, execute, otherwise } = watched;
   // One, unless somebody else asks the builder for its text meanwhile: nothing tells whose call is which.
   const answers: Answer[] = [];
   let leave = (): void => undefined;
@@ -57,7 +54,6 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
       leave = transactions.enter(open, builder.queryRunner ?? null);
       sent.transaction = open;
     }
-    prepared?.prepare(query);
     answers.push(answerTo(query, watched, enclosed, open));
   });
   try {
@@ -70,7 +66,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     return result;
   } catch (error) {
     await recording.noticeOutdated(error);
-    const isUnfit = isStale(error) || recording.noticeUnfit(error);
+    const isUnfit = recording.noticeUnfit(error);
     if (error !== NOT_SENT && !(isUnfit && isOutside)) {
       // What is enclosed in it may have to be corrected by its answer.
       if (sent.transaction !== null) doubt(sent.transaction, error);

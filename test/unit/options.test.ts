@@ -30,7 +30,6 @@ describe('resolveOptions', () => {
       recalculationDelay: 21_600_000,
       durability: 'guarded',
       survivesRestarts: false,
-      preparedStatements: false,
       window: 1_000,
       sweepInterval: 30_000,
       batch: 1_000,

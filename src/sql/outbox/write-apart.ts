@@ -23,7 +23,6 @@ export async function writeApart(
         replaced: [],
         deltas,
         window: WINDOW,
-        prepare: () => undefined,
       });
     }),
   );

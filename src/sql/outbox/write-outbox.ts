@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Alarm } from '../../buffer/buffer';
 import { CounterCacheError } from '../../errors';
-import type { ResultRow, SqlQuery } from '../query';
+import type { ResultRow } from '../query';
 import type { TablePaths } from '../tables';
 
 /** One row to be written to the outbox. */
@@ -40,24 +40,20 @@ export interface Replacement {
   readonly deltas: readonly OutboxDelta[];
   /** Due times are rounded up to multiples of it, ms. */
   readonly window: number;
-  /** Has a statement prepared that is planned in one way, whatever its parameters are. */
-  readonly prepare: (query: Readonly<SqlQuery>) => void;
 }
 
 /** Writes rows in the caller's own transaction: one statement, and one more before it where rows are replaced. */
 export async function writeOutbox(
   runner: QueryRunner,
   tables: TablePaths,
-  { transactionId, replaced, deltas, window, prepare }: Replacement,
+  { transactionId, replaced, deltas, window }: Replacement,
 ): Promise<Written> {
   if (replaced.length > 0) await runner.query(deleteSql(tables), [replaced, transactionId]);
   if (deltas.length === 0) return { ids: [], alarms: [] };
   const parameters: unknown[] = [window, transactionId];
   const source = deltas.length > MOST_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
   const isSummed = deltas.some(({ batchSize }) => batchSize > 0);
-  const query: SqlQuery = [insertSql(tables, source, isSummed), parameters];
-  if (!isSummed) prepare(query);
-  const { records } = await runner.query(...query, true);
+  const { records } = await runner.query(insertSql(tables, source, isSummed), parameters, true);
   const rows = records as readonly ResultRow[];
   if (rows.length < deltas.length) throw ended();
   const alarms = new Map<string, Alarm>();
