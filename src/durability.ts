@@ -1,5 +1,5 @@
 /** How a delta gets from the caller's transaction to where it waits. */
-export const DURABILITIES = ['guarded', 'relaxed', 'outbox'] as const;
+export const DURABILITIES = ['guarded', 'outbox'] as const;
 
 /** One of {@link DURABILITIES}. */
 export type Durability = (typeof DURABILITIES)[number];

@@ -51,7 +51,7 @@ export interface CountersOptions {
   /**
    * How deltas get from the caller's transaction to where they wait; a counter may say otherwise. `guarded`: announced in
    * Redis before COMMIT, or, when Redis does not answer, written to the outbox. `outbox`: written to an SQL table in the
-   * same transaction. `relaxed`: sent to Redis after COMMIT.
+   * same transaction.
    *
    * @defaultValue 'guarded'
    */

@@ -156,7 +156,6 @@ export const VARIANTS: readonly ContentionVariant[] = [
   slots,
   naive,
   ours('guarded'),
-  ours('relaxed'),
   ours('outbox'),
 ];
 

@@ -205,7 +205,7 @@ export interface DeltaBuffer {
   confirm(shard: number, intentId: string): Promise<Confirmed>;
   /** Forgets an announced delta. */
   discard(shard: number, intentId: string): Promise<void>;
-  /** Makes a delta pending without announcing it (`relaxed`). Not idempotent. */
+  /** Makes a delta pending without announcing it. Not idempotent. */
   add(shard: number, intent: Intent): Promise<readonly Alarm[]>;
 
   /** Moves pending deltas into a new batch; watched targets stay, and so does what is not `known` (all is, by default). */

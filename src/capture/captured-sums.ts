@@ -30,14 +30,14 @@ export interface Captured {
  * of a whole target is handed over by `durability`.
  */
 export function sumUp(parts: readonly Captured[], durability: Durability): CapturedSums {
-  const sums = { guarded: new Map(), relaxed: new Map(), outbox: new Map() } satisfies Record<Durability, Sums>;
+  const sums = { guarded: new Map(), outbox: new Map() } satisfies Record<Durability, Sums>;
   for (const { deltas } of parts) for (const delta of deltas) addTo(sums[delta.durability], delta);
   const whole: Sums = sums[durability];
   for (const { resets, heals } of parts) {
     for (const target of resets) sumOf(whole, target).reset = true;
     for (const target of heals) sumOf(whole, target).heal = true;
   }
-  return { guarded: pruned(sums.guarded), relaxed: pruned(sums.relaxed), outbox: pruned(sums.outbox) };
+  return { guarded: pruned(sums.guarded), outbox: pruned(sums.outbox) };
 }
 
 type Sum = TargetDelta & {

@@ -95,7 +95,7 @@ export class HandOff {
   async prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
     const sums = transaction.sums();
     const known = this.#handovers.get(transaction);
-    const isEmpty = sums.guarded.length + sums.relaxed.length + sums.outbox.length === 0;
+    const isEmpty = sums.guarded.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
     const { buffer, tables } = await this.#opened();
     const { window } = this.#options;
@@ -106,7 +106,7 @@ export class HandOff {
     if (!handover.isOwed) this.#owed += 1;
     handover.isOwed = true;
     // What is announced so far is not confirmed then.
-    const diverted = { guarded: [], relaxed: [], outbox: [...sums.outbox, ...sums.guarded, ...sums.relaxed] };
+    const diverted = { guarded: [], outbox: [...sums.outbox, ...sums.guarded] };
     try {
       await handover.prepare(this.#isDiverted ? diverted : sums);
     } finally {
@@ -131,10 +131,9 @@ export class HandOff {
   confirm(transaction: OpenTransaction): void {
     const handover = this.#take(transaction);
     if (handover === undefined) return;
-    const { announced, relaxed, lost, stray, alarms } = handover;
+    const { announced, lost, stray, alarms } = handover;
     // Closed, the buffer is told nothing more: what was announced is swept, and its targets are recounted.
     if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
-    for (const [shard, intent] of relaxed) this.#run(this.#addShard(shard, intent));
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
     for (const shard of this.#isClosed ? [] : stray) this.#run(this.#discardShard(shard, transaction));
@@ -155,7 +154,7 @@ export class HandOff {
   leave(transaction: OpenTransaction): void {
     const handover = this.#take(transaction);
     if (handover === undefined) return;
-    for (const [shard, { deltas }] of [...handover.relaxed, ...handover.lost])
+    for (const [shard, { deltas }] of handover.lost)
       this.#lose(
         shard,
         deltas.map(({ target }) => ({ target, heal: true })),
@@ -250,25 +249,14 @@ export class HandOff {
   }
 
   async #confirmShard(shard: number, intent: Intent): Promise<void> {
-    await this.#orLost(shard, intent, async (buffer) => {
+    const { deltas } = intent;
+    try {
+      const { buffer } = await this.#options.open();
       await this.#requestHeals(buffer, shard, intent);
       const { found, alarms } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
-      if (!found) this.#lose(shard, intent.deltas);
+      if (!found) this.#lose(shard, deltas);
       if (alarms.length > 0) await this.#options.schedule(alarms);
-    });
-  }
-
-  async #addShard(shard: number, intent: Intent): Promise<void> {
-    await this.#orLost(shard, intent, async (buffer) => {
-      await this.#requestHeals(buffer, shard, intent);
-      await this.#options.schedule(await buffer.add(shard, intent));
-    });
-  }
-
-  async #orLost(shard: number, { deltas }: Intent, work: (buffer: DeltaBuffer) => Promise<void>): Promise<void> {
-    try {
-      await work((await this.#options.open()).buffer);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
       this.#lose(shard, deltas);

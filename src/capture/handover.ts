@@ -28,7 +28,6 @@ export class Handover {
   readonly #failed = new Set<number>();
   readonly #tried = new Set<number>();
   #guarded: Intents = NONE;
-  #relaxed: Intents = NONE;
   #isWritten = false;
 
   constructor(id: string, tools: HandoverTools, runner: QueryRunner) {
@@ -41,11 +40,6 @@ export class Handover {
   get announced(): Intents {
     if (this.#failed.size === 0) return this.#guarded;
     return new Map([...this.#guarded].filter(([shard]) => !this.#failed.has(shard)));
-  }
-
-  /** Intents to be added after COMMIT. */
-  get relaxed(): Intents {
-    return this.#relaxed;
   }
 
   /** Intents that are neither announced nor in the outbox: their targets have to be recalculated. */
@@ -66,7 +60,7 @@ export class Handover {
 
   /** Whether the buffer is still to be told how the transaction ended. */
   get needsBuffer(): boolean {
-    return this.#tried.size + this.#relaxed.size + this.#failed.size > 0;
+    return this.#tried.size + this.#failed.size > 0;
   }
 
   /** When what was written to the outbox is due. */
@@ -75,8 +69,7 @@ export class Handover {
   }
 
   /** Announces and writes; what is written before is replaced. */
-  async prepare({ guarded, relaxed, outbox }: CapturedSums): Promise<void> {
-    this.#relaxed = this.#intents(relaxed);
+  async prepare({ guarded, outbox }: CapturedSums): Promise<void> {
     this.#guarded = this.#intents(guarded);
     await this.#announce();
     await this.#write(this.#writer, outbox);

@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
-
 import type { Finalized, Recount } from '../buffer/buffer';
 import { formatDecimal } from '../counter/amount';
 import type { CounterColumn, TargetKind } from '../counter/definition';
@@ -25,12 +23,6 @@ const STREAMED_TARGETS = 500;
 
 /** The same, where a `method` runs for each of them. */
 const METHOD_TARGETS = 100;
-
-/**
- * In `relaxed` nothing tells of a transaction that has committed and not yet sent its delta. Such deltas get this many
- * times `redisTimeout` to arrive between read and finalize: they are logged then, and known to be counted already.
- */
-const SETTLE_TIMEOUTS = 2;
 
 /** Milliseconds after which deltas of the outbox that were refused are tried again. */
 const RETRY_DELAY = 1_000;
@@ -108,14 +100,14 @@ async function recalculateKind(
   targets: readonly string[],
   options: RecalculateOptions,
 ): Promise<Recalculated[]> {
-  const { buffer, dataSource } = context;
+  const { buffer, dataSource, tables } = context;
   const horizon = await withConnection(dataSource, readHorizon);
   const watches = await Watches.put(buffer, targets, { horizon, plain: options.plain ?? false });
   const { watched } = watches;
   const refused = refusals(targets, watched);
   if (watched.length === 0) return refused;
   const columns = options.columns(kind);
-  const counts = await watches.during(() => read(context, kind, columns, watched));
+  const counts = await watches.during(() => recount(dataSource, tables, kind, columns, watched));
   const counted = new Map(watched.map((target, i) => [target, counts.counted[i] ?? null]));
   const early = options.dry
     ? []
@@ -172,22 +164,6 @@ async function finalizeCountable(
 }
 
 /** Step 2. */
-async function read(
-  context: JobContext,
-  kind: TargetKind,
-  columns: readonly CounterColumn[],
-  targets: readonly string[],
-): Promise<Counts> {
-  const { dataSource, tables, options } = context;
-  const counts = await recount(dataSource, tables, kind, columns, targets);
-  if (columns.some((column) => isRelaxed(context, column))) await delay(SETTLE_TIMEOUTS * options.redisTimeout);
-  return counts;
-}
-
-function isRelaxed({ options }: JobContext, { counters }: CounterColumn): boolean {
-  return counters.some(({ durability }) => (durability ?? options.durability) === 'relaxed');
-}
-
 /**
  * What the outbox holds of a target is part of what the recount compared. Where the database had refused it, the
  * correction of the column may be what was missing: tried again, once that is applied.

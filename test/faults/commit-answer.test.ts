@@ -65,7 +65,7 @@ async function expectRight(): Promise<void> {
   expect(await counters.verify()).toMatchObject({ fixedCount: 0, unsettled: [] });
 }
 
-describe.each<Durability>(['guarded', 'outbox', 'relaxed'])('I2, I3, %s: a connection that breaks', (durability) => {
+describe.each<Durability>(['guarded', 'outbox'])('I2, I3, %s: a connection that breaks', (durability) => {
   test.each([
     ['before COMMIT arrives', 'request', false],
     ['before COMMIT is answered', 'answer', true],

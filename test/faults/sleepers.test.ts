@@ -30,7 +30,6 @@ const swept: Condition = async ({ counters }) => {
 const SLEEPERS: readonly [Durability, Group, When, string, Condition][] = [
   ['guarded', 'hand-off', 'after', 'announce', swept],
   ['guarded', 'hand-off', 'before', 'confirm', takenOver],
-  ['relaxed', 'hand-off', 'before', 'add', takenOver],
   ['guarded', 'reconcile', 'after', 'claim', takenOver],
   ['guarded', 'reconcile', 'before', 'COMMIT', takenOver],
   ['guarded', 'reconcile', 'before', 'acknowledge', takenOver],

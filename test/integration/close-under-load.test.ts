@@ -9,7 +9,7 @@ import { describeVersions } from '../support/versions';
 import { Author, Post } from './blog';
 import { wrongAuthors } from './outbox/outbox';
 
-const DURABILITIES: readonly Durability[] = ['guarded', 'outbox', 'relaxed'];
+const DURABILITIES: readonly Durability[] = ['guarded', 'outbox'];
 
 describeVersions('close()', (server) => {
   describe.each(DURABILITIES)('%s', (durability) => {

@@ -8,7 +8,7 @@ import { Author, Post, TRUTH } from './blog';
 
 const REFUSED = { code: 'WRITE_FAILED', message: expect.stringContaining('got no answer') as unknown };
 
-describe.each<Durability>(['guarded', 'outbox', 'relaxed'])('%s: what pg gives up waiting for', (durability) => {
+describe.each<Durability>(['guarded', 'outbox'])('%s: what pg gives up waiting for', (durability) => {
   let fixture: Fixture;
   let proxy: Proxy;
   let dataSource: DataSource;

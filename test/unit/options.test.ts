@@ -50,11 +50,11 @@ describe('resolveOptions', () => {
   });
 
   it('keeps what is given, and takes undefined for absent', () => {
-    const given = { redis, wait: 0, shards: undefined, durability: 'relaxed', queue: { prefix: '{q}' } } as const;
+    const given = { redis, wait: 0, shards: undefined, durability: 'outbox', queue: { prefix: '{q}' } } as const;
     expect(resolveOptions(given)).toMatchObject({
       wait: 0,
       shards: 16,
-      durability: 'relaxed',
+      durability: 'outbox',
       queue: { prefix: '{q}' },
     });
   });
@@ -124,7 +124,7 @@ describe('resolveOptions', () => {
     [
       'another durability',
       { redis, durability: 'none' },
-      "expected 'durability' to be one of 'guarded', 'relaxed', 'outbox', got: \"none\"",
+      "expected 'durability' to be one of 'guarded', 'outbox', got: \"none\"",
     ],
     [
       'a buffer that is none',

@@ -100,7 +100,7 @@ export class Conservation {
   async #add(): Promise<void> {
     const deltas = this.#deltas();
     this.#count(deltas, this.#announced);
-    await this.#buffer.add(0, intent('relaxed', ...deltas));
+    await this.#buffer.add(0, intent('unannounced', ...deltas));
   }
 
   async #claim(): Promise<void> {

@@ -29,7 +29,7 @@ export interface Point {
   readonly short?: When;
 }
 
-export const MODES: readonly Durability[] = ['guarded', 'outbox', 'relaxed'];
+export const MODES: readonly Durability[] = ['guarded', 'outbox'];
 
 const AROUND: readonly When[] = ['before', 'after'];
 const THROUGHOUT: readonly When[] = ['before', 'sent', 'after'];
@@ -67,7 +67,6 @@ const HAND_OFF: readonly Omit<Point, 'group'>[] = [
   },
   { name: 'COMMIT', place: { via: 'sql', sql: /^COMMIT/ }, modes: MODES, at: THROUGHOUT, short: 'sent' },
   { name: 'confirm', place: confirmed, modes: ['guarded'], at: AROUND },
-  { name: 'add', place: { via: 'redis', method: 'add' }, modes: ['relaxed'], at: AROUND },
   { name: 'alarm', place: { via: 'queue' }, modes: MODES, at: AROUND },
 ];
 

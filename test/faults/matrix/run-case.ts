@@ -25,7 +25,7 @@ const INTERVAL = 50;
 
 /** Kills a process at a point, lets this one take over, and compares every column with the truth. */
 export async function runCase(one: Case): Promise<Outcome> {
-  const { point, mode } = one;
+  const { point } = one;
   const { fixture, orders } = await setStage(one, 'SIGKILL');
   try {
     let drifts = 0;
@@ -33,7 +33,7 @@ export async function runCase(one: Case): Promise<Outcome> {
     await runVictim(orders);
     await takeOver(fixture);
     const columns = await outcomeOf(fixture, drifts);
-    if (mode !== 'relaxed' || !isWriter(point)) expect(['exact', 'recounted']).toContain(columns);
+    expect(['exact', 'recounted']).toContain(columns);
     expect(fixture.errors.filter((error) => (error as { code?: unknown }).code !== 'BUFFER_LOST')).toEqual([]);
     return { columns, transaction: isWriter(point) ? await transactionOutcome(fixture) : null };
   } finally {

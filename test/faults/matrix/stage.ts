@@ -64,9 +64,7 @@ export async function setStage(
 function optionsOf(group: Group, mode: Durability): Partial<CountersOptions> {
   // With one shard, one recount covers all authors: what a dead worker left to do does not depend on who came first.
   const shards = ROLES[group] === 'worker' ? 1 : 2;
-  // In `relaxed` a recount takes twice as long as a call may.
-  const redisTimeout = mode === 'relaxed' ? 500 : 2_000;
-  return { durability: mode, shards, redisTimeout, claimTimeout: 300, intentTimeout: 300 };
+  return { durability: mode, shards, redisTimeout: 2_000, claimTimeout: 300, intentTimeout: 300 };
 }
 
 async function prepare(fixture: Fixture, group: Group, mode: Durability): Promise<void> {

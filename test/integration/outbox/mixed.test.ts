@@ -25,7 +25,7 @@ class Team {
   touch: 'salariesAt',
   durability: 'outbox',
 })
-@CounterCache<Player, Team>({ relation: 'team', column: 'goals', incrementBy: 'goals', durability: 'relaxed' })
+@CounterCache<Player, Team>({ relation: 'team', column: 'goals', incrementBy: 'goals', durability: 'guarded' })
 class Player {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ type: 'numeric', precision: 8, scale: 2, default: '1.50' }) salary!: string;

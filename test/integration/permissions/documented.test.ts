@@ -51,7 +51,7 @@ describeVersions('the privileges in docs/privileges.md', (server) => {
 
   const column = async () => (await world.sql('SELECT "postsCount" AS n FROM author'))[0]?.['n'];
 
-  test.each(['guarded', 'relaxed', 'outbox'] as const)('are enough to work and to write: %s', async (durability) => {
+  test.each(['guarded', 'outbox'] as const)('are enough to work and to write: %s', async (durability) => {
     await world.sql(documented('worker'));
     const { counters, errors } = await world.attach('worker');
     await counters.startWorker();

@@ -119,7 +119,7 @@ describe('an option is refused', () => {
     [
       'another durability',
       { ...counted, durability: 'none' },
-      "expected 'durability' to be one of 'guarded', 'relaxed', 'outbox', got: \"none\"",
+      "expected 'durability' to be one of 'guarded', 'outbox', got: \"none\"",
     ],
     [
       'relation and polymorphic',

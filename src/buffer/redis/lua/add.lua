@@ -1,4 +1,4 @@
--- Makes deltas pending that were not announced (relaxed).
+-- Makes deltas pending that were not announced.
 -- KEYS: pending, due, columns, recalc, barriers, watches, logs, failed, kinds
 -- ARGV: window, id, deltas (JSON), ...   Returns: {now, {reconcile times}, {recalculate times}}
 local K = { pending = KEYS[1], due = KEYS[2], columns = KEYS[3], recalc = KEYS[4], barriers = KEYS[5], watches = KEYS[6], logs = KEYS[7], failed = KEYS[8], kinds = KEYS[9] }
