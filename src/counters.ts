@@ -89,7 +89,7 @@ export class Counters {
     });
     this.#handOff = new HandOff({
       window: options.window,
-      memoryQueue: options.memoryQueue,
+      maxPendingRepairs: options.maxPendingRepairs,
       open: async () => (await this.#opening.open()).installation,
       installation: () => this.#opening.installation,
       writeApart: (tables, rows) => writeApart(dataSource, tables, rows),

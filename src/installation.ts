@@ -97,7 +97,7 @@ export class Installer {
     this.#connections = await openConnections(this.#redis(), this.#options, () => undefined, access);
     const { worker } = this.#connections;
     this.#mayInfo = await mayInfo(worker);
-    if (!this.#mayInfo && !this.#options.survivesRestarts) this.#events.emit('error', unknownIncarnation());
+    if (!this.#mayInfo && !this.#options.durableRedis) this.#events.emit('error', unknownIncarnation());
     const policy = await evictionPolicy(worker);
     if (policy !== null && policy !== 'noeviction') {
       this.#events.emit(
@@ -222,8 +222,8 @@ export class Installer {
 
   #redisBuffer(installation: string): DeltaBuffer {
     if (this.#connections === null) throw new Error('connect() comes before open()');
-    const { prefix, shards, window, survivesRestarts } = this.#options;
-    return new RedisBuffer({ ...this.#connections, prefix, installation, shards, window, survivesRestarts });
+    const { prefix, shards, window, durableRedis } = this.#options;
+    return new RedisBuffer({ ...this.#connections, prefix, installation, shards, window, durableRedis });
   }
 
   #bullMq(installation: string): Scheduler {
@@ -253,7 +253,7 @@ export class Installer {
 
 function unknownIncarnation(): ConfigurationError {
   const reason = 'this user of Redis may not run INFO, so nobody notices when Redis is restarted with older data';
-  const advice = 'Grant +info, or set `survivesRestarts` if Redis has every write on disk before it answers';
+  const advice = 'Grant +info, or set `durableRedis` if Redis has every write on disk before it answers';
   return new ConfigurationError([`${reason}. ${advice}`]);
 }
 

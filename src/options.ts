@@ -61,14 +61,14 @@ export interface CountersOptions {
   /** How often a worker looks for what no job announced, and a process says by which definitions it counts. @defaultValue 30_000 */
   sweepInterval?: number | undefined;
   /** Targets claimed at a time, and so per UPDATE. @defaultValue 1_000 */
-  batch?: number | undefined;
+  batchSize?: number | undefined;
   /**
    * Redis has every write on disk before it answers (`appendfsync always`): a restart with its data loses nothing.
    * Otherwise a restart or failover counts as a loss, after which every target is recounted.
    *
    * @defaultValue false
    */
-  survivesRestarts?: boolean | undefined;
+  durableRedis?: boolean | undefined;
   /** The longest a write waits for Redis. @defaultValue 50 */
   redisTimeout?: number | undefined;
   /** The longest `attach` waits for Redis. @defaultValue 5_000 */
@@ -82,7 +82,7 @@ export interface CountersOptions {
   /** How long applied rows of the outbox are kept, for `counters.log()`. @defaultValue 0 */
   outboxRetention?: number | undefined;
   /** Targets kept in memory for recalculation while neither Redis nor the outbox takes their deltas. @defaultValue 100_000 */
-  memoryQueue?: number | undefined;
+  maxPendingRepairs?: number | undefined;
   /** A buffer of your own. @defaultValue Redis */
   buffer?: DeltaBuffer | undefined;
   /** A scheduler of your own. @defaultValue BullMQ */
@@ -99,14 +99,14 @@ type Numbers =
   | 'recalculationDelay'
   | 'window'
   | 'sweepInterval'
-  | 'batch'
+  | 'batchSize'
   | 'redisTimeout'
   | 'attachTimeout'
   | 'intentTimeout'
   | 'claimTimeout'
   | 'ledgerRetention'
   | 'outboxRetention'
-  | 'memoryQueue';
+  | 'maxPendingRepairs';
 
 /** Options with every default filled in, frozen. */
 export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number>> {
@@ -114,7 +114,7 @@ export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number
   readonly redis: Redis | RedisOptions | string | null;
   readonly prefix: string;
   readonly durability: Durability;
-  readonly survivesRestarts: boolean;
+  readonly durableRedis: boolean;
   readonly buffer: DeltaBuffer | null;
   readonly scheduler: Scheduler | null;
   readonly queue: Readonly<QueueOptions>;
@@ -134,17 +134,17 @@ const DEFAULTS = {
   wait: 10_000,
   recalculationDelay: 6 * HOUR,
   durability: 'guarded',
-  survivesRestarts: false,
+  durableRedis: false,
   window: 1_000,
   sweepInterval: 30_000,
-  batch: 1_000,
+  batchSize: 1_000,
   redisTimeout: 50,
   attachTimeout: 5_000,
   intentTimeout: 60_000,
   claimTimeout: 60_000,
   ledgerRetention: 7 * 24 * HOUR,
   outboxRetention: 0,
-  memoryQueue: 100_000,
+  maxPendingRepairs: 100_000,
   buffer: null,
   scheduler: null,
   queue: {},
@@ -160,14 +160,14 @@ const RANGES = {
   recalculationDelay: { least: 1, most: Number.MAX_SAFE_INTEGER },
   window: { least: 1, most: LONGEST_TIMER },
   sweepInterval: { least: 1, most: LONGEST_TIMER },
-  batch: { least: 1, most: 100_000 },
+  batchSize: { least: 1, most: 100_000 },
   redisTimeout: { least: 1, most: LONGEST_TIMER },
   attachTimeout: { least: 1, most: LONGEST_TIMER },
   intentTimeout: { least: 1, most: LONGEST_TIMER },
   claimTimeout: { least: 1, most: LONGEST_TIMER },
   ledgerRetention: { least: 1, most: Number.MAX_SAFE_INTEGER },
   outboxRetention: { least: 0, most: Number.MAX_SAFE_INTEGER },
-  memoryQueue: { least: 0, most: Number.MAX_SAFE_INTEGER },
+  maxPendingRepairs: { least: 0, most: Number.MAX_SAFE_INTEGER },
 } satisfies Record<Numbers, { readonly least: number; readonly most: number }>;
 
 const QUEUE_OPTIONS: readonly string[] = ['prefix', 'jobOptions'];
@@ -221,7 +221,7 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   for (const [name, range] of Object.entries(RANGES)) checkNumber(name, present[name], range, problems);
   checkPrefix(present['prefix'], problems);
   checkDurability(present['durability'], problems);
-  checkBoolean('survivesRestarts', present['survivesRestarts'], problems);
+  checkBoolean('durableRedis', present['durableRedis'], problems);
   problems.push(...checkConnection(present));
   checkMethods('buffer', present['buffer'], Object.keys(BUFFER_METHODS), problems);
   checkMethods('scheduler', present['scheduler'], Object.keys(SCHEDULER_METHODS), problems);

@@ -31,7 +31,7 @@ const RESOLUTION = 5;
 async function main(): Promise<void> {
   const [, , databaseUrl = '', redisUrl = '', batch = ''] = process.argv;
   const dataSource = newDataSource(databaseUrl);
-  const counters = await Counters.attach(dataSource, { redis: redisUrl, ...OPTIONS, batch: Number(batch) });
+  const counters = await Counters.attach(dataSource, { redis: redisUrl, ...OPTIONS, batchSize: Number(batch) });
   const failures: string[] = [];
   counters.on('error', (error) => failures.push(String(error)));
   counters.on('failed', ({ reason }) => failures.push(reason));

@@ -9,7 +9,7 @@ export interface TargetDelta {
   /** Milliseconds from the first pending delta until it is due. */
   readonly wait: number;
   /** Due at once when the absolute pending delta of a column reaches it; 0 is off. */
-  readonly batchSize: number;
+  readonly flushAt: number;
   /** Milliseconds until a full recalculation, counted from the first write not yet covered; `null` is never. */
   readonly recalculateIn: number | null;
   /**

@@ -8,7 +8,7 @@ export interface CapturedDelta {
   readonly amount: bigint;
   readonly touch: string | null;
   readonly wait: number;
-  readonly batchSize: number;
+  readonly flushAt: number;
   readonly recalculateIn: number | null;
   readonly durability: Durability;
 }
@@ -44,7 +44,7 @@ type Sum = TargetDelta & {
   amounts: Map<string, bigint>;
   touches: string[];
   wait: number;
-  batchSize: number;
+  flushAt: number;
   recalculateIn: number | null;
   reset: boolean;
   heal: boolean;
@@ -65,7 +65,7 @@ function sumOf(sums: Sums, target: string): Sum {
     amounts: new Map(),
     touches: [],
     wait: 0,
-    batchSize: 0,
+    flushAt: 0,
     recalculateIn: null,
     reset: false,
     heal: false,
@@ -77,13 +77,13 @@ function sumOf(sums: Sums, target: string): Sum {
 function addTo(sums: Sums, delta: CapturedDelta): void {
   const sum = sums.get(delta.target);
   if (sum === undefined) {
-    const { target, wait, batchSize, recalculateIn } = delta;
+    const { target, wait, flushAt, recalculateIn } = delta;
     sums.set(target, {
       target,
       amounts: new Map([[delta.column, delta.amount]]),
       touches: delta.touch === null ? [] : [delta.touch],
       wait,
-      batchSize,
+      flushAt,
       recalculateIn,
       reset: false,
       heal: false,
@@ -93,7 +93,7 @@ function addTo(sums: Sums, delta: CapturedDelta): void {
   sum.amounts.set(delta.column, (sum.amounts.get(delta.column) ?? 0n) + delta.amount);
   if (delta.touch !== null && !sum.touches.includes(delta.touch)) sum.touches.push(delta.touch);
   sum.wait = Math.min(sum.wait, delta.wait);
-  sum.batchSize = smallest(sum.batchSize, delta.batchSize);
+  sum.flushAt = smallest(sum.flushAt, delta.flushAt);
   sum.recalculateIn =
     delta.recalculateIn === null ? sum.recalculateIn : Math.min(delta.recalculateIn, sum.recalculateIn ?? Infinity);
 }
@@ -110,7 +110,7 @@ export function addedUp(deltas: readonly CapturedDelta[]): CapturedDelta[] {
     }
     sum.amount += delta.amount;
     sum.wait = Math.min(sum.wait, delta.wait);
-    sum.batchSize = smallest(sum.batchSize, delta.batchSize);
+    sum.flushAt = smallest(sum.flushAt, delta.flushAt);
     if (delta.recalculateIn !== null) sum.recalculateIn = Math.min(delta.recalculateIn, sum.recalculateIn ?? Infinity);
   }
   return [...sums.values()];

@@ -185,7 +185,7 @@ function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { durability
     counters.length > 0 &&
     kinds.length === 0 &&
     !followsPaths &&
-    counters.every((counter) => (counter.durability ?? durability) === 'outbox' && counter.batchSize === null)
+    counters.every((counter) => (counter.durability ?? durability) === 'outbox' && counter.flushAt === null)
   );
 }
 

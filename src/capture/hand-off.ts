@@ -35,7 +35,7 @@ export interface HandOffOptions {
   /** A transaction id above those of all transactions open now, from the database. */
   readonly barrier: () => Promise<bigint>;
   /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
-  readonly memoryQueue: number;
+  readonly maxPendingRepairs: number;
   /** The buffer went out of reach; called once until it recovers. */
   readonly onDegraded: (error: unknown) => void;
   /** The buffer answers again, and everything lost meanwhile is requested. */

@@ -8,7 +8,7 @@ interface LostTargetsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
   readonly barrier: () => Promise<bigint>;
-  readonly memoryQueue: number;
+  readonly maxPendingRepairs: number;
   readonly onRecovered: () => void;
   readonly onError: (error: unknown) => void;
 }
@@ -56,7 +56,7 @@ export class LostTargets {
     this.#targets.set(shard, kept);
     for (const { target, heal } of deltas) {
       const known = kept.get(target) ?? { times: 0, heal: false };
-      if (known.times === 0 && this.#size >= this.#options.memoryQueue) {
+      if (known.times === 0 && this.#size >= this.#options.maxPendingRepairs) {
         this.#reportOverflow();
         return;
       }
@@ -137,9 +137,9 @@ export class LostTargets {
   #reportOverflow(): void {
     if (this.#overflowed) return;
     this.#overflowed = true;
-    const { memoryQueue } = this.#options;
-    const advice = 'Run counters.recalculate() once Redis answers again, or raise `memoryQueue`';
-    const reason = `more than ${memoryQueue} targets wait for a recalculation; further ones are forgotten. ${advice}`;
-    this.#options.onError(new BufferUnavailableError(reason, { memoryQueue }));
+    const { maxPendingRepairs } = this.#options;
+    const advice = 'Run counters.recalculate() once Redis answers again, or raise `maxPendingRepairs`';
+    const reason = `more than ${maxPendingRepairs} targets wait for a recalculation; further ones are forgotten. ${advice}`;
+    this.#options.onError(new BufferUnavailableError(reason, { maxPendingRepairs }));
   }
 }

@@ -13,10 +13,10 @@ const LONGEST = 10 ** 13;
  */
 export function outboxRows(deltas: readonly TargetDelta[], shards: number): OutboxDelta[] {
   return deltas.flatMap((delta) => {
-    const { target, amounts, touches, batchSize } = delta;
+    const { target, amounts, touches, flushAt } = delta;
     const wait = Math.min(delta.wait, LONGEST);
     const recalculateIn = delta.recalculateIn && Math.ceil(Math.min(delta.recalculateIn, LONGEST));
-    const row = { shard: shardOf(target, shards), target, touches, wait, batchSize, recalculateIn, heal: false };
+    const row = { shard: shardOf(target, shards), target, touches, wait, flushAt, recalculateIn, heal: false };
     const fitting = [...amounts].filter(([, amount]) => amount < BOUND && amount >= -BOUND);
     const rows: OutboxDelta[] = fitting.map(([column, amount]) => ({ ...row, column, amount }));
     if (rows.length === 0 && touches.length > 0) rows.push({ ...row, column: null, amount: 0n });
@@ -32,12 +32,12 @@ export function healRowOf(target: string, shards: number): OutboxDelta {
     target,
     touches: [],
     wait: 0,
-    batchSize: 0,
+    flushAt: 0,
     recalculateIn: null,
     heal: true,
   });
 }
 
 function healRow(row: Omit<OutboxDelta, 'column' | 'amount'>): OutboxDelta {
-  return { ...row, column: null, amount: 0n, touches: [], wait: 0, batchSize: 0, recalculateIn: null, heal: true };
+  return { ...row, column: null, amount: 0n, touches: [], wait: 0, flushAt: 0, recalculateIn: null, heal: true };
 }

@@ -120,14 +120,14 @@ export class Recorder {
   }
 
   #deltaOf({ counter, target, column, touch }: Contribution, amount: bigint, row: Row): CapturedDelta {
-    const { recalculation, batchSize } = counter;
+    const { recalculation, flushAt } = counter;
     return {
       target,
       column: column.name,
       amount,
       touch: touch?.name ?? null,
       wait: waitOf(counter, row, this.#options.wait, this.#options.onError),
-      batchSize: batchSize === null ? 0 : Number(BigInt(batchSize) * 10n ** BigInt(column.scale)),
+      flushAt: flushAt === null ? 0 : Number(BigInt(flushAt) * 10n ** BigInt(column.scale)),
       durability: counter.durability ?? this.#options.durability,
       recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
     };

@@ -130,7 +130,7 @@ export interface Counter {
   readonly method: RecountMethod | null;
   /** Source text of `method`; of several, one for each target. */
   readonly methodText: string | null;
-  readonly batchSize: number | null;
+  readonly flushAt: number | null;
   /** `null` takes the default of the configuration. */
   readonly durability: Durability | null;
   /** Database name of the source's delete-date column when soft-deleted rows do not count; otherwise `null`. */

@@ -136,7 +136,7 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    *
    * @defaultValue off
    */
-  batchSize?: number | undefined;
+  flushAt?: number | undefined;
   /**
    * Stable name, for `recalculate({ counter })` and messages.
    *

@@ -24,7 +24,7 @@ export interface ParsedOptions {
   readonly recalculation: { readonly delay: number | null } | false;
   readonly method: string | UserFunction | null;
   readonly includeSoftDeleted: boolean;
-  readonly batchSize: number | null;
+  readonly flushAt: number | null;
   readonly name: string | null;
   readonly durability: Durability | null;
 }
@@ -49,7 +49,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 const OPTIONS = Object.keys({
   relation: 1, junction: 1, polymorphic: 1, column: 1, columns: 1, if: 1, where: 1, incrementBy: 1, touch: 1, wait: 1, reads: 1, recalculation: 1,
-  recalculationDelay: 1, method: 1, includeSoftDeleted: 1, batchSize: 1, name: 1, partitions: 1, durability: 1,
+  recalculationDelay: 1, method: 1, includeSoftDeleted: 1, flushAt: 1, name: 1, partitions: 1, durability: 1,
 } satisfies Record<keyof CounterCacheOptions, 1>); // prettier-ignore
 const POLYMORPHIC_OPTIONS = ['id', 'type', 'targets', 'ignore', 'path'];
 
@@ -77,7 +77,7 @@ export function parseOptions(declaration: Declaration, report: Report): ParsedOp
     recalculation: parseRecalculation(options, report),
     method: optional(options, 'method', isNameOrFunction, 'the name of a method of the target, or a function', report),
     includeSoftDeleted: optional(options, 'includeSoftDeleted', isBoolean, 'a boolean', report) ?? false,
-    batchSize: optional(options, 'batchSize', isPositiveInteger, 'a positive whole number', report),
+    flushAt: optional(options, 'flushAt', isPositiveInteger, 'a positive whole number', report),
     name: optional(options, 'name', isName, 'a text of at least one character', report),
     durability: optional(options, 'durability', isDurability, `one of '${DURABILITIES.join("', '")}'`, report),
   };

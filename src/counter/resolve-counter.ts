@@ -87,7 +87,7 @@ function draft(parts: Parts, method: Counter['method'], context: ResolveContext)
     recalculation: parsed.recalculation,
     method,
     methodText: methodTextOf(targets, context),
-    batchSize: parsed.batchSize,
+    flushAt: parsed.flushAt,
     durability: parsed.durability,
     deletedColumn,
     discriminator,

@@ -84,7 +84,7 @@ async function drainShard(context: JobContext, of: Omit<LockOptions, 'limit'>): 
     const { dataSource, options } = context;
     const drained = await applyOrIsolate((applyKind) =>
       withTransaction(dataSource, 'READ COMMITTED', (runner) =>
-        drainOnce(context, runner, { ...of, hasRefused, limit: options.batch }, applyKind),
+        drainOnce(context, runner, { ...of, hasRefused, limit: options.batchSize }, applyKind),
       ),
     );
     if (drained.entries.length === 0) return report;
@@ -177,19 +177,19 @@ async function scheduleRecalculations(
 }
 
 function emptyDelta({ target, recalculateIn }: WaitingEntry): TargetDelta {
-  return { target, amounts: new Map(), touches: [], wait: 0, batchSize: 0, recalculateIn, reset: false, heal: false };
+  return { target, amounts: new Map(), touches: [], wait: 0, flushAt: 0, recalculateIn, reset: false, heal: false };
 }
 
 async function requestHeals(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
   for (const { shard } of waiting.filter(({ heals }) => heals)) {
-    while (!context.isStopping() && (await healSome(context, shard, scope)) >= context.options.batch);
+    while (!context.isStopping() && (await healSome(context, shard, scope)) >= context.options.batchSize);
   }
 }
 
 /** The request goes out before the rows are gone: whoever dies in between leaves them, and it is made again. */
 function healSome({ dataSource, tables, buffer, options, schedule }: JobContext, shard: number, scope: ClaimScope) {
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
-    const targets = await takeHeals(runner, tables, shard, scope, options.batch);
+    const targets = await takeHeals(runner, tables, shard, scope, options.batchSize);
     if (targets.length === 0) return 0;
     // Allocated after the rows were seen: whatever was open when they were committed lies below it.
     const barrier = await allocateBarrier(runner);

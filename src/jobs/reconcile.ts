@@ -53,7 +53,7 @@ export async function reconcile(
   let report = NOTHING;
   for (;;) {
     if (context.isStopping()) return report;
-    const claim = await buffer.claim(shard, scope, options.batch, definitions.kinds);
+    const claim = await buffer.claim(shard, scope, options.batchSize, definitions.kinds);
     if (claim.isLost === true) onLost?.();
     const settled = claim.batch === null ? SETTLED : await settle(context, claim.batch);
     report = addReports(report, exceptFor(settled, claim.left?.inBatch ?? []));

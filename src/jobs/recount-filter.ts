@@ -29,7 +29,7 @@ export interface RecountFilter {
    *
    * @defaultValue 5,000; 2,500 where functions take part in the recount, 500 where a `method` does
    */
-  readonly batch?: number | undefined;
+  readonly batchSize?: number | undefined;
   /** Stops after the current step; the report's cursor continues. */
   readonly signal?: AbortSignal | undefined;
   /** Called after every step. */
@@ -46,7 +46,7 @@ const KEYS = [
   'from',
   'to',
   'cursor',
-  'batch',
+  'batchSize',
   'signal',
   'onProgress',
 ] satisfies (keyof RecountFilter)[];
@@ -91,12 +91,12 @@ function namedCounters(counters: readonly Counter[], { counter }: RecountFilter)
   );
 }
 
-function checkValues({ counter, batch, ids, where, signal, onProgress }: RecountFilter): void {
+function checkValues({ counter, batchSize, ids, where, signal, onProgress }: RecountFilter): void {
   const areNames = [counter].flat().every((name) => name === undefined || typeof name === 'string');
   checkArgument(areNames, FILTER, 'counter to be the name of a counter, or a list of names', counter);
   checkIds(ids, FILTER);
-  const isStep = batch === undefined || (Number.isSafeInteger(batch) && batch > 0);
-  checkArgument(isStep, FILTER, 'batch to be a positive integer', batch);
+  const isStep = batchSize === undefined || (Number.isSafeInteger(batchSize) && batchSize > 0);
+  checkArgument(isStep, FILTER, 'batchSize to be a positive integer', batchSize);
   const areConditions = where === undefined || (typeof where === 'object' && (where as unknown) !== null);
   checkArgument(areConditions, FILTER, 'where to be conditions on the target rows', where);
   checkArgument(isSignal(signal ?? undefined), FILTER, 'signal to be an AbortSignal', signal);

@@ -224,7 +224,7 @@ async function* steps(
       yield { targets, cursor: { kind: kind.id, after: [] } };
       continue;
     }
-    const limit = filter.batch ?? STATEMENTS * statementSize(columns(kind));
+    const limit = filter.batchSize ?? STATEMENTS * statementSize(columns(kind));
     for (;;) {
       const page = { ...rangeOf(filter), after, limit };
       const rows = await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>

@@ -33,7 +33,7 @@ async function create(
   options: { readonly shards: number; readonly window: number },
   installation: string = randomUUID(),
 ) {
-  const buffer = new RedisBuffer({ ...connections, prefix: PREFIX, installation, ...options, survivesRestarts: false });
+  const buffer = new RedisBuffer({ ...connections, prefix: PREFIX, installation, ...options, durableRedis: false });
   const cleanup = async (): Promise<void> => {
     const keys = await keysOf(installation);
     if (keys.length > 0) await connections.worker.del(...keys);
@@ -118,7 +118,7 @@ describe('writers that call while Redis does not answer', () => {
     // Long enough that a busy machine is not taken for a second wait.
     const limits = { redisTimeout: 1_500, attachTimeout: 5_000 };
     const own = await openConnections(server.url, limits, () => undefined);
-    const options = { prefix: PREFIX, installation: randomUUID(), shards: 1, window: 10, survivesRestarts: false };
+    const options = { prefix: PREFIX, installation: randomUUID(), shards: 1, window: 10, durableRedis: false };
     const buffer = new RedisBuffer({ ...own, ...options });
     await buffer.announce(0, intent('1', delta(row('a'), { posts: 1 })));
     server.pause();

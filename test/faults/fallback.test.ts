@@ -18,7 +18,7 @@ let recounts: unknown[];
 async function start(options: NonNullable<Parameters<typeof setup>[0]['counters']> = {}): Promise<void> {
   fixture = await setup({
     entities: [Author, Post],
-    counters: { redis: server.url, redisTimeout: REDIS_TIMEOUT, survivesRestarts: true, ...options },
+    counters: { redis: server.url, redisTimeout: REDIS_TIMEOUT, durableRedis: true, ...options },
   });
   [events, recounts] = [[], []];
   fixture.counters

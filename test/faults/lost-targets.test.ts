@@ -12,7 +12,7 @@ describe('targets whose delta could not be handed over', () => {
       buffer: async () => buffer,
       schedule: async () => undefined,
       barrier: async () => 0n,
-      memoryQueue: 10,
+      maxPendingRepairs: 10,
       onRecovered: () => lost.add(1, late.splice(0)),
       onError: (error) => {
         throw error;
@@ -40,7 +40,7 @@ describe('targets whose delta could not be handed over', () => {
         buffer: async () => ({ request }) as unknown as DeltaBuffer,
         schedule: async () => undefined,
         barrier: async () => 0n,
-        memoryQueue: 10,
+        maxPendingRepairs: 10,
         onRecovered: () => undefined,
         onError: (error) => {
           throw error;

@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 
 async function open(shards: number): Promise<void> {
-  const options = { redis: server.url, shards, batch: 1_000, wait: 600_000, window: 300_000 };
+  const options = { redis: server.url, shards, batchSize: 1_000, wait: 600_000, window: 300_000 };
   fixture = await setup({ entities: [Author, Post], counters: { sweepInterval: 600_000, ...options } });
   internals = await openInternals(fixture.dataSource, options, server.url);
   // The first time a script is sent whole, and a connection to PostgreSQL introduces itself.

@@ -49,7 +49,7 @@ export async function openInternals(
     dataSource,
     tables: tablePaths(dataSource),
     definitions: resolveDefinitions(dataSource),
-    buffer: new RedisBuffer({ ...connections, prefix, installation, shards, window, survivesRestarts: false }),
+    buffer: new RedisBuffer({ ...connections, prefix, installation, shards, window, durableRedis: false }),
     options,
     events: new Events((error) => process.emitWarning(String(error))),
     schedule: async () => undefined,

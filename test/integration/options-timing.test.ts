@@ -37,7 +37,7 @@ class Jar {
 }
 
 @Entity()
-@CounterCache<Bean, Jar>({ relation: 'jar', column: 'beans', incrementBy: 'size', batchSize: 3, recalculation: false })
+@CounterCache<Bean, Jar>({ relation: 'jar', column: 'beans', incrementBy: 'size', flushAt: 3, recalculation: false })
 @CounterCache<Bean, Jar>({
   relation: 'jar',
   column: 'oddCount',
@@ -132,7 +132,7 @@ describe('wait', () => {
   });
 });
 
-describe('batchSize', () => {
+describe('flushAt', () => {
   test('makes a target due at once when its pending delta reaches it, up or down', async () => {
     const jar = await newJar();
     const { manager } = fixture.dataSource;

@@ -107,7 +107,7 @@ describe('I6: recalculation', () => {
     const first = await fixture.counters.recalculate({
       target: Author,
       where: { name: 'many' },
-      batch: 10,
+      batchSize: 10,
       signal: stop.signal,
       onProgress: ({ checked }) => {
         seen.push(checked);
@@ -118,7 +118,12 @@ describe('I6: recalculation', () => {
     expect(seen).toEqual([10]);
     if (first.cursor === null) throw new Error('no cursor');
     expect(
-      await fixture.counters.recalculate({ target: Author, where: { name: 'many' }, batch: 10, cursor: first.cursor }),
+      await fixture.counters.recalculate({
+        target: Author,
+        where: { name: 'many' },
+        batchSize: 10,
+        cursor: first.cursor,
+      }),
     ).toMatchObject({ checked: 15, fixedCount: 15, cursor: null });
     expect(await Promise.all(ids.map(countOf))).toEqual(ids.map(() => 0));
   });

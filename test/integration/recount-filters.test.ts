@@ -15,7 +15,7 @@ const NOTHING = Buffer.from(JSON.stringify({ kind: 'elsewhere:id', after: [] }))
 test.each([
   ['an entity without counters', { target: Post }, 'no counter of this filter targets Post. Name one of: Author'],
   ['an unknown counter', { counter: 'Post.author>Author.postCount' }, "did you mean 'Post.author>Author.postsCount'"],
-  ['a batch of nothing', { batch: 0 }, 'expected batch to be a positive integer, got: 0'],
+  ['a batch of nothing', { batchSize: 0 }, 'expected batchSize to be a positive integer, got: 0'],
   ['a cursor of another run', { cursor: NOTHING }, 'belongs to a run with another filter'],
   ['what is no cursor', { cursor: 'x' }, 'expected cursor to be one that an earlier report returned, got: "x"'],
   ['a key of too many parts', { target: Author, ids: [[1, 2]] }, 'expected an id of Author to name id'],

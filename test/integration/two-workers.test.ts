@@ -70,7 +70,7 @@ async function expectTruth(): Promise<void> {
 }
 
 describe('two workers on the same rows', () => {
-  const fast = { wait: 1, window: 5, sweepInterval: 10, batch: 2 };
+  const fast = { wait: 1, window: 5, sweepInterval: 10, batchSize: 2 };
 
   test('sum right under load from 8 writers', async () => {
     await start({ entities: [Author, Post], counters: fast, worker: true });

@@ -9,7 +9,7 @@ const DELTA: TargetDelta = {
   ]),
   touches: ['updatedAt'],
   wait: 10,
-  batchSize: 5,
+  flushAt: 5,
   recalculateIn: 1_000,
   reset: false,
   heal: false,
@@ -27,7 +27,7 @@ describe('outboxRows', () => {
         touches: ['updatedAt'],
         heal: false,
       }),
-      expect.objectContaining({ column: 'likes', amount: -3n, wait: 10, batchSize: 5, recalculateIn: 1_000 }),
+      expect.objectContaining({ column: 'likes', amount: -3n, wait: 10, flushAt: 5, recalculateIn: 1_000 }),
     ]);
   });
 

@@ -52,8 +52,8 @@ function reset(shard: MemoryShard, intent: string, target: string, step: Step): 
   shard.request(target, windowStart(step.now, step.window), barrier, step);
 }
 
-function dueTime({ wait, batchSize }: TargetDelta, biggest: bigint, { now, window }: Step): number {
-  const full = batchSize > 0 && Number(biggest) >= batchSize;
+function dueTime({ wait, flushAt }: TargetDelta, biggest: bigint, { now, window }: Step): number {
+  const full = flushAt > 0 && Number(biggest) >= flushAt;
   return full ? windowStart(now, window) : windowEnd(now + wait, window);
 }
 

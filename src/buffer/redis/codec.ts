@@ -28,7 +28,7 @@ export function encodeDeltas(deltas: readonly TargetDelta[]): string {
     deltas.map((delta) => [
       delta.target,
       delta.wait,
-      delta.batchSize,
+      delta.flushAt,
       delta.recalculateIn ?? -1,
       [...delta.amounts].flatMap(([column, amount]) => [encodeColumn(column), amount.toString()]),
       delta.touches.map(encodeColumn),

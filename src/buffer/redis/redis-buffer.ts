@@ -53,7 +53,7 @@ export interface RedisBufferOptions extends RedisConnections {
   /** Due times are rounded up to multiples of it, ms. */
   readonly window: number;
   /** Every write is on disk before it is answered: a restart loses nothing. */
-  readonly survivesRestarts: boolean;
+  readonly durableRedis: boolean;
 }
 
 /** Pending deltas in Redis: one Lua function per method, one hash tag per shard. */
@@ -71,7 +71,7 @@ export class RedisBuffer implements DeltaBuffer {
   }
 
   async incarnation(): Promise<string | null> {
-    if (this.#options.survivesRestarts) return null;
+    if (this.#options.durableRedis) return null;
     const info = await this.#options.worker.info('server', 'replication').catch(refusedInfo);
     const [run, replication] = ['run_id', 'master_replid'].map(
       (name) => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1],

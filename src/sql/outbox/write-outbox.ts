@@ -17,7 +17,7 @@ export interface OutboxDelta {
   /** Milliseconds until it is due; times of PostgreSQL end somewhere, some 10^14 from now. */
   readonly wait: number;
   /** Due at once when the absolute sum of what waits for the column reaches it; 0 is off. */
-  readonly batchSize: number;
+  readonly flushAt: number;
   /** Whole milliseconds. */
   readonly recalculateIn: number | null;
   /** Asks for a recalculation of the target, at once. */
@@ -52,7 +52,7 @@ export async function writeOutbox(
   if (deltas.length === 0) return { ids: [], alarms: [] };
   const parameters: unknown[] = [window, transactionId];
   const source = deltas.length > MOST_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
-  const isSummed = deltas.some(({ batchSize }) => batchSize > 0);
+  const isSummed = deltas.some(({ flushAt }) => flushAt > 0);
   const { records } = await runner.query(insertSql(tables, source, isSummed), parameters, true);
   const rows = records as readonly ResultRow[];
   if (rows.length < deltas.length) throw ended();
@@ -99,8 +99,8 @@ const TYPES = Object.values(COLUMNS);
 
 /** One delta, in the order of the columns. */
 function valuesOfOne({ amount, touches, ...delta }: OutboxDelta): unknown[] {
-  const { shard, target, column, wait, batchSize, recalculateIn, heal } = delta;
-  return [shard, target, column, amount.toString(), arrayLiteral(touches), wait, batchSize, recalculateIn, heal];
+  const { shard, target, column, wait, flushAt, recalculateIn, heal } = delta;
+  return [shard, target, column, amount.toString(), arrayLiteral(touches), wait, flushAt, recalculateIn, heal];
 }
 
 function valuesOf(deltas: readonly OutboxDelta[], parameters: unknown[]): string {
@@ -119,7 +119,7 @@ function arraysOf(deltas: readonly OutboxDelta[], parameters: unknown[]): string
 
 /**
  * Planned with every transaction: nothing that is not needed may stand in it. What waits is only added up for counters
- * with a `batchSize`.
+ * with a `flushAt`.
  */
 function insertSql({ outbox }: TablePaths, source: string, isSummed: boolean): string {
   const waiting = `SELECT COALESCE(sum(x."amount"), 0) FROM ${outbox} x

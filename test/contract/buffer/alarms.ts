@@ -65,10 +65,10 @@ export function describeAlarms(open: OpenBuffer): void {
     });
   });
 
-  describe('batchSize', () => {
+  describe('flushAt', () => {
     it.each([1, -1])('makes a target due at once when its pending delta reaches it (%s)', async (sign) => {
       const buffer = await open({ window });
-      const one = delta(a, { posts: sign }, { batchSize: 3 });
+      const one = delta(a, { posts: sign }, { flushAt: 3 });
       const later = only((await confirmed(buffer, one)).reconcile);
       expect(later.delay).toBeGreaterThan(10_000);
       expect((await confirmed(buffer, one)).reconcile).toEqual([]);
@@ -82,13 +82,13 @@ export function describeAlarms(open: OpenBuffer): void {
 
     it('of 0 is off', async () => {
       const buffer = await open({ window });
-      const { reconcile } = await confirmed(buffer, delta(a, { posts: 1_000_000 }, { batchSize: 0 }));
+      const { reconcile } = await confirmed(buffer, delta(a, { posts: 1_000_000 }, { flushAt: 0 }));
       expect(only(reconcile).delay).toBeGreaterThan(10_000);
     });
 
     it('is reached by any column, not by their sum', async () => {
       const buffer = await open({ window });
-      const both = { batchSize: 4 };
+      const both = { flushAt: 4 };
       await confirmed(buffer, delta(a, { posts: 3, likes: 3 }, both));
       expect((await buffer.claim(0, { select: 'due' }, 10)).batch).toBeNull();
       await confirmed(buffer, delta(a, { posts: 0, likes: 1 }, both));

@@ -53,9 +53,9 @@ export function describeAlike(open: OpenBuffer): void {
       expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
     });
 
-    it('are due at once when they reach batchSize together', async () => {
+    it('are due at once when they reach flushAt together', async () => {
       const buffer = await open();
-      await confirmAll(buffer, delta(a, { posts: 1 }, { batchSize: 200 }));
+      await confirmAll(buffer, delta(a, { posts: 1 }, { flushAt: 200 }));
       const { batch } = await buffer.claim(0, { select: 'due' }, 10);
       expect(batch?.entries).toHaveLength(1);
     });

@@ -103,7 +103,7 @@ export function describeBatches(open: OpenBuffer): void {
       'stops at the limit: %j',
       async (scope) => {
         const buffer = await open();
-        await buffer.add(0, intent('7', ...[a, b, c].map((target) => delta(target, { posts: 1 }, { batchSize: 1 }))));
+        await buffer.add(0, intent('7', ...[a, b, c].map((target) => delta(target, { posts: 1 }, { flushAt: 1 }))));
         const first = await buffer.claim(0, scope, 2);
         expect(first.batch?.entries).toHaveLength(2);
         expect(first.more).toBe(true);
@@ -177,7 +177,7 @@ export function describeBatches(open: OpenBuffer): void {
         const buffer = await open();
         await buffer.add(
           0,
-          intent('7', delta(a, { posts: 1 }, { batchSize: 1 }), delta(b, { posts: 1 }, { batchSize: 1 })),
+          intent('7', delta(a, { posts: 1 }, { flushAt: 1 }), delta(b, { posts: 1 }, { flushAt: 1 })),
         );
         await buffer.watch(0, 'token', [a], WATCH);
         expect(contents((await buffer.claim(0, scope, 1)).batch)).toEqual({ [b]: { posts: 1n } });

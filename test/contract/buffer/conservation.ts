@@ -65,7 +65,7 @@ export class Conservation {
     return targets.map((target) =>
       delta(target, Object.fromEntries(random.some(COLUMNS).map((column) => [column, random.below(11) - 5])), {
         wait: random.pick([0, 10, 60_000]),
-        batchSize: random.pick([0, 0, 7]),
+        flushAt: random.pick([0, 0, 7]),
         touches: random.chance(0.2) ? ['t'] : [],
         recalculateIn: random.pick([null, 0, 60_000]),
       }),

@@ -51,7 +51,7 @@ export function describeFailures(open: OpenBuffer): void {
 
     it('gathers deltas without becoming due', async () => {
       const buffer = await withParked(a);
-      await buffer.announce(0, intent('8', delta(a, { posts: 2, likes: 1 }, { batchSize: 1, recalculateIn: 60_000 })));
+      await buffer.announce(0, intent('8', delta(a, { posts: 2, likes: 1 }, { flushAt: 1, recalculateIn: 60_000 })));
       expect(await buffer.confirm(0, '8')).toMatchObject({ found: true, alarms: [{ kind: 'recalculate' }] });
       expect(await pendingOf(buffer, a)).toEqual({ posts: 3n, likes: 1n });
       expect(await buffer.status(0)).toMatchObject({ dirty: 0 });

@@ -46,7 +46,7 @@ afterEach(() => fixture.close());
 async function start(durability: Durability): Promise<void> {
   fixture = await setup({
     entities: [Author, Post],
-    counters: { durability, wait: 500, window: 100, redisTimeout: 250, survivesRestarts: true },
+    counters: { durability, wait: 500, window: 100, redisTimeout: 250, durableRedis: true },
     worker: true,
   });
   id = (await fixture.dataSource.manager.save(Author, { name: 'hot' })).id;

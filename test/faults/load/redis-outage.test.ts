@@ -31,7 +31,7 @@ afterAll(() => servers.stop());
 beforeEach(async () => {
   fixture = await setup({
     entities: [Author, Post],
-    counters: { redisTimeout: REDIS_TIMEOUT, intentTimeout: 3_000, claimTimeout: 3_000, survivesRestarts: true },
+    counters: { redisTimeout: REDIS_TIMEOUT, intentTimeout: 3_000, claimTimeout: 3_000, durableRedis: true },
     worker: true,
   });
   drifts = [];

@@ -10,7 +10,7 @@ export const LOAD_OPTIONS = {
   intentTimeout: 2_000,
   redisTimeout: 500,
   shards: 4,
-  survivesRestarts: true,
+  durableRedis: true,
 } as const satisfies Partial<CountersOptions>;
 
 /**
@@ -20,7 +20,7 @@ export const LOAD_OPTIONS = {
 export const SHUTDOWN_OPTIONS = {
   ...TEST_OPTIONS,
   shards: 1,
-  batch: 5,
+  batchSize: 5,
   sweepInterval: 120_000,
   claimTimeout: 120_000,
 } as const satisfies Partial<CountersOptions>;

@@ -39,7 +39,7 @@ function byColumn(amounts: Amounts): Map<string, bigint> {
 
 /** Announces the delta of a transaction. */
 export function announce(id: number, amounts: Amounts, recalculateIn: number | null): Call {
-  const plain = { target: TARGET, touches: [], wait: 0, batchSize: 0, reset: false, heal: false };
+  const plain = { target: TARGET, touches: [], wait: 0, flushAt: 0, reset: false, heal: false };
   const delta = { ...plain, amounts: byColumn(amounts), recalculateIn };
   return call(`announce ${id} ${amounts.join()} ${recalculateIn}`, async (buffer) => {
     await buffer.announce(0, { id: String(id), deltas: [delta] });

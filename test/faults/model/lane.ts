@@ -80,7 +80,7 @@ export class Lane {
     this.#redis = redis;
     const connections = { writer: redis, worker: redis };
     const names = { prefix: 'cc', installation: 'model', shards: 1 };
-    this.#buffer = new RedisBuffer({ ...connections, ...names, window: 1, survivesRestarts: true });
+    this.#buffer = new RedisBuffer({ ...connections, ...names, window: 1, durableRedis: true });
   }
 
   /** Opens lanes on the first logical databases of a server. */

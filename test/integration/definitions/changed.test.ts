@@ -174,7 +174,7 @@ describe('a counter', () => {
 
   test('that is only named, timed or handed over otherwise asks for nothing', async () => {
     await firstVersion(ALL);
-    const second = await deployment.attach([{ name: 'posts', wait: 5, batchSize: 2, durability: 'outbox' }], {
+    const second = await deployment.attach([{ name: 'posts', wait: 5, flushAt: 2, durability: 'outbox' }], {
       worker: true,
     });
     await expectNothingAsked(second);

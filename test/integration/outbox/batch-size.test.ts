@@ -11,7 +11,7 @@ class Jar {
 }
 
 @Entity()
-@CounterCache<Coin, Jar>({ relation: 'jar', column: 'coinsCount', incrementBy: 'value', batchSize: 3 })
+@CounterCache<Coin, Jar>({ relation: 'jar', column: 'coinsCount', incrementBy: 'value', flushAt: 3 })
 class Coin {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 1 }) value!: number;
@@ -32,7 +32,7 @@ afterEach(async () => {
   await fixture.close();
 });
 
-test.each([1, -1])('batchSize: due at once when what waits reaches it, whoever wrote it; by %i', async (value) => {
+test.each([1, -1])('flushAt: due at once when what waits reaches it, whoever wrote it; by %i', async (value) => {
   const { manager } = fixture.dataSource;
   const [full, open] = await manager.save([manager.create(Jar), manager.create(Jar)]);
   const coin = (jar: Jar | undefined): Promise<unknown> => manager.insert(Coin, { jar: jar ?? null, value } as never);

@@ -147,7 +147,7 @@ test('a transaction that wrote its rows early and commits late is not passed ove
 });
 
 test('two workers that drain at once, under 8 writers', async () => {
-  const fast = { wait: 1, window: 5, sweepInterval: 10, batch: 2 };
+  const fast = { wait: 1, window: 5, sweepInterval: 10, batchSize: 2 };
   await start(fast, true);
   const dataSource = newDataSource(fixture.databaseUrl, [Author, Post], { synchronize: false });
   const other = await Counters.attach(dataSource, {

@@ -102,7 +102,7 @@ describe('connections that go silent, while new ones work, are replaced', () => 
   });
 
   test('a frozen server: connections are replaced, what was sent to it arrives once, and nothing has to be recounted', async () => {
-    const counters = { redis: server.url, redisTimeout: 200, survivesRestarts: true };
+    const counters = { redis: server.url, redisTimeout: 200, durableRedis: true };
     const fixture = await setup({ entities: [Author, Post], counters });
     const recounts: unknown[] = [];
     fixture.counters.on('recalculated', (event) => recounts.push(event));

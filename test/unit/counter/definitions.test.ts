@@ -24,7 +24,7 @@ describe('a counter', () => {
       wait: null,
       recalculation: { delay: null },
       method: null,
-      batchSize: null,
+      flushAt: null,
       deletedColumn: 'deleted_at',
       discriminator: null,
       typeColumn: null,

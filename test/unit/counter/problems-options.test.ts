@@ -112,8 +112,8 @@ describe('an option is refused', () => {
       { ...counted, includeSoftDeleted: 1 },
       "expected 'includeSoftDeleted' to be a boolean, got: 1",
     ],
-    ['batchSize 0', { ...counted, batchSize: 0 }, "expected 'batchSize' to be a positive whole number, got: 0"],
-    ['batchSize 1.5', { ...counted, batchSize: 1.5 }, "expected 'batchSize' to be a positive whole number, got: 1.5"],
+    ['flushAt 0', { ...counted, flushAt: 0 }, "expected 'flushAt' to be a positive whole number, got: 0"],
+    ['flushAt 1.5', { ...counted, flushAt: 1.5 }, "expected 'flushAt' to be a positive whole number, got: 1.5"],
     ['an empty name', { ...counted, name: '' }, 'expected \'name\' to be a text of at least one character, got: ""'],
     ['partitions', { ...counted, partitions: 4 }, "expected 'partitions' to be 1, got: 4. It is not available yet"],
     [

@@ -14,7 +14,7 @@
 --   watches      hash   target -> '<token> <expires ms>'
 --   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the watch stands
 --   failed       hash   target -> reason: parked, not due
---   intents      hash   id -> JSON [[target, wait, batchSize, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
+--   intents      hash   id -> JSON [[target, wait, flushAt, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
 --   intentTimes  zset   id -> ms
 --   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: kind}]
 --   claims       zset   batch id -> ms
@@ -175,7 +175,7 @@ end
 -- Makes the deltas of one intent pending.
 local function add_deltas(K, id, deltas, now, window, alarms, any_watch)
   for _, delta in ipairs(deltas) do
-    local named, wait, batch_size, recalculate_in, amounts, touches, reset = unpack(delta)
+    local named, wait, flush_at, recalculate_in, amounts, touches, reset = unpack(delta)
     local target = inner(K, named)
     local watched = any_watch and standing_token(K, target, now)
     local biggest, overflow = 0, false
@@ -187,7 +187,7 @@ local function add_deltas(K, id, deltas, now, window, alarms, any_watch)
     for i = 1, #touches do add_touch(K, target, touches[i], now) end
     if (#amounts > 0 or #touches > 0) and redis.call('HEXISTS', K.failed, target) == 0 then
       local at = window_end(now + wait, window)
-      if batch_size > 0 and biggest >= batch_size then at = window_start(now, window) end
+      if flush_at > 0 and biggest >= flush_at then at = window_start(now, window) end
       make_due(K, target, at, alarms)
     end
     if recalculate_in >= 0 then
@@ -220,8 +220,8 @@ end
 -- The deltas that so many intents share, in one; nil where each intent counts by itself, or the sum is not exact.
 local function multiplied(deltas, times)
   for _, delta in ipairs(deltas) do
-    local batch_size, amounts, reset = delta[3], delta[5], delta[7]
-    if batch_size > 0 or reset == 1 then return nil end
+    local flush_at, amounts, reset = delta[3], delta[5], delta[7]
+    if flush_at > 0 or reset == 1 then return nil end
     for i = 2, #amounts, 2 do
       if math.abs(tonumber(amounts[i])) * times >= 2 ^ 53 then return nil end
     end
