@@ -64,7 +64,7 @@ function startProgram(
 }
 
 async function createTables({ databaseUrl: url, redisUrl: redis }: Environment): Promise<DataSource> {
-  const entities = VARIANTS.map(({ name, durability }) => entitiesOf(name, durability));
+  const entities = VARIANTS.map(({ name, mode }) => entitiesOf(name, mode));
   const dataSource = new DataSource({
     type: 'postgres',
     url,
@@ -84,7 +84,7 @@ async function createTables({ databaseUrl: url, redisUrl: redis }: Environment):
 }
 
 function sampler(
-  { name, durability }: ContentionVariant,
+  { name, mode }: ContentionVariant,
   scenario: Scenario,
   clients: ReadonlyMap<string, Child>,
   worker: Child,
@@ -95,7 +95,7 @@ function sampler(
       const sample = await clients.get(name)?.ask<ClientSample>({ scenario, seconds: SAMPLE });
       if (sample === undefined) throw new Error(`there are no clients of ${name}`);
       // What is left of it is not applied while another variant is measured.
-      if (durability !== null || name === 'naive') await worker.ask({});
+      if (mode !== null || name === 'naive') await worker.ask({});
       return sample;
     },
   };

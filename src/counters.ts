@@ -389,7 +389,7 @@ export class Counters {
       permissions: new Permissions(this.#dataSource, definitions, catalogue),
     });
     this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
-      durability: this.#options.durability,
+      mode: this.#options.mode,
       wait: this.#options.wait,
       window: this.#options.window,
       installation: () => this.#opening.installation,

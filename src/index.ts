@@ -23,7 +23,7 @@ export type { RecountReport } from './jobs/recount-run';
 export type { AlarmHandler, RunningScheduler, Scheduler } from './jobs/scheduler';
 export { InProcessScheduler, type InProcessSchedulerOptions } from './jobs/in-process/in-process-scheduler';
 export type { CounterWorker, WorkerOptions } from './jobs/worker';
-export type { Durability } from './durability';
+export type { Mode } from './mode';
 export type { CountersOptions, Logger, QueueOptions } from './options';
 export type {
   Alarm,

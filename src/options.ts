@@ -5,7 +5,7 @@ import type { Redis, RedisOptions } from 'ioredis';
 import type { DeltaBuffer } from './buffer/buffer';
 import { checkRedis } from './check-redis';
 import { describe, quote } from './describe';
-import { DURABILITIES, type Durability, isDurability } from './durability';
+import { MODES, type Mode, isMode } from './mode';
 import { ConfigurationError } from './errors';
 import type { AlarmJobOptions } from './jobs/bullmq/alarm-producer';
 import type { Scheduler } from './jobs/scheduler';
@@ -49,13 +49,13 @@ export interface CountersOptions {
   /** Until a full recalculation, from the first write not yet covered. @defaultValue 21_600_000 (6 h) */
   recalculationDelay?: number | undefined;
   /**
-   * How deltas get from the caller's transaction to where they wait; a counter may say otherwise. `guarded`: announced in
+   * How deltas get from the caller's transaction to where they wait; a counter may say otherwise. `buffered`: announced in
    * Redis before COMMIT, or, when Redis does not answer, written to the outbox. `outbox`: written to an SQL table in the
    * same transaction.
    *
-   * @defaultValue 'guarded'
+   * @defaultValue 'buffered'
    */
-  durability?: Durability | undefined;
+  mode?: Mode | undefined;
   /** What is due is applied at the next multiple of it. A `buffer` of your own has its own. @defaultValue 1_000 */
   window?: number | undefined;
   /** How often a worker looks for what no job announced, and a process says by which definitions it counts. @defaultValue 30_000 */
@@ -113,7 +113,7 @@ export interface ResolvedCountersOptions extends Readonly<Record<Numbers, number
   /** `null` when both `buffer` and `scheduler` are given. */
   readonly redis: Redis | RedisOptions | string | null;
   readonly prefix: string;
-  readonly durability: Durability;
+  readonly mode: Mode;
   readonly durableRedis: boolean;
   readonly buffer: DeltaBuffer | null;
   readonly scheduler: Scheduler | null;
@@ -133,7 +133,7 @@ const DEFAULTS = {
   shards: 16,
   wait: 10_000,
   recalculationDelay: 6 * HOUR,
-  durability: 'guarded',
+  mode: 'buffered',
   durableRedis: false,
   window: 1_000,
   sweepInterval: 30_000,
@@ -220,7 +220,7 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   reportUnknown(Object.keys(given), known, '', problems);
   for (const [name, range] of Object.entries(RANGES)) checkNumber(name, present[name], range, problems);
   checkPrefix(present['prefix'], problems);
-  checkDurability(present['durability'], problems);
+  checkMode(present['mode'], problems);
   checkBoolean('durableRedis', present['durableRedis'], problems);
   problems.push(...checkConnection(present));
   checkMethods('buffer', present['buffer'], Object.keys(BUFFER_METHODS), problems);
@@ -263,9 +263,9 @@ function checkBoolean(name: string, value: unknown, problems: string[]): void {
   problems.push(`expected '${name}' to be true or false, got: ${describe(value)}`);
 }
 
-function checkDurability(value: unknown, problems: string[]): void {
-  if (value === undefined || isDurability(value)) return;
-  problems.push(`expected 'durability' to be one of '${DURABILITIES.join("', '")}', got: ${describe(value)}`);
+function checkMode(value: unknown, problems: string[]): void {
+  if (value === undefined || isMode(value)) return;
+  problems.push(`expected 'mode' to be one of '${MODES.join("', '")}', got: ${describe(value)}`);
 }
 
 function checkConnection({ redis, buffer, scheduler }: Readonly<Record<string, unknown>>): readonly string[] {

@@ -43,15 +43,14 @@ export type ClientSample = {
 async function main(): Promise<void> {
   const [, , databaseUrl = '', redisUrl = '', name = ''] = process.argv;
   const variant = variantOf(name);
-  const entities = entitiesOf(name, variant.durability);
+  const entities = entitiesOf(name, variant.mode);
   const dataSource = new DataSource({
     type: 'postgres',
     url: databaseUrl,
     entities: [entities.author, entities.post],
     poolSize: CLIENTS,
   });
-  const counters =
-    variant.durability === null ? null : await Counters.attach(dataSource, { redis: redisUrl, ...TIMES });
+  const counters = variant.mode === null ? null : await Counters.attach(dataSource, { redis: redisUrl, ...TIMES });
   await dataSource.initialize();
   const naive = new NaiveCounter(redisUrl);
   const elsewhere = { naive: (author: number, posts: number) => naive.add(author, posts) };

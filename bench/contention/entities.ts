@@ -1,5 +1,5 @@
 import { EntitySchema } from 'typeorm';
-import { defineCounterCache, type Durability } from 'typeorm-counter-cache';
+import { defineCounterCache, type Mode } from 'typeorm-counter-cache';
 
 /** A parent. */
 export interface Author {
@@ -21,8 +21,8 @@ export interface Entities {
   readonly post: EntitySchema<Post>;
 }
 
-/** With a durability, posts are counted by this library. */
-export function entitiesOf(variant: string, durability: Durability | null): Entities {
+/** With a mode, posts are counted by this library. */
+export function entitiesOf(variant: string, mode: Mode | null): Entities {
   const [authors, posts] = [`author_${variant}`, `post_${variant}`];
   const author = new EntitySchema<Author>({
     name: authors,
@@ -43,7 +43,6 @@ export function entitiesOf(variant: string, durability: Durability | null): Enti
     },
     indices: [{ name: `index_${posts}`, columns: ['authorId'] }],
   });
-  if (durability !== null)
-    defineCounterCache<Post, Author>(post, { relation: 'author', column: 'postsCount', durability });
+  if (mode !== null) defineCounterCache<Post, Author>(post, { relation: 'author', column: 'postsCount', mode });
   return { author, post };
 }

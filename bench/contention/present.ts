@@ -97,7 +97,7 @@ function chartOf(measured: readonly MeasuredScenario[], rows: number): Chart {
 
 /** With the library's defaults. */
 const LEAST: Readonly<Record<string, number>> = {
-  guarded: 0.9,
+  buffered: 0.9,
   outbox: 0.65,
 };
 const LATENCY = 1 / 8;

@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager } from 'typeorm';
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import type { Entities, Post } from './entities';
 
@@ -23,7 +23,7 @@ export interface ContentionVariant {
   readonly name: string;
   readonly title: string;
   /** Of this library. */
-  readonly durability: Durability | null;
+  readonly mode: Mode | null;
   /** Statements beside the tables. */
   readonly ddl?: (tables: { readonly author: string; readonly post: string }) => readonly string[];
   /** Keeps no counter. */
@@ -75,12 +75,12 @@ const putOnly = (context: WriteContext): Write => {
   };
 };
 
-const none: ContentionVariant = { name: 'none', title: 'no counter', durability: null, isPlain: true, write: putOnly };
+const none: ContentionVariant = { name: 'none', title: 'no counter', mode: null, isPlain: true, write: putOnly };
 
 const inTransaction: ContentionVariant = {
   name: 'in_transaction',
   title: 'UPDATE in the transaction',
-  durability: null,
+  mode: null,
   write: (context) => (posts) =>
     context.dataSource.transaction(async (manager) => {
       await put(context, manager, posts);
@@ -91,7 +91,7 @@ const inTransaction: ContentionVariant = {
 const afterCommit: ContentionVariant = {
   name: 'after_commit',
   title: 'UPDATE after COMMIT',
-  durability: null,
+  mode: null,
   write: (context) => async (posts) => {
     await putOnly(context)(posts);
     await increment(context, context.dataSource.manager, posts);
@@ -101,7 +101,7 @@ const afterCommit: ContentionVariant = {
 const trigger: ContentionVariant = {
   name: 'trigger',
   title: 'database trigger',
-  durability: null,
+  mode: null,
   ddl: ({ author, post }) => [
     `CREATE FUNCTION count_${post}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
        UPDATE ${author} SET "postsCount" = "postsCount" + 1 WHERE id = NEW."authorId"; RETURN NULL;
@@ -114,7 +114,7 @@ const trigger: ContentionVariant = {
 const slots: ContentionVariant = {
   name: 'slots',
   title: `slotted counter, ${SLOTS} slots`,
-  durability: null,
+  mode: null,
   ddl: ({ author }) => [
     `CREATE TABLE slot_${author} (author integer, slot integer, posts integer, PRIMARY KEY (author, slot))`,
   ],
@@ -136,15 +136,15 @@ const slots: ContentionVariant = {
 const naive: ContentionVariant = {
   name: 'naive',
   title: 'Redis INCR and a BullMQ job per parent',
-  durability: null,
+  mode: null,
   write: (context) => async (posts) => {
     await putOnly(context)(posts);
     for (const [id, count] of perAuthor(posts)) await context.elsewhere.naive(id, count);
   },
 };
 
-function ours(durability: Durability): ContentionVariant {
-  return { name: durability, title: `this library, ${durability}`, durability, write: putOnly };
+function ours(mode: Mode): ContentionVariant {
+  return { name: mode, title: `this library, ${mode}`, mode, write: putOnly };
 }
 
 /** The first is what all are compared with. */
@@ -155,7 +155,7 @@ export const VARIANTS: readonly ContentionVariant[] = [
   trigger,
   slots,
   naive,
-  ours('guarded'),
+  ours('buffered'),
   ours('outbox'),
 ];
 

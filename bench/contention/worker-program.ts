@@ -12,8 +12,8 @@ import { VARIANTS } from './variants';
 
 async function main(): Promise<void> {
   const [, , url = '', redis = ''] = process.argv;
-  const entities = VARIANTS.filter(({ durability }) => durability !== null).flatMap(({ name, durability }) => {
-    const { author, post } = entitiesOf(name, durability);
+  const entities = VARIANTS.filter(({ mode }) => mode !== null).flatMap(({ name, mode }) => {
+    const { author, post } = entitiesOf(name, mode);
     return [author, post];
   });
   const dataSource = new DataSource({ type: 'postgres', url, entities });

@@ -1,7 +1,7 @@
 import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../counter/definition';
-import type { Durability } from '../durability';
+import type { Mode } from '../mode';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { ConfigurationError } from '../errors';
 import { type ActionRoot, isRoot, planActions, plansBelow } from './actions-plan';
@@ -73,7 +73,7 @@ export class Capture {
   readonly #tools: RecordingTools;
   readonly #reach: SpreadingReach;
   readonly #refusals: Refusals;
-  readonly #durability: Durability;
+  readonly #mode: Mode;
   readonly #plans: ReadonlyMap<EntityMetadata, TablePlan>;
   readonly #places: ReadonlyMap<EntityMetadata, Place>;
   /** The same plans for statements each of whose rows has one version only: none has to be told from another. */
@@ -102,7 +102,7 @@ export class Capture {
     const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
     this.#tools = { transactions, recorder, encloser };
     this.#refusals = refusals;
-    this.#durability = options.durability;
+    this.#mode = options.mode;
     this.#reach = new SpreadingReach(transactions.roles, options.onNotPermitted);
     this.#cascades = planActions(basis, 'delete');
     this.#updateCascades = planActions(basis, 'update');
@@ -147,7 +147,7 @@ export class Capture {
       below: spread === undefined ? [] : [...plansBelow(spread).values()],
       // A DELETE that may not lock does without.
       locks: !way.alone && builder.expressionMap.queryType !== 'delete',
-      usesOutbox: way.plan.counters.some(({ durability }) => (durability ?? this.#durability) === 'outbox'),
+      usesOutbox: way.plan.counters.some(({ mode }) => (mode ?? this.#mode) === 'outbox'),
       plain: () => builder.getQueryAndParameters(),
       runner: builder.queryRunner ?? null,
     });

@@ -1,5 +1,5 @@
 import type { TargetDelta } from '../buffer/buffer';
-import type { Durability } from '../durability';
+import type { Mode } from '../mode';
 
 /** One captured change of one column of one target. */
 export interface CapturedDelta {
@@ -10,11 +10,11 @@ export interface CapturedDelta {
   readonly wait: number;
   readonly flushAt: number;
   readonly recalculateIn: number | null;
-  readonly durability: Durability;
+  readonly mode: Mode;
 }
 
 /** The sums of a transaction, by how they are handed over. */
-export type CapturedSums = Readonly<Record<Durability, TargetDelta[]>>;
+export type CapturedSums = Readonly<Record<Mode, TargetDelta[]>>;
 
 /** What was captured in a part of a transaction. */
 export interface Captured {
@@ -27,17 +27,17 @@ export interface Captured {
 
 /**
  * The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. What is asked
- * of a whole target is handed over by `durability`.
+ * of a whole target is handed over by `mode`.
  */
-export function sumUp(parts: readonly Captured[], durability: Durability): CapturedSums {
-  const sums = { guarded: new Map(), outbox: new Map() } satisfies Record<Durability, Sums>;
-  for (const { deltas } of parts) for (const delta of deltas) addTo(sums[delta.durability], delta);
-  const whole: Sums = sums[durability];
+export function sumUp(parts: readonly Captured[], mode: Mode): CapturedSums {
+  const sums = { buffered: new Map(), outbox: new Map() } satisfies Record<Mode, Sums>;
+  for (const { deltas } of parts) for (const delta of deltas) addTo(sums[delta.mode], delta);
+  const whole: Sums = sums[mode];
   for (const { resets, heals } of parts) {
     for (const target of resets) sumOf(whole, target).reset = true;
     for (const target of heals) sumOf(whole, target).heal = true;
   }
-  return { guarded: pruned(sums.guarded), outbox: pruned(sums.outbox) };
+  return { buffered: pruned(sums.buffered), outbox: pruned(sums.outbox) };
 }
 
 type Sum = TargetDelta & {
@@ -102,7 +102,7 @@ function addTo(sums: Sums, delta: CapturedDelta): void {
 export function addedUp(deltas: readonly CapturedDelta[]): CapturedDelta[] {
   const sums = new Map<string, { -readonly [Name in keyof CapturedDelta]: CapturedDelta[Name] }>();
   for (const delta of deltas) {
-    const key = `${delta.durability} ${delta.column} ${delta.touch ?? ''} ${delta.target}`;
+    const key = `${delta.mode} ${delta.column} ${delta.touch ?? ''} ${delta.target}`;
     const sum = sums.get(key);
     if (sum === undefined) {
       sums.set(key, { ...delta });

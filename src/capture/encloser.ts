@@ -19,7 +19,7 @@ import type { Returned } from './returning';
 import type { WriteBuilder } from './write-builder';
 
 /** What enclosing needs of the library around it. */
-export interface EncloserOptions extends Pick<RecorderOptions, 'durability'> {
+export interface EncloserOptions extends Pick<RecorderOptions, 'mode'> {
   /** Where deltas wait; `null` while that is not known. */
   readonly installation: () => Waiting | null;
   /** Due times of alarms are rounded up to multiples of it, ms. */
@@ -147,10 +147,7 @@ export class Encloser {
     if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
     const foreseen = this.#foresee(plan, foresight, builder);
     if (foreseen === null) return null;
-    const { outbox } = sumUp(
-      [{ deltas: foreseen.deltas, resets: new Set(), heals: new Set() }],
-      this.#options.durability,
-    );
+    const { outbox } = sumUp([{ deltas: foreseen.deltas, resets: new Set(), heals: new Set() }], this.#options.mode);
     const rows = outboxRows(outbox, installation.buffer.shards);
     if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
@@ -180,12 +177,12 @@ function trustOf(catalogue: Catalogue, { metadata }: TablePlan): Trust {
 }
 
 /** Everything that its rows count goes to the outbox, and nothing has to be looked up for it. */
-function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { durability }: EncloserOptions): boolean {
+function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { mode }: EncloserOptions): boolean {
   return (
     counters.length > 0 &&
     kinds.length === 0 &&
     !followsPaths &&
-    counters.every((counter) => (counter.durability ?? durability) === 'outbox' && counter.flushAt === null)
+    counters.every((counter) => (counter.mode ?? mode) === 'outbox' && counter.flushAt === null)
   );
 }
 

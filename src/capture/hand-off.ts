@@ -86,7 +86,7 @@ export class HandOff {
   }
 
   /**
-   * Before COMMIT. `guarded` deltas are announced, one intent per touched shard; those of a shard that fails or times out
+   * Before COMMIT. `buffered` deltas are announced, one intent per touched shard; those of a shard that fails or times out
    * are written to the outbox instead, through the transaction's own query runner, as those of `outbox` are.
    *
    * @throws TablesMissingError, and whatever else keeps the buffer from being opened or the outbox from being written;
@@ -95,7 +95,7 @@ export class HandOff {
   async prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
     const sums = transaction.sums();
     const known = this.#handovers.get(transaction);
-    const isEmpty = sums.guarded.length + sums.outbox.length === 0;
+    const isEmpty = sums.buffered.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
     const { buffer, tables } = await this.#opened();
     const { window } = this.#options;
@@ -106,7 +106,7 @@ export class HandOff {
     if (!handover.isOwed) this.#owed += 1;
     handover.isOwed = true;
     // What is announced so far is not confirmed then.
-    const diverted = { guarded: [], outbox: [...sums.outbox, ...sums.guarded] };
+    const diverted = { buffered: [], outbox: [...sums.outbox, ...sums.buffered] };
     try {
       await handover.prepare(this.#isDiverted ? diverted : sums);
     } finally {

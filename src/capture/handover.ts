@@ -27,7 +27,7 @@ export class Handover {
   readonly #writer: OutboxWriter;
   readonly #failed = new Set<number>();
   readonly #tried = new Set<number>();
-  #guarded: Intents = NONE;
+  #buffered: Intents = NONE;
   #isWritten = false;
 
   constructor(id: string, tools: HandoverTools, runner: QueryRunner) {
@@ -38,19 +38,19 @@ export class Handover {
 
   /** Intents that were announced, to be confirmed after COMMIT. */
   get announced(): Intents {
-    if (this.#failed.size === 0) return this.#guarded;
-    return new Map([...this.#guarded].filter(([shard]) => !this.#failed.has(shard)));
+    if (this.#failed.size === 0) return this.#buffered;
+    return new Map([...this.#buffered].filter(([shard]) => !this.#failed.has(shard)));
   }
 
   /** Intents that are neither announced nor in the outbox: their targets have to be recalculated. */
   get lost(): Intents {
     if (this.#isWritten) return NONE;
-    return new Map([...this.#guarded].filter(([shard]) => this.#failed.has(shard)));
+    return new Map([...this.#buffered].filter(([shard]) => this.#failed.has(shard)));
   }
 
   /** Shards where an announcement may have arrived that is not to be confirmed. */
   get stray(): readonly number[] {
-    return [...this.#tried].filter((shard) => this.#failed.has(shard) || !this.#guarded.has(shard));
+    return [...this.#tried].filter((shard) => this.#failed.has(shard) || !this.#buffered.has(shard));
   }
 
   /** Shards where an announcement may have arrived. */
@@ -69,8 +69,8 @@ export class Handover {
   }
 
   /** Announces and writes; what is written before is replaced. */
-  async prepare({ guarded, outbox }: CapturedSums): Promise<void> {
-    this.#guarded = this.#intents(guarded);
+  async prepare({ buffered, outbox }: CapturedSums): Promise<void> {
+    this.#buffered = this.#intents(buffered);
     await this.#announce();
     await this.#write(this.#writer, outbox);
   }
@@ -108,7 +108,7 @@ export class Handover {
       this.#isWritten = true;
       return;
     }
-    const fallback = [...this.#guarded].flatMap(([shard, { deltas }]) => (this.#failed.has(shard) ? deltas : []));
+    const fallback = [...this.#buffered].flatMap(([shard, { deltas }]) => (this.#failed.has(shard) ? deltas : []));
     const rows = outboxRows([...outbox, ...fallback], shards);
     if (outbox.length > 0 || rows.length === 0) {
       await writer.write(rows);

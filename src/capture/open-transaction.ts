@@ -1,5 +1,5 @@
 import type { Alarm, TargetDelta } from '../buffer/buffer';
-import type { Durability } from '../durability';
+import type { Mode } from '../mode';
 import { CounterCacheError } from '../errors';
 import { type Captured, addedUp, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
 import type { DatedEnd } from './dated-ends';
@@ -35,7 +35,7 @@ export type Ending = 'commit' | 'rollback';
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
   /** How what is asked of a whole target is handed over; the deltas of its counters may go another way. */
-  readonly #durability: Durability;
+  readonly #mode: Mode;
   /** Made by the library around one statement: no other statement is part of it. */
   readonly isSingle: boolean;
   /** What was captured is being handed over, as its COMMIT waits for: settles when the last of it so far is over. */
@@ -64,8 +64,8 @@ export class OpenTransaction {
   #tracks = 0;
   #kept = 0;
 
-  constructor(durability: Durability, isSingle = false) {
-    this.#durability = durability;
+  constructor(mode: Mode, isSingle = false) {
+    this.#mode = mode;
     this.isSingle = isSingle;
   }
 
@@ -365,14 +365,14 @@ export class OpenTransaction {
     this.savepoint(name);
     // Handed over already, and not to be confirmed any more.
     if (this.#ending !== null)
-      for (const { target } of Object.values(sumUp(dropped, this.#durability)).flat()) this.heal(target);
+      for (const { target } of Object.values(sumUp(dropped, this.#mode)).flat()) this.heal(target);
     // What was handed over while this was under way has to be handed over anew.
     if (!dropped.every(isEmpty)) this.#version += 1;
   }
 
   /** The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. */
   sums(): CapturedSums {
-    return sumUp(this.#stack(), this.#durability);
+    return sumUp(this.#stack(), this.#mode);
   }
 
   /** Everything that {@link sums} names, however it would be handed over. */

@@ -1,7 +1,7 @@
 import { isAlike } from './alike';
 import { contributionOf, reachedBy, waitOf } from '../counter/contribution';
 import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
-import type { Durability } from '../durability';
+import type { Mode } from '../mode';
 import type { CapturedDelta } from './captured-sums';
 import { keylessTarget, keyText, targetId } from '../counter/target';
 import type { OpenTransaction } from './open-transaction';
@@ -11,7 +11,7 @@ import type { TableChanges } from './statement';
 
 export interface RecorderOptions {
   /** How deltas are handed over when their counter does not say. */
-  readonly durability: Durability;
+  readonly mode: Mode;
   /** Milliseconds a delta may wait when its counter does not say. */
   readonly wait: number;
   /** Milliseconds until the recalculation after a write when the counter does not say. */
@@ -128,7 +128,7 @@ export class Recorder {
       touch: touch?.name ?? null,
       wait: waitOf(counter, row, this.#options.wait, this.#options.onError),
       flushAt: flushAt === null ? 0 : Number(BigInt(flushAt) * 10n ** BigInt(column.scale)),
-      durability: counter.durability ?? this.#options.durability,
+      mode: counter.mode ?? this.#options.mode,
       recalculateIn: recalculation === false ? null : (recalculation.delay ?? this.#options.recalculationDelay),
     };
   }

@@ -40,7 +40,7 @@ export function startCapture(
 ): RunningCapture {
   // Beside the pool: every connection of it may be held by a transaction that waits for this.
   const transactions = new Transactions(handOff, {
-    durability: options.durability,
+    mode: options.mode,
     recheck: (ends) => besidePool('urgent', () => withConnection(dataSource, (runner) => recheckEnds(runner, ends))),
     onUnseen: options.onUnseen,
     explain: (error, runner) => capture.refusals.explainOutbox(error, runner),

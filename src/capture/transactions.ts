@@ -3,7 +3,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
 import type { Alarm } from '../buffer/buffer';
-import type { Durability } from '../durability';
+import type { Mode } from '../mode';
 import { transactionIdOf } from '../sql/snapshot';
 import { answered, closeConnection, isBusy, isInTransaction } from './connection-status';
 import type { DatedEnd } from './dated-ends';
@@ -22,7 +22,7 @@ import { Unsettled } from './unsettled';
 /** What following transactions needs of the library around it. */
 export interface TransactionsOptions {
   /** How deltas are handed over when their counter does not say. */
-  readonly durability: Durability;
+  readonly mode: Mode;
   /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
   readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
   /** What COMMIT is to be rejected with, when what it takes was refused. */
@@ -122,7 +122,7 @@ export class Transactions implements EntitySubscriberInterface {
    */
   record(runner: QueryRunner | null, id: string | null, fill: (transaction: OpenTransaction) => void): void {
     const known = runner === null ? undefined : this.#open.get(runner);
-    const transaction = known ?? new OpenTransaction(this.#options.durability);
+    const transaction = known ?? new OpenTransaction(this.#options.mode);
     // Another id: the end of the transaction we knew was not seen, nor how it ended.
     const forgotten = id === null ? null : transaction.identify(id);
     if (forgotten !== null) this.#handOff.recalculate(forgotten);
@@ -139,7 +139,7 @@ export class Transactions implements EntitySubscriberInterface {
 
   /** Takes what is captured of a statement that is not over. */
   newPart(): OpenTransaction {
-    return new OpenTransaction(this.#options.durability);
+    return new OpenTransaction(this.#options.mode);
   }
 
   /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
@@ -277,7 +277,7 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   #expect(runner: QueryRunner, single: boolean): OpenTransaction {
-    const expected = new OpenTransaction(this.#options.durability, single);
+    const expected = new OpenTransaction(this.#options.mode, single);
     this.#open.set(runner, expected);
     return expected;
   }

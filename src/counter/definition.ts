@@ -1,6 +1,6 @@
 import type { EntityManager, EntityMetadata } from 'typeorm';
 
-import type { Durability } from '../durability';
+import type { Mode } from '../mode';
 import type { Where } from './where';
 
 /** A row as the database returns it: database column name → raw driver value. */
@@ -132,7 +132,7 @@ export interface Counter {
   readonly methodText: string | null;
   readonly flushAt: number | null;
   /** `null` takes the default of the configuration. */
-  readonly durability: Durability | null;
+  readonly mode: Mode | null;
   /** Database name of the source's delete-date column when soft-deleted rows do not count; otherwise `null`. */
   readonly deletedColumn: string | null;
   /** Single-table inheritance: rows count only when the discriminator column holds one of these. */

@@ -1,6 +1,6 @@
 import type { EntityManager, EntitySchema, FindOptionsWhere } from 'typeorm';
 
-import type { Durability } from '../durability';
+import type { Mode } from '../mode';
 
 /** What an entity looks like when the type arguments are left out: any property. */
 export type AnyEntity = Record<string, unknown>;
@@ -152,7 +152,7 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
   /**
    * How deltas get from the caller's transaction to where they wait.
    *
-   * @defaultValue `durability` of the configuration
+   * @defaultValue `mode` of the configuration
    */
-  durability?: Durability | undefined;
+  mode?: Mode | undefined;
 }

@@ -1,5 +1,5 @@
 import { describe } from '../describe';
-import { DURABILITIES, type Durability, isDurability } from '../durability';
+import { MODES, type Mode, isMode } from '../mode';
 import { didYouMean } from '../suggest';
 import type { Declaration } from './declaration';
 import type { CounterCacheOptions, EntityLike } from './options';
@@ -26,7 +26,7 @@ export interface ParsedOptions {
   readonly includeSoftDeleted: boolean;
   readonly flushAt: number | null;
   readonly name: string | null;
-  readonly durability: Durability | null;
+  readonly mode: Mode | null;
 }
 
 /** The `polymorphic` option, with its targets called. */
@@ -49,7 +49,7 @@ type Options = Readonly<Record<string, unknown>>;
 
 const OPTIONS = Object.keys({
   relation: 1, junction: 1, polymorphic: 1, column: 1, columns: 1, if: 1, where: 1, incrementBy: 1, touch: 1, wait: 1, reads: 1, recalculation: 1,
-  recalculationDelay: 1, method: 1, includeSoftDeleted: 1, flushAt: 1, name: 1, partitions: 1, durability: 1,
+  recalculationDelay: 1, method: 1, includeSoftDeleted: 1, flushAt: 1, name: 1, partitions: 1, mode: 1,
 } satisfies Record<keyof CounterCacheOptions, 1>); // prettier-ignore
 const POLYMORPHIC_OPTIONS = ['id', 'type', 'targets', 'ignore', 'path'];
 
@@ -79,7 +79,7 @@ export function parseOptions(declaration: Declaration, report: Report): ParsedOp
     includeSoftDeleted: optional(options, 'includeSoftDeleted', isBoolean, 'a boolean', report) ?? false,
     flushAt: optional(options, 'flushAt', isPositiveInteger, 'a positive whole number', report),
     name: optional(options, 'name', isName, 'a text of at least one character', report),
-    durability: optional(options, 'durability', isDurability, `one of '${DURABILITIES.join("', '")}'`, report),
+    mode: optional(options, 'mode', isMode, `one of '${MODES.join("', '")}'`, report),
   };
 }
 

@@ -88,7 +88,7 @@ function draft(parts: Parts, method: Counter['method'], context: ResolveContext)
     method,
     methodText: methodTextOf(targets, context),
     flushAt: parsed.flushAt,
-    durability: parsed.durability,
+    mode: parsed.mode,
     deletedColumn,
     discriminator,
     relevant,

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../integration/blog';
 import { waitingRows, wrongAuthors } from '../integration/outbox/outbox';
@@ -28,30 +28,30 @@ afterEach(async () => {
   expect(fixture.errors).toEqual([]);
 });
 
-async function start(role: 'writer' | 'worker', skew: number, durability: Durability): Promise<Child> {
+async function start(role: 'writer' | 'worker', skew: number, mode: Mode): Promise<Child> {
   const child = startChild(join(__dirname, 'skew-program.ts'), {
     PROGRAM_DATABASE: fixture.databaseUrl,
     ROLE: role,
     SKEW: String(skew),
-    DURABILITY: durability,
+    MODE: mode,
   });
   children.push(child);
   await once(child, 'message');
   return child;
 }
 
-describe.each<Durability>(['guarded', 'outbox'])('I4, %s: clocks that differ by two minutes', (durability) => {
+describe.each<Mode>(['buffered', 'outbox'])('I4, %s: clocks that differ by two minutes', (mode) => {
   test.each([
     ['the writer is behind, the worker ahead', -MINUTE, MINUTE],
     ['the writer is ahead, the worker behind', MINUTE, -MINUTE],
   ])('%s: deltas are applied in time, once', async (_name, ofWriter, ofWorker) => {
-    fixture = await setup({ entities: [Author, Post], counters: { durability } });
+    fixture = await setup({ entities: [Author, Post], counters: { mode } });
     const authors = await fixture.dataSource.manager.save(Author, [{ name: 'a' }, { name: 'b' }, { name: 'c' }]);
     const [writer] = await Promise.all([
-      start('writer', ofWriter, durability),
-      start('worker', ofWorker, durability),
+      start('writer', ofWriter, mode),
+      start('worker', ofWorker, mode),
       // With a clock that is right.
-      start('worker', 0, durability),
+      start('worker', 0, mode),
     ]);
     for (let round = 0; round < 3; round++) {
       const written = once(writer, 'message');

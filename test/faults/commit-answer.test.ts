@@ -1,4 +1,4 @@
-import { type CountersOptions, type Durability, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+import { type CountersOptions, type Mode, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../integration/blog';
 import { waitingRows, wrongAuthors } from '../integration/outbox/outbox';
@@ -30,8 +30,8 @@ test('outbox: a connection that breaks while rows are written rejects the write,
   expect(performance.now() - from).toBeLessThan(4_000);
 });
 
-async function start(durability: Durability, others: Partial<CountersOptions> = {}): Promise<void> {
-  const counters = { durability, intentTimeout: 300, redisTimeout: 1_000, ...others };
+async function start(mode: Mode, others: Partial<CountersOptions> = {}): Promise<void> {
+  const counters = { mode, intentTimeout: 300, redisTimeout: 1_000, ...others };
   fixture = await setup({ entities: [Author, Post], counters });
   await fixture.dataSource.manager.save(Author, [{ name: 'a' }, { name: 'b' }]);
   await fixture.dataSource.manager.insert(Post, [{ authorId: 1 }, { authorId: 1 }, { authorId: 2 }]);
@@ -65,12 +65,12 @@ async function expectRight(): Promise<void> {
   expect(await counters.verify()).toMatchObject({ fixedCount: 0, unsettled: [] });
 }
 
-describe.each<Durability>(['guarded', 'outbox'])('I2, I3, %s: a connection that breaks', (durability) => {
+describe.each<Mode>(['buffered', 'outbox'])('I2, I3, %s: a connection that breaks', (mode) => {
   test.each([
     ['before COMMIT arrives', 'request', false],
     ['before COMMIT is answered', 'answer', true],
   ] as const)('%s leaves every column right', async (_name, lose, isCommitted) => {
-    await start(durability);
+    await start(mode);
     expect(await commitInDoubt(lose)).toBe(isCommitted);
     await expectRight();
   });
@@ -82,9 +82,9 @@ class DeafBuffer extends MemoryBuffer {
   }
 }
 
-test('guarded, while neither the buffer nor the outbox takes deltas: what may be committed is recounted', async () => {
+test('buffered, while neither the buffer nor the outbox takes deltas: what may be committed is recounted', async () => {
   const scheduler = new InProcessScheduler();
-  await start('guarded', { buffer: new DeafBuffer({ window: 10 }), scheduler });
+  await start('buffered', { buffer: new DeafBuffer({ window: 10 }), scheduler });
   // By another client: the library would read the catalogue again, in a transaction with a COMMIT of its own.
   await execute(fixture.databaseUrl, 'ALTER TABLE counter_cache_outbox ADD CONSTRAINT closed CHECK (false)');
   expect(await commitInDoubt('answer')).toBe(true);

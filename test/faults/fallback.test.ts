@@ -74,7 +74,7 @@ async function expectExact(): Promise<void> {
   expect(await fixture.counters.verify()).toMatchObject({ fixedCount: 0, unsettled: [] });
 }
 
-describe('guarded, while Redis is away: the outbox takes the deltas', () => {
+describe('buffered, while Redis is away: the outbox takes the deltas', () => {
   test('frozen: one write waits, late announcements arrive, and nothing is recounted', async () => {
     await start();
     await write(1, 4);
@@ -130,7 +130,7 @@ describe('guarded, while Redis is away: the outbox takes the deltas', () => {
   });
 });
 
-describe('guarded, while some shards do not answer', () => {
+describe('buffered, while some shards do not answer', () => {
   class HalfDeafBuffer extends MemoryBuffer {
     override async announce(shard: number, intent: Parameters<MemoryBuffer['announce']>[1]): Promise<void> {
       if (shard % 2 === 1) throw new Error('no answer');
@@ -242,7 +242,7 @@ describe('a discard that fails, or was never sent', () => {
 
 describe('outbox, while Redis is away', () => {
   test('writes go on, and so does a worker', async () => {
-    await start({ durability: 'outbox' });
+    await start({ mode: 'outbox' });
     await server.kill();
     await fixture.counters.startWorker();
     await write(8, 6);
@@ -253,7 +253,7 @@ describe('outbox, while Redis is away', () => {
   });
 
   test('frozen: I4 holds, since the outbox is swept apart', async () => {
-    await start({ durability: 'outbox' });
+    await start({ mode: 'outbox' });
     await fixture.counters.startWorker();
     server.pause();
     const times = await write(2, 6);

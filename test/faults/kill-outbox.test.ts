@@ -8,7 +8,7 @@ let fixture: Fixture;
 let id: number;
 
 beforeEach(async () => {
-  fixture = await setup({ entities: [Author, Post], counters: { durability: 'outbox' } });
+  fixture = await setup({ entities: [Author, Post], counters: { mode: 'outbox' } });
   id = (await fixture.dataSource.manager.save(Author, { name: 'a' })).id;
 });
 afterEach(async () => {
@@ -22,7 +22,7 @@ const countOf = async (): Promise<number> =>
 
 /** Lets an unharmed worker process take over. */
 async function recover(expected: number): Promise<void> {
-  const worker = startWorkerProgram({ databaseUrl: fixture.databaseUrl, killAt: 'none', durability: 'outbox' });
+  const worker = startWorkerProgram({ databaseUrl: fixture.databaseUrl, killAt: 'none', mode: 'outbox' });
   await until(async () => (await waitingRows(fixture)) === 0 && (await countOf()) === expected);
   worker.kill('SIGKILL');
   await ended(worker);
@@ -34,7 +34,7 @@ test('I3: a worker that is killed between applying and COMMIT has applied nothin
   const worker = startWorkerProgram({
     databaseUrl: fixture.databaseUrl,
     killAt: 'after-outbox-delete',
-    durability: 'outbox',
+    mode: 'outbox',
   });
   expect(await ended(worker)).toBe('SIGKILL');
   expect(await countOf()).toBe(0);
@@ -52,7 +52,7 @@ test.each([
   async (killAt, way, expected) => {
     const { databaseUrl } = fixture;
     const alone = way === 'alone';
-    const writer = startWriterProgram({ databaseUrl, killAt, durability: 'outbox', authorId: id, posts: 3, alone });
+    const writer = startWriterProgram({ databaseUrl, killAt, mode: 'outbox', authorId: id, posts: 3, alone });
     expect(await ended(writer)).toBe('SIGKILL');
     await until(async () => (await waitingRows(fixture)) === expected);
     expect(await fixture.dataSource.manager.countBy(Post, { authorId: id })).toBe(expected);

@@ -1,4 +1,4 @@
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../integration/blog';
 import { waitingRows, wrongAuthors } from '../integration/outbox/outbox';
@@ -50,10 +50,10 @@ async function isQuiet(): Promise<boolean> {
   return dirty + batches + intents + (await waitingRows(fixture)) === 0;
 }
 
-test.each<Durability>(['guarded', 'outbox'])(
+test.each<Mode>(['buffered', 'outbox'])(
   'I1, I3, %s: PostgreSQL restarts at once, twice, under load and a worker; every column is right without a recalculation by hand',
-  async (durability) => {
-    const counters = { durability, intentTimeout: 1_000, claimTimeout: 1_000, redisTimeout: 1_000 };
+  async (mode) => {
+    const counters = { mode, intentTimeout: 1_000, claimTimeout: 1_000, redisTimeout: 1_000 };
     fixture = await setup({ entities: [Author, Post], counters, worker: true });
     await fixture.dataSource.manager.save(
       Author,

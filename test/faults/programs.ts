@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import { type Child, startChild } from '../support/child';
 
@@ -19,8 +19,8 @@ export type KillPoint =
 
 interface ProgramOptions {
   readonly databaseUrl: string;
-  /** @defaultValue 'guarded' */
-  readonly durability?: Durability;
+  /** @defaultValue 'buffered' */
+  readonly mode?: Mode;
   readonly killAt: KillPoint;
 }
 
@@ -41,8 +41,8 @@ export function startWriterProgram(
   });
 }
 
-function environment({ databaseUrl, killAt, durability = 'guarded' }: ProgramOptions): NodeJS.ProcessEnv {
-  return { PROGRAM_DATABASE: databaseUrl, KILL_AT: killAt, DURABILITY: durability };
+function environment({ databaseUrl, killAt, mode = 'buffered' }: ProgramOptions): NodeJS.ProcessEnv {
+  return { PROGRAM_DATABASE: databaseUrl, KILL_AT: killAt, MODE: mode };
 }
 
 /** How a process ended. */

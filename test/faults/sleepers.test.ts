@@ -1,4 +1,4 @@
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import type { Fixture } from '../support/setup';
 import { until } from '../support/until';
@@ -27,21 +27,21 @@ const swept: Condition = async ({ counters }) => {
   return intents === 0 && recalculations > 0;
 };
 
-const SLEEPERS: readonly [Durability, Group, When, string, Condition][] = [
-  ['guarded', 'hand-off', 'after', 'announce', swept],
-  ['guarded', 'hand-off', 'before', 'confirm', takenOver],
-  ['guarded', 'reconcile', 'after', 'claim', takenOver],
-  ['guarded', 'reconcile', 'before', 'COMMIT', takenOver],
-  ['guarded', 'reconcile', 'before', 'acknowledge', takenOver],
+const SLEEPERS: readonly [Mode, Group, When, string, Condition][] = [
+  ['buffered', 'hand-off', 'after', 'announce', swept],
+  ['buffered', 'hand-off', 'before', 'confirm', takenOver],
+  ['buffered', 'reconcile', 'after', 'claim', takenOver],
+  ['buffered', 'reconcile', 'before', 'COMMIT', takenOver],
+  ['buffered', 'reconcile', 'before', 'acknowledge', takenOver],
   ['outbox', 'recalculation', 'before', 'finalize', takenOver],
-  ['guarded', 'recalculation', 'before', 'finalize', takenOver],
-  ['guarded', 'sweep', 'after', 'stale batch found', takenOver],
-  ['guarded', 'sweep', 'before', 'stale intent swept', takenOver],
-  ['guarded', 'lost shard', 'before', 'epoch raised', takenOver],
-  ['guarded', 'lost shard', 'before', 'page requested', takenOver],
+  ['buffered', 'recalculation', 'before', 'finalize', takenOver],
+  ['buffered', 'sweep', 'after', 'stale batch found', takenOver],
+  ['buffered', 'sweep', 'before', 'stale intent swept', takenOver],
+  ['buffered', 'lost shard', 'before', 'epoch raised', takenOver],
+  ['buffered', 'lost shard', 'before', 'page requested', takenOver],
 ];
 
-function caseOf(mode: Durability, group: Group, when: When, name: string): Case {
+function caseOf(mode: Mode, group: Group, when: When, name: string): Case {
   const point = POINTS.find((one) => one.group === group && one.name === name);
   if (point === undefined) throw new Error('there is no such point');
   return { point, when, mode };

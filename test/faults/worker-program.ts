@@ -1,4 +1,4 @@
-import { Counters, type Durability } from 'typeorm-counter-cache';
+import { Counters, type Mode } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../integration/blog';
 import { redisUrl } from '../support/redis';
@@ -15,7 +15,7 @@ async function main(): Promise<void> {
   const counters = await Counters.attach(dataSource, {
     redis: redisUrl(),
     ...TEST_OPTIONS,
-    durability: process.env['DURABILITY'] as Durability,
+    mode: process.env['MODE'] as Mode,
     claimTimeout: 300,
     intentTimeout: 300,
   });

@@ -1,5 +1,5 @@
 import { Column, Entity, ManyToOne, MoreThan, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache, type Durability } from 'typeorm-counter-cache';
+import { CounterCache, type Mode } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
 
@@ -23,12 +23,12 @@ class Book {
   @ManyToOne(() => Shelf, { nullable: true }) shelf!: Relation<Shelf> | null;
 }
 
-describe.each<Durability>(['guarded', 'outbox'])('%s', (durability) => {
+describe.each<Mode>(['buffered', 'outbox'])('%s', (mode) => {
   let fixture: Fixture;
   let one: Shelf;
   let two: Shelf;
   beforeEach(async () => {
-    fixture = await setup({ entities: [Shelf, Book], counters: { durability } });
+    fixture = await setup({ entities: [Shelf, Book], counters: { mode } });
     one = await fixture.dataSource.manager.save(new Shelf());
     two = await fixture.dataSource.manager.save(new Shelf());
     // The first statement asks the database about the table.

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { Counters, type Durability } from 'typeorm-counter-cache';
+import { Counters, type Mode } from 'typeorm-counter-cache';
 
 import { createDatabase, type TestDatabase } from '../support/database';
 import { deleteKeysOf, redisUrl } from '../support/redis';
@@ -9,10 +9,10 @@ import { describeVersions } from '../support/versions';
 import { Author, Post } from './blog';
 import { wrongAuthors } from './outbox/outbox';
 
-const DURABILITIES: readonly Durability[] = ['guarded', 'outbox'];
+const MODES: readonly Mode[] = ['buffered', 'outbox'];
 
 describeVersions('close()', (server) => {
-  describe.each(DURABILITIES)('%s', (durability) => {
+  describe.each(MODES)('%s', (mode) => {
     let database: TestDatabase;
     let dataSource: DataSource;
     let counters: Counters;
@@ -20,7 +20,7 @@ describeVersions('close()', (server) => {
     const errors: unknown[] = [];
 
     async function attach(): Promise<Counters> {
-      const attached = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, durability });
+      const attached = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, mode });
       attached.on('error', (error) => errors.push(error));
       return attached;
     }

@@ -10,11 +10,11 @@ const ROUNDS = 5;
 /** ms: in each race for an alarm that is due, the service next to Redis comes first. */
 const LATENCY = 40;
 
-test.each(['guarded', 'outbox'] as const)(
+test.each(['buffered', 'outbox'] as const)(
   'a service far from Redis gets what only it knows, beside one that is first at every alarm: %s',
-  async (durability) => {
+  async (mode) => {
     // No sweep helps.
-    const options = { durability, shards: 2, sweepInterval: 600_000 };
+    const options = { mode, shards: 2, sweepInterval: 600_000 };
     const fixture = await setup({ entities: [Author, Post], counters: options });
     const redis = new URL(redisUrl());
     const proxy = await startProxy({ host: redis.hostname, port: Number(redis.port) }, undefined, LATENCY);

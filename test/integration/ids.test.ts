@@ -47,7 +47,7 @@ let fixture: Fixture;
 beforeAll(async () => {
   fixture = await setup({
     entities: [Parcel, Scan, Label, Box, Note],
-    counters: { durability: 'outbox', wait: 600_000 },
+    counters: { mode: 'outbox', wait: 600_000 },
   });
   const { manager } = fixture.dataSource;
   await manager.insert(Parcel, { id: 1, code: 'abc' });

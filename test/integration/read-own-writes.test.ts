@@ -8,7 +8,7 @@ import { describeVersions } from '../support/versions';
 import { Author, Post } from './blog';
 
 describeVersions('read()', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode) => {
     let fixture: Fixture;
     let authorId: number;
     const read = (options = {}) => fixture.counters.read(Author, authorId, 'postsCount', options);
@@ -17,7 +17,7 @@ describeVersions('read()', (server) => {
       fixture = await setup({
         entities: [Author, Post],
         dataSource: { poolSize: 2 },
-        counters: { durability, wait: 600_000 },
+        counters: { mode, wait: 600_000 },
         server: server(),
       });
     });

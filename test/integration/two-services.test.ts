@@ -13,9 +13,9 @@ const ROUNDS = 20;
 const MEAN_LIMIT = 2_000;
 
 describeVersions('two services, each of which knows one counter of a table', (server) => {
-  test.each(['guarded', 'outbox'] as const)('apply what they know at once: %s', async (durability) => {
+  test.each(['buffered', 'outbox'] as const)('apply what they know at once: %s', async (mode) => {
     // No sweep helps.
-    const options: Partial<CountersOptions> = { durability, shards: 2, sweepInterval: 600_000 };
+    const options: Partial<CountersOptions> = { mode, shards: 2, sweepInterval: 600_000 };
     const fixture: Fixture = await setup({ entities: [Author, Post], server: server(), counters: options });
     const services: Service[] = [];
     for (const entities of [

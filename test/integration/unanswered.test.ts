@@ -1,5 +1,5 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
-import { Counters, type Durability } from 'typeorm-counter-cache';
+import { Counters, type Mode } from 'typeorm-counter-cache';
 
 import { type Proxy, startDatabaseProxy } from '../support/proxy';
 import { redisUrl } from '../support/redis';
@@ -8,20 +8,20 @@ import { Author, Post, TRUTH } from './blog';
 
 const REFUSED = { code: 'WRITE_FAILED', message: expect.stringContaining('got no answer') as unknown };
 
-describe.each<Durability>(['guarded', 'outbox'])('%s: what pg gives up waiting for', (durability) => {
+describe.each<Mode>(['buffered', 'outbox'])('%s: what pg gives up waiting for', (mode) => {
   let fixture: Fixture;
   let proxy: Proxy;
   let dataSource: DataSource;
   let counters: Counters;
   let authorId: number;
   beforeEach(async () => {
-    fixture = await setup({ entities: [Author, Post], counters: { durability } });
+    fixture = await setup({ entities: [Author, Post], counters: { mode } });
     ({ id: authorId } = await fixture.dataSource.manager.save(Author, { name: 'a' }));
     const started = await startDatabaseProxy(fixture.databaseUrl);
     ({ proxy } = started);
     const limits = { synchronize: false, poolSize: 2, extra: { query_timeout: 300 } };
     dataSource = newDataSource(started.url, [Author, Post], limits);
-    counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, durability });
+    counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, mode });
     await dataSource.initialize();
     await dataSource.manager.insert(Post, { authorId });
     await dataSource.manager.insert(Post, { authorId });
@@ -122,7 +122,7 @@ describe.each<Durability>(['guarded', 'outbox'])('%s: what pg gives up waiting f
     await expectRight(3);
   });
 
-  if (durability === 'outbox')
+  if (mode === 'outbox')
     test('the INSERT into the outbox keeps a COMMIT that is sent again from succeeding', async () => {
       await inTransaction(async (runner, manager) => {
         await manager.update(Post, { authorId }, { likes: 5 });

@@ -233,7 +233,7 @@ function table({ endings, left, verified, before, loaded, after, figures }: Resu
 function driftsBySort(): Record<string, number> {
   const of = (entity: string): number => journal.count(new RegExp(` drift .*"entity":"${entity}"`));
   return {
-    'recounts that corrected a Team (guarded)': of('Team'),
+    'recounts that corrected a Team (buffered)': of('Team'),
     'recounts that corrected a Club (outbox)': of('Club'),
   };
 }

@@ -28,7 +28,7 @@ describe('resolveOptions', () => {
       shards: 16,
       wait: 10_000,
       recalculationDelay: 21_600_000,
-      durability: 'guarded',
+      mode: 'buffered',
       durableRedis: false,
       window: 1_000,
       sweepInterval: 30_000,
@@ -50,11 +50,11 @@ describe('resolveOptions', () => {
   });
 
   it('keeps what is given, and takes undefined for absent', () => {
-    const given = { redis, wait: 0, shards: undefined, durability: 'outbox', queue: { prefix: '{q}' } } as const;
+    const given = { redis, wait: 0, shards: undefined, mode: 'outbox', queue: { prefix: '{q}' } } as const;
     expect(resolveOptions(given)).toMatchObject({
       wait: 0,
       shards: 16,
-      durability: 'outbox',
+      mode: 'outbox',
       queue: { prefix: '{q}' },
     });
   });
@@ -121,11 +121,7 @@ describe('resolveOptions', () => {
       'expected \'prefix\' to be a text without spaces, colons and braces, got: "{a}"',
     ],
     ['a negative outboxRetention', { redis, outboxRetention: -1 }, "expected 'outboxRetention'"],
-    [
-      'another durability',
-      { redis, durability: 'none' },
-      "expected 'durability' to be one of 'guarded', 'outbox', got: \"none\"",
-    ],
+    ['another mode', { redis, mode: 'none' }, "expected 'mode' to be one of 'buffered', 'outbox', got: \"none\""],
     [
       'a buffer that is none',
       { redis, buffer: {} },

@@ -121,7 +121,7 @@ describe('a message never has the password', () => {
   });
 
   it('nor what an option of another name holds', () => {
-    const given = { redis: 'redis://localhost', durability: `redis://u:${SECRET}@host`, prefix: `a:${SECRET}@b` };
+    const given = { redis: 'redis://localhost', mode: `redis://u:${SECRET}@host`, prefix: `a:${SECRET}@b` };
     expect(() => resolveOptions(given as never)).toThrow(ConfigurationError);
     expect(() => resolveOptions(given as never)).not.toThrow(SECRET);
   });

@@ -9,7 +9,7 @@ function runner(isReleased: boolean): QueryRunner {
 
 test('what was added is listed until it is deleted, from the last to the first', () => {
   const unsettled = new Unsettled();
-  const [first, second, third] = [1, 2, 3].map(() => new OpenTransaction('guarded'));
+  const [first, second, third] = [1, 2, 3].map(() => new OpenTransaction('buffered'));
   if (first === undefined || second === undefined || third === undefined) throw new Error('there are three');
   for (const transaction of [first, second, third, second]) unsettled.add(transaction, runner(false));
   unsettled.delete(second);
@@ -19,10 +19,10 @@ test('what was added is listed until it is deleted, from the last to the first',
 
 test('transactions whose connections broke are not kept for ever, and no others are dropped', () => {
   const unsettled = new Unsettled();
-  const open = Array.from({ length: 300 }, () => new OpenTransaction('guarded'));
+  const open = Array.from({ length: 300 }, () => new OpenTransaction('buffered'));
   for (const transaction of open) {
     unsettled.add(transaction, runner(false));
-    for (let i = 0; i < 10; i++) unsettled.add(new OpenTransaction('guarded'), runner(true));
+    for (let i = 0; i < 10; i++) unsettled.add(new OpenTransaction('buffered'), runner(true));
   }
   const left = unsettled.list();
   expect(left.length).toBeLessThan(1_000);

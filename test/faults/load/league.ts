@@ -18,7 +18,7 @@ abstract class Counted {
   @Column({ default: 0 }) goals!: number;
 }
 
-/** Its counters are `guarded`. */
+/** Its counters are `buffered`. */
 @Entity()
 export class Team extends Counted {}
 
@@ -26,9 +26,9 @@ export class Team extends Counted {}
 @Entity()
 export class Club extends Counted {}
 
-const OUTBOX = { durability: 'outbox' } as const;
+const OUTBOX = { mode: 'outbox' } as const;
 
-/** One row counts for a target of either durability, so that one transaction hands over both ways. */
+/** One row counts for a target of either mode, so that one transaction hands over both ways. */
 @Entity()
 @CounterCache<Player, Team>({ relation: 'team', column: 'playersCount' })
 @CounterCache<Player, Team>({ relation: 'team', column: 'activeCount', where: { active: true } })

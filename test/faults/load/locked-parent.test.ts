@@ -1,5 +1,5 @@
 import type { QueryRunner } from 'typeorm';
-import type { CountersOptions, Durability } from 'typeorm-counter-cache';
+import type { CountersOptions, Mode } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../../integration/blog';
 import { type Fixture, setup } from '../../support/setup';
@@ -23,8 +23,8 @@ let fixture: Fixture;
 let ids: number[];
 let runner: QueryRunner;
 
-async function start(durability: Durability, options: Partial<CountersOptions> = {}): Promise<void> {
-  const counters = { ...TIMES, durability, ...options };
+async function start(mode: Mode, options: Partial<CountersOptions> = {}): Promise<void> {
+  const counters = { ...TIMES, mode, ...options };
   fixture = await setup({ entities: [Author, Post], counters, worker: true });
   const authors = Array.from({ length: AUTHORS }, () => ({ name: 'a' }));
   ids = (await fixture.dataSource.manager.save(Author, authors)).map(({ id }) => id);
@@ -62,10 +62,10 @@ async function writeRound(round: number): Promise<number> {
   return performance.now() - since;
 }
 
-test.each(['guarded', 'outbox'] as const)(
+test.each(['buffered', 'outbox'] as const)(
   'I4, %s: a row that somebody keeps locked holds up no other of its shard, and is applied after its lock is gone',
-  async (durability) => {
-    await start(durability);
+  async (mode) => {
+    await start(mode);
     await lock(ids[0] ?? 0);
     const end = performance.now() + LOCKED_FOR;
     const times: number[] = [];
@@ -75,17 +75,17 @@ test.each(['guarded', 'outbox'] as const)(
     const since = performance.now();
     await until(async () => (await counts())[0] === times.length);
     const after = performance.now() - since;
-    tell(`locked parent, ${durability}: ${times.length} rounds, slowest ${ms(Math.max(...times))}, then ${ms(after)}`);
+    tell(`locked parent, ${mode}: ${times.length} rounds, slowest ${ms(Math.max(...times))}, then ${ms(after)}`);
     expect(Math.max(...times)).toBeLessThan(IN_TIME);
     expect(after).toBeLessThan(BACKOFF + TIMES.window + TIMES.sweepInterval);
     expect(await fixture.counters.verify()).toMatchObject({ fixedCount: 0, unsettled: [] });
   },
 );
 
-test.each(['guarded', 'outbox'] as const)(
+test.each(['buffered', 'outbox'] as const)(
   '%s: a row that was locked is tried again by an alarm, long before a sweep would find it',
-  async (durability) => {
-    await start(durability, { sweepInterval: 600_000 });
+  async (mode) => {
+    await start(mode, { sweepInterval: 600_000 });
     await lock(ids[0] ?? 0);
     await writeRound(1);
     expect((await counts())[0]).toBe(0);

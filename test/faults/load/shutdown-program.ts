@@ -1,12 +1,12 @@
 // A worker, or a writer with several clients, that ends as README.md says: at the first signal it closes.
-import { closeOnSignal, Counters, type Durability } from 'typeorm-counter-cache';
+import { closeOnSignal, Counters, type Mode } from 'typeorm-counter-cache';
 
 import { Author, Post } from '../../integration/blog';
 import { redisUrl } from '../../support/redis';
 import { newDataSource } from '../../support/setup';
 import { SHUTDOWN_OPTIONS } from './settings';
 
-const { PROGRAM_DATABASE = '', PROGRAM_ROLE, PROGRAM_DURABILITY } = process.env;
+const { PROGRAM_DATABASE = '', PROGRAM_ROLE, PROGRAM_MODE } = process.env;
 
 /** How far it is. */
 const state = { isEnding: false };
@@ -21,8 +21,8 @@ async function write({ manager }: ReturnType<typeof newDataSource>): Promise<voi
 
 async function main(): Promise<void> {
   const dataSource = newDataSource(PROGRAM_DATABASE, [Author, Post], { synchronize: false });
-  const durability = PROGRAM_DURABILITY as Durability;
-  const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...SHUTDOWN_OPTIONS, durability });
+  const mode = PROGRAM_MODE as Mode;
+  const counters = await Counters.attach(dataSource, { redis: redisUrl(), ...SHUTDOWN_OPTIONS, mode });
   counters
     .on('error', (error) => process.send?.(`error ${String(error)}`))
     .on('reconciled', () => process.send?.('busy'));

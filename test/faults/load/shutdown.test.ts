@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 
-import { type Durability, InProcessScheduler, MemoryBuffer, type RunningScheduler } from 'typeorm-counter-cache';
+import { type Mode, InProcessScheduler, MemoryBuffer, type RunningScheduler } from 'typeorm-counter-cache';
 
 import { settleBatch } from '../../../src/jobs/reconcile';
 import { Author, Post } from '../../integration/blog';
@@ -15,14 +15,14 @@ import { SHUTDOWN_OPTIONS } from './settings';
 /** How long a process may take to end, ms: far less than the time-outs within which it would be forced to. */
 const SOON = 5_000;
 
-const DURABILITIES = ['guarded', 'outbox'] as const;
+const MODES = ['buffered', 'outbox'] as const;
 
 let fixture: Fixture;
 let ids: number[];
 let started: Child[] = [];
 
-async function start(durability: Durability): Promise<void> {
-  fixture = await setup({ entities: [Author, Post], counters: { ...SHUTDOWN_OPTIONS, durability } });
+async function start(mode: Mode): Promise<void> {
+  fixture = await setup({ entities: [Author, Post], counters: { ...SHUTDOWN_OPTIONS, mode } });
   const authors = Array.from({ length: 300 }, () => ({ name: 'a' }));
   ids = (await fixture.dataSource.manager.save(Author, authors)).map(({ id }) => id);
 }
@@ -39,11 +39,11 @@ interface Program {
   readonly messages: readonly string[];
 }
 
-async function startProgram(role: 'worker' | 'writer', durability: Durability): Promise<Program> {
+async function startProgram(role: 'worker' | 'writer', mode: Mode): Promise<Program> {
   const child = startChild(join(__dirname, 'shutdown-program.ts'), {
     PROGRAM_DATABASE: fixture.databaseUrl,
     PROGRAM_ROLE: role,
-    PROGRAM_DURABILITY: durability,
+    PROGRAM_MODE: mode,
   });
   started.push(child);
   const messages: string[] = [];
@@ -74,10 +74,10 @@ async function pending(): Promise<number> {
   return dirty + batches;
 }
 
-describe.each(DURABILITIES)('%s: a worker that is told to end in the middle of its work', (durability) => {
+describe.each(MODES)('%s: a worker that is told to end in the middle of its work', (mode) => {
   test('ends what it claimed, and another goes on at once', async () => {
-    await start(durability);
-    const workers = [await startProgram('worker', durability), await startProgram('worker', durability)];
+    await start(mode);
+    const workers = [await startProgram('worker', mode), await startProgram('worker', mode)];
     await writeToAll();
     const busy = await until(() => workers.find(({ messages }) => messages.includes('busy')));
     const { how, after } = await endBy(busy.child, 'SIGTERM');
@@ -91,8 +91,8 @@ describe.each(DURABILITIES)('%s: a worker that is told to end in the middle of i
   });
 
   test('leaves no batch, when nobody else is there', async () => {
-    await start(durability);
-    const worker = await startProgram('worker', durability);
+    await start(mode);
+    const worker = await startProgram('worker', mode);
     await writeToAll();
     await until(() => worker.messages.includes('busy'));
     expect(await endBy(worker.child, 'SIGTERM')).toMatchObject({ how: '0' });
@@ -103,10 +103,10 @@ describe.each(DURABILITIES)('%s: a worker that is told to end in the middle of i
   });
 });
 
-describe.each(DURABILITIES)('%s: a writer that is told to end', (durability) => {
+describe.each(MODES)('%s: a writer that is told to end', (mode) => {
   test('hands off what it holds, and ends by itself', async () => {
-    await start(durability);
-    const writer = await startProgram('writer', durability);
+    await start(mode);
+    const writer = await startProgram('writer', mode);
     await until(() => writer.messages.includes('busy'));
     const { how, after } = await endBy(writer.child, 'SIGTERM');
     expect(how).toBe('0');
@@ -148,8 +148,8 @@ test('close() is one and the same, and waits for a worker that is starting', asy
 });
 
 test('a second signal exits at once, whatever close() waits for', async () => {
-  await start('guarded');
-  const worker = await startProgram('worker', 'guarded');
+  await start('buffered');
+  const worker = await startProgram('worker', 'buffered');
   const runner = fixture.dataSource.createQueryRunner();
   await runner.query('BEGIN');
   await runner.query('LOCK TABLE counter_cache_ledger');

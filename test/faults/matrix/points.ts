@@ -1,4 +1,4 @@
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import type { Batch, Claim, Recount, WatchOutcome } from '../../../src/buffer/buffer';
 import type { Place, When } from './place';
@@ -21,7 +21,7 @@ export interface Point {
   readonly name: string;
   readonly place: Place;
   /** The modes in which the step exists. */
-  readonly modes: readonly Durability[];
+  readonly modes: readonly Mode[];
   readonly at: readonly When[];
   /** The step is reached in what another process left, which died there. */
   readonly left?: { readonly by: 'writer' | 'worker'; readonly place: Place; readonly when: When };
@@ -29,7 +29,7 @@ export interface Point {
   readonly short?: When;
 }
 
-export const MODES: readonly Durability[] = ['guarded', 'outbox'];
+export const MODES: readonly Mode[] = ['buffered', 'outbox'];
 
 const AROUND: readonly When[] = ['before', 'after'];
 const THROUGHOUT: readonly When[] = ['before', 'sent', 'after'];
@@ -58,7 +58,7 @@ const acknowledged: Place = { via: 'redis', method: 'acknowledge' };
 
 const HAND_OFF: readonly Omit<Point, 'group'>[] = [
   { name: 'first captured statement', place: { via: 'sql', sql: CAPTURED }, modes: MODES, at: AROUND },
-  { name: 'announce', place: { via: 'redis', method: 'announce' }, modes: ['guarded'], at: AROUND },
+  { name: 'announce', place: { via: 'redis', method: 'announce' }, modes: ['buffered'], at: AROUND },
   {
     name: 'insert into the outbox',
     place: { via: 'sql', sql: OUTBOX_WRITTEN },
@@ -66,7 +66,7 @@ const HAND_OFF: readonly Omit<Point, 'group'>[] = [
     at: AROUND,
   },
   { name: 'COMMIT', place: { via: 'sql', sql: /^COMMIT/ }, modes: MODES, at: THROUGHOUT, short: 'sent' },
-  { name: 'confirm', place: confirmed, modes: ['guarded'], at: AROUND },
+  { name: 'confirm', place: confirmed, modes: ['buffered'], at: AROUND },
   { name: 'alarm', place: { via: 'queue' }, modes: MODES, at: AROUND },
 ];
 
@@ -74,23 +74,23 @@ const WITHOUT_ANSWER: readonly Omit<Point, 'group'>[] = [
   {
     name: 'insert into the outbox',
     place: { via: 'sql', sql: OUTBOX_WRITTEN },
-    modes: ['guarded'],
+    modes: ['buffered'],
     at: AROUND,
   },
   {
     name: 'release of its savepoint',
     place: { via: 'sql', sql: /^RELEASE SAVEPOINT counter_cache_outbox/ },
-    modes: ['guarded'],
+    modes: ['buffered'],
     at: AROUND,
   },
-  { name: 'COMMIT', place: { via: 'sql', sql: /^COMMIT/ }, modes: ['guarded'], at: THROUGHOUT, short: 'sent' },
+  { name: 'COMMIT', place: { via: 'sql', sql: /^COMMIT/ }, modes: ['buffered'], at: THROUGHOUT, short: 'sent' },
   {
     name: 'discard of a late announcement',
     place: { via: 'redis', method: 'discard' },
-    modes: ['guarded'],
+    modes: ['buffered'],
     at: AROUND,
   },
-  { name: 'alarm', place: { via: 'queue' }, modes: ['guarded'], at: AROUND },
+  { name: 'alarm', place: { via: 'queue' }, modes: ['buffered'], at: AROUND },
 ];
 
 const RECONCILE: readonly Omit<Point, 'group'>[] = [
@@ -202,14 +202,14 @@ const SWEEP: readonly Omit<Point, 'group'>[] = [
       holds: ({ intents }) => intents > 0,
       answers: (reply) => (reply as readonly string[]).length > 0,
     },
-    modes: ['guarded'],
+    modes: ['buffered'],
     at: AROUND,
     left: { by: 'writer', place: confirmed, when: 'before' },
   },
   {
     name: 'stale intent swept',
     place: { via: 'redis', method: 'sweepIntents' },
-    modes: ['guarded'],
+    modes: ['buffered'],
     at: AROUND,
     left: { by: 'writer', place: confirmed, when: 'before' },
     short: 'after',

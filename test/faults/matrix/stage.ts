@@ -1,4 +1,4 @@
-import type { CountersOptions, Durability } from 'typeorm-counter-cache';
+import type { CountersOptions, Mode } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';
@@ -14,7 +14,7 @@ import { seed, write } from './workload';
 export interface Case {
   readonly point: Point;
   readonly when: When;
-  readonly mode: Durability;
+  readonly mode: Mode;
 }
 
 const ROLES: Readonly<Record<Group, Role>> = {
@@ -61,13 +61,13 @@ export async function setStage(
   }
 }
 
-function optionsOf(group: Group, mode: Durability): Partial<CountersOptions> {
+function optionsOf(group: Group, mode: Mode): Partial<CountersOptions> {
   // With one shard, one recount covers all authors: what a dead worker left to do does not depend on who came first.
   const shards = ROLES[group] === 'worker' ? 1 : 2;
-  return { durability: mode, shards, redisTimeout: 2_000, claimTimeout: 300, intentTimeout: 300 };
+  return { mode, shards, redisTimeout: 2_000, claimTimeout: 300, intentTimeout: 300 };
 }
 
-async function prepare(fixture: Fixture, group: Group, mode: Durability): Promise<void> {
+async function prepare(fixture: Fixture, group: Group, mode: Mode): Promise<void> {
   const { dataSource, counters } = fixture;
   await write(dataSource, 1);
   if (RECOUNTED.has(group) || (CLAIMED.has(group) && mode === 'outbox')) await spoil(fixture);

@@ -1,4 +1,4 @@
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import type { When } from './place';
 import { type Group, MODES, type Point, POINTS } from './points';
@@ -66,7 +66,7 @@ function tableOf(group: Group, results: ReadonlyMap<Case, Outcome>): string {
 function rowOf(
   point: Point,
   when: When,
-  modes: readonly Durability[],
+  modes: readonly Mode[],
   isWriter: boolean,
   results: ReadonlyMap<Case, Outcome>,
 ): string[] {

@@ -67,14 +67,14 @@ const WRONG = `SELECT b.id FROM board b LEFT JOIN card c ON c."boardId" = b.id A
     OR points <> COALESCE(sum(n), 0) OR low <> count(c.id) FILTER (WHERE n < 5) OR high <> count(c.id) FILTER (WHERE n >= 5)`;
 
 describeVersions('a legacy row that functions of its counters throw on', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode) => {
     let fixture: Fixture;
     let manager: EntityManager;
     let boards: Board[];
     let legacy: { id: number };
 
     beforeAll(async () => {
-      fixture = await setup({ entities: [Board, Card], server: server(), counters: { durability }, worker: true });
+      fixture = await setup({ entities: [Board, Card], server: server(), counters: { mode }, worker: true });
       manager = fixture.dataSource.manager;
     });
     beforeEach(async () => {

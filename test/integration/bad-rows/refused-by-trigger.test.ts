@@ -9,14 +9,14 @@ const CODES = ['AR001', '45000', '42501', '42883', '42P01', '55000', '57014', 'X
 const AGAIN = ['40001', '55P03', '53200'];
 
 describeVersions('one row that a trigger refuses', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode) => {
     let fixture: Fixture;
 
     beforeEach(async () => {
       fixture = await setup({
         entities: [Shelf, Crate, Book],
         server: server(),
-        counters: { durability, shards: 2, wait: 600_000, window: 1_000 },
+        counters: { mode, shards: 2, wait: 600_000, window: 1_000 },
       });
     });
     afterEach(async () => {

@@ -45,9 +45,9 @@ const CASES: readonly Case[] = [
 ];
 
 describeVersions('a table that takes no changes', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode) => {
     let fixture: Fixture;
-    const options = { durability, shards: 2, wait: 600_000, window: 1_000, sweepInterval: 600_000 } as const;
+    const options = { mode, shards: 2, wait: 600_000, window: 1_000, sweepInterval: 600_000 } as const;
 
     beforeEach(async () => {
       fixture = await setup({ entities: [Shelf, Crate, Book], server: server(), counters: options });

@@ -59,13 +59,13 @@ class Page {
 const ENTITIES = [Order, Line, Note, Draft, Page];
 
 describeVersions('a target whose key the caller chooses', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability: NonNullable<CountersOptions['durability']>) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode: NonNullable<CountersOptions['mode']>) => {
     let fixture: Fixture;
     let open: QueryRunner;
     let recounted: number;
 
     beforeAll(async () => {
-      fixture = await setup({ entities: ENTITIES, counters: { durability }, server: server() });
+      fixture = await setup({ entities: ENTITIES, counters: { mode }, server: server() });
       fixture.counters.on('recalculated', ({ checked }) => (recounted += checked));
     });
     /** A transaction that has written, and does not end. */

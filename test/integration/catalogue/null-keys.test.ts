@@ -43,7 +43,7 @@ class Mail {
 const ENTITIES = [Profile, Candidate, Visit, Mail];
 
 describeVersions('a target whose key becomes NULL', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability: NonNullable<CountersOptions['durability']>) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode: NonNullable<CountersOptions['mode']>) => {
     let fixture: Fixture;
     let candidate: Candidate;
     let profile: Profile;
@@ -58,7 +58,7 @@ describeVersions('a target whose key becomes NULL', (server) => {
     };
 
     beforeAll(async () => {
-      fixture = await setup({ entities: ENTITIES, counters: { durability }, worker: true, server: server() });
+      fixture = await setup({ entities: ENTITIES, counters: { mode }, worker: true, server: server() });
     });
     beforeEach(async () => {
       const { manager } = fixture.dataSource;

@@ -125,12 +125,12 @@ describe('a changed definition', () => {
   });
 
   test('in the outbox mode', async () => {
-    const first = await deployment.attach([ALL], { durability: 'outbox' });
+    const first = await deployment.attach([ALL], { mode: 'outbox' });
     const author = await deployment.author(first);
     // What the old one wrote still waits.
     await first.write(author, false);
     await first.close();
-    const second = await deployment.attach([PUBLISHED], { worker: true, durability: 'outbox' });
+    const second = await deployment.attach([PUBLISHED], { worker: true, mode: 'outbox' });
     await until(async () => second.recounted() > 0 && (await totals(second))[0] === 1);
   });
 });
@@ -174,7 +174,7 @@ describe('a counter', () => {
 
   test('that is only named, timed or handed over otherwise asks for nothing', async () => {
     await firstVersion(ALL);
-    const second = await deployment.attach([{ name: 'posts', wait: 5, flushAt: 2, durability: 'outbox' }], {
+    const second = await deployment.attach([{ name: 'posts', wait: 5, flushAt: 2, mode: 'outbox' }], {
       worker: true,
     });
     await expectNothingAsked(second);

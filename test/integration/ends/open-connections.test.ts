@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import type { DataSource, EntitySubscriberInterface, QueryRunner } from 'typeorm';
-import { Counters, type Durability } from 'typeorm-counter-cache';
+import { Counters, type Mode } from 'typeorm-counter-cache';
 
 import { type Proxy, startDatabaseProxy } from '../../support/proxy';
 import { redisUrl } from '../../support/redis';
@@ -9,10 +9,10 @@ import { until } from '../../support/until';
 import { describeVersions } from '../../support/versions';
 import { Author, Post, TRUTH } from '../blog';
 
-const DURABILITIES: readonly Durability[] = ['guarded', 'outbox'];
+const MODES: readonly Mode[] = ['buffered', 'outbox'];
 
 describeVersions('a pool of one connection, whose statements are given up', (server) => {
-  describe.each(DURABILITIES)('%s', (durability) => {
+  describe.each(MODES)('%s', (mode) => {
     let fixture: Fixture;
     let proxy: Proxy;
     let dataSource: DataSource;
@@ -21,7 +21,7 @@ describeVersions('a pool of one connection, whose statements are given up', (ser
     let authorId: number;
 
     beforeEach(async () => {
-      const options = { durability, claimTimeout: 1_000, intentTimeout: 1_000 };
+      const options = { mode, claimTimeout: 1_000, intentTimeout: 1_000 };
       fixture = await setup({ entities: [Author, Post], counters: options, server: server() });
       ({ id: authorId } = await fixture.dataSource.manager.save(Author, { name: 'a' }));
       const started = await startDatabaseProxy(fixture.databaseUrl);

@@ -20,11 +20,11 @@ class Refuser implements EntitySubscriberInterface {
   }
 }
 
-describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+describe.each(['buffered', 'outbox'] as const)('%s', (mode) => {
   let fixture: Fixture;
   let refuser: Refuser;
   beforeAll(async () => {
-    fixture = await setup({ entities: [Author, Post], counters: { durability } });
+    fixture = await setup({ entities: [Author, Post], counters: { mode } });
     await fixture.dataSource.query('CREATE TABLE d (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)');
     refuser = new Refuser();
     fixture.dataSource.subscribers.push(refuser);

@@ -8,16 +8,16 @@ import { Author, Post } from '../blog';
 import { wrongAuthors } from '../outbox/outbox';
 import { randomFrom } from '../agreement';
 
-const CASES = (['18', '17.0'] as const).flatMap((v) => (['guarded', 'outbox'] as const).map((d) => [v, d] as const));
+const CASES = (['18', '17.0'] as const).flatMap((v) => (['buffered', 'outbox'] as const).map((d) => [v, d] as const));
 const SEED = Number(process.env['SEED'] ?? 1);
 
-describe.each(CASES)('PostgreSQL %s, %s', (version, durability) => {
+describe.each(CASES)('PostgreSQL %s, %s', (version, mode) => {
   let fixture: Fixture;
   let internals: Internals;
   beforeAll(async () => {
     fixture = await setup({
       entities: [Author, Post],
-      counters: { durability, intentTimeout: 1000, redisTimeout: 1000 },
+      counters: { mode, intentTimeout: 1000, redisTimeout: 1000 },
     });
     internals = await openInternals(fixture.dataSource);
     (fixture.dataSource.driver as { version?: string }).version = version;

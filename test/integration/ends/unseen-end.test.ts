@@ -1,6 +1,6 @@
 import type { Client } from 'pg';
 import type { QueryRunner } from 'typeorm';
-import type { Durability } from 'typeorm-counter-cache';
+import type { Mode } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';
@@ -8,17 +8,17 @@ import { describeVersions } from '../../support/versions';
 import { Author, Post, TRUTH } from '../blog';
 import { onInsert } from '../outbox/outbox';
 
-const DURABILITIES: readonly Durability[] = ['guarded', 'outbox'];
+const MODES: readonly Mode[] = ['buffered', 'outbox'];
 
 describeVersions('commands sent through the client of a query runner', (server) => {
-  describe.each(DURABILITIES)('%s', (durability) => {
+  describe.each(MODES)('%s', (mode) => {
     let fixture: Fixture;
     let runner: QueryRunner;
     let client: Client;
     let authorId: number;
 
     beforeAll(async () => {
-      fixture = await setup({ entities: [Author, Post], counters: { durability }, server: server(), worker: true });
+      fixture = await setup({ entities: [Author, Post], counters: { mode }, server: server(), worker: true });
     });
     afterAll(async () => {
       expect(fixture.errors.splice(0)).toEqual([]);

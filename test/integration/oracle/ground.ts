@@ -21,7 +21,7 @@ const SHARDS = 4;
 /** Worlds beside the plain one: every third seed keeps deltas in SQL instead of Redis. */
 function countersOf({ setting, seed }: RunOptions): Partial<CountersOptions> {
   const isOutbox = setting.name !== 'plain' && seed % 3 === 0;
-  return { shards: SHARDS, durability: isOutbox ? 'outbox' : 'guarded' };
+  return { shards: SHARDS, mode: isOutbox ? 'outbox' : 'buffered' };
 }
 
 /** A world that is open, and how it ends. */

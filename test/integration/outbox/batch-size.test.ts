@@ -23,7 +23,7 @@ let fixture: Fixture;
 beforeEach(async () => {
   fixture = await setup({
     entities: [Jar, Coin],
-    counters: { durability: 'outbox', wait: 600_000 },
+    counters: { mode: 'outbox', wait: 600_000 },
     worker: true,
   });
 });

@@ -14,7 +14,7 @@ beforeAll(async () => {
   fixture = await setup({
     entities: [Author, Post],
     counters: {
-      durability: 'outbox',
+      mode: 'outbox',
       wait: 600_000,
       window: 300_000,
       recalculationDelay: 600_000_000,

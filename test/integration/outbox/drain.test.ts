@@ -10,7 +10,7 @@ let fixture: Fixture;
 const cleanups: (() => Promise<unknown>)[] = [];
 
 async function start(options: NonNullable<Parameters<typeof setup>[0]['counters']>, worker = false): Promise<void> {
-  fixture = await setup({ entities: [Author, Post], counters: { durability: 'outbox', ...options }, worker });
+  fixture = await setup({ entities: [Author, Post], counters: { mode: 'outbox', ...options }, worker });
   cleanups.push(() => fixture.close());
 }
 
@@ -154,7 +154,7 @@ test('two workers that drain at once, under 8 writers', async () => {
     redis: redisUrl(),
     ...TEST_OPTIONS,
     ...fast,
-    durability: 'outbox',
+    mode: 'outbox',
   });
   await dataSource.initialize();
   cleanups.push(async () => {

@@ -35,7 +35,7 @@ class Booking {
   @ManyToOne(() => Account) @JoinColumn({ name: 'accountId' }) account!: Relation<Account>;
 }
 
-const OUTBOX = { durability: 'outbox', wait: 600_000, sweepInterval: 600_000 } as const;
+const OUTBOX = { mode: 'outbox', wait: 600_000, sweepInterval: 600_000 } as const;
 
 let fixture: Fixture;
 let id: number;

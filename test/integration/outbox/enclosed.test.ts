@@ -10,7 +10,7 @@ let other: number;
 beforeEach(async () => {
   fixture = await setup({
     entities: [Author, Post],
-    counters: { durability: 'outbox', wait: 600_000, sweepInterval: 600_000 },
+    counters: { mode: 'outbox', wait: 600_000, sweepInterval: 600_000 },
   });
   const { manager } = fixture.dataSource;
   [{ id: one }, { id: other }] = (await manager.save(Author, [{ name: 'a' }, { name: 'b' }])) as [Author, Author];
@@ -72,7 +72,7 @@ describe('deltas in the statement that makes them', () => {
     await fixture.close();
     fixture = await setup({
       entities: [Author, Post],
-      counters: { durability: 'outbox', wait: 20, window: 10, sweepInterval: 600_000 },
+      counters: { mode: 'outbox', wait: 20, window: 10, sweepInterval: 600_000 },
     });
     const { manager } = fixture.dataSource;
     const worker = await fixture.counters.startWorker();
@@ -156,7 +156,7 @@ describe('a database that makes other rows than it was given', () => {
     await fixture.close();
     fixture = await setup({
       entities: [Author, Post],
-      counters: { durability: 'outbox', wait: 600_000, sweepInterval: 600_000 },
+      counters: { mode: 'outbox', wait: 600_000, sweepInterval: 600_000 },
     });
     const { manager } = fixture.dataSource;
     [{ id: one }, { id: other }] = (await manager.save(Author, [{ name: 'a' }, { name: 'b' }])) as [Author, Author];

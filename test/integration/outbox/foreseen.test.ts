@@ -50,7 +50,7 @@ describeVersions('new rows are foreseen by the columns that the database has', (
     const fixture = await setup({
       ...madeBySql(WITH(worth, kind)),
       entities: [Jar, Coin],
-      counters: { durability: 'outbox' },
+      counters: { mode: 'outbox' },
       server: server(),
     });
     let recounted = 0;

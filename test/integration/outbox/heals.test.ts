@@ -40,7 +40,7 @@ beforeEach(async () => {
   buffer = new FlakyBuffer({ window: 5 });
   fixture = await setup({
     entities: [Tag, Use],
-    counters: { durability: 'outbox', wait: 5, window: 5, buffer, scheduler: new InProcessScheduler() },
+    counters: { mode: 'outbox', wait: 5, window: 5, buffer, scheduler: new InProcessScheduler() },
   });
 });
 afterEach(() => fixture.close());

@@ -11,7 +11,7 @@ const LIMIT = 10_000;
 let fixture: Fixture;
 
 beforeAll(async () => {
-  fixture = await setup({ entities: [Author, Post], counters: { durability: 'outbox', wait: 600_000 } });
+  fixture = await setup({ entities: [Author, Post], counters: { mode: 'outbox', wait: 600_000 } });
 });
 afterAll(() => fixture.close());
 

@@ -23,9 +23,9 @@ class Team {
   column: 'salaries',
   incrementBy: 'salary',
   touch: 'salariesAt',
-  durability: 'outbox',
+  mode: 'outbox',
 })
-@CounterCache<Player, Team>({ relation: 'team', column: 'goals', incrementBy: 'goals', durability: 'guarded' })
+@CounterCache<Player, Team>({ relation: 'team', column: 'goals', incrementBy: 'goals', mode: 'buffered' })
 class Player {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ type: 'numeric', precision: 8, scale: 2, default: '1.50' }) salary!: string;
@@ -51,7 +51,7 @@ afterEach(async () => {
   await fixture.close();
 });
 
-describe('durability per counter', () => {
+describe('mode per counter', () => {
   test('each delta waits where its counter says; together they are right', async () => {
     const { manager } = fixture.dataSource;
     const team = await manager.save(manager.create(Team));
@@ -119,7 +119,7 @@ describe('durability per counter', () => {
   test('what the outbox has applied is kept for outboxRetention', async () => {
     const kept = await setup({
       entities: [Team, Player],
-      counters: { durability: 'outbox', outboxRetention: 600_000 },
+      counters: { mode: 'outbox', outboxRetention: 600_000 },
     });
     const { manager } = kept.dataSource;
     const team = await manager.save(manager.create(Team));

@@ -17,7 +17,7 @@ describeVersions('targets that wait in an outbox which was never analysed', (ser
       const fixture: Fixture = await setup({
         entities: [Author, Post],
         server: server(),
-        counters: { durability: 'outbox', wait: 600_000, shards, sweepInterval: 600_000 },
+        counters: { mode: 'outbox', wait: 600_000, shards, sweepInterval: 600_000 },
       });
       const { dataSource, counters } = fixture;
       await dataSource.query('ALTER TABLE counter_cache_outbox SET (autovacuum_enabled = off)');

@@ -7,7 +7,7 @@ let fixture: Fixture;
 beforeAll(async () => {
   fixture = await setup({
     entities: [Author, Post],
-    counters: { durability: 'outbox', wait: 1, window: 1, sweepInterval: 5 },
+    counters: { mode: 'outbox', wait: 1, window: 1, sweepInterval: 5 },
     worker: true,
   });
 });

@@ -5,7 +5,7 @@ import { untilDrained, wrongAuthors } from './outbox';
 let fixture: Fixture;
 
 beforeAll(async () => {
-  fixture = await setup({ entities: [Author, Post], counters: { durability: 'outbox', wait: 5, window: 5 } });
+  fixture = await setup({ entities: [Author, Post], counters: { mode: 'outbox', wait: 5, window: 5 } });
 });
 afterEach(() => expect(fixture.errors).toEqual([]));
 afterAll(() => fixture.close());

@@ -7,7 +7,7 @@ let fixture: Fixture;
 beforeEach(async () => {
   fixture = await setup({
     entities: [Author, Post],
-    counters: { durability: 'outbox', wait: 600_000, sweepInterval: 600_000 },
+    counters: { mode: 'outbox', wait: 600_000, sweepInterval: 600_000 },
   });
 });
 afterEach(async () => {
@@ -22,7 +22,7 @@ const newAuthor = async (): Promise<number> => (await fixture.dataSource.manager
 const countOf = async (id: number): Promise<number> =>
   (await fixture.dataSource.manager.findOneByOrFail(Author, { id })).postsCount;
 
-describe("durability 'outbox'", () => {
+describe("mode 'outbox'", () => {
   test('deltas are rows of the transaction that made them', async () => {
     const id = await newAuthor();
     await fixture.dataSource.transaction(async (manager) => {

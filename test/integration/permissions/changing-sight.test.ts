@@ -38,12 +38,12 @@ describeVersions('a worker that sees less than when it started', (server) => {
     expect(errors).toMatchObject([{ code: 'NOT_PERMITTED', problems: [expect.stringContaining(`public.${table} `)] }]);
   }
 
-  test.each(['guarded', 'outbox'] as const)(
+  test.each(['buffered', 'outbox'] as const)(
     'keeps what it cannot apply: a row that it does not see is not gone, %s',
-    async (durability) => {
+    async (mode) => {
       await writer.counters.close();
       await writer.dataSource.destroy();
-      writer = await world.attach('writer', { durability });
+      writer = await world.attach('writer', { mode });
       await worker.counters.startWorker();
       const id = await write();
       await until(async () => (await columnOf(id)) === 1);

@@ -51,12 +51,12 @@ describeVersions('the privileges in docs/privileges.md', (server) => {
 
   const column = async () => (await world.sql('SELECT "postsCount" AS n FROM author'))[0]?.['n'];
 
-  test.each(['guarded', 'outbox'] as const)('are enough to work and to write: %s', async (durability) => {
+  test.each(['buffered', 'outbox'] as const)('are enough to work and to write: %s', async (mode) => {
     await world.sql(documented('worker'));
     const { counters, errors } = await world.attach('worker');
     await counters.startWorker();
     await world.sql(documented('writer'));
-    const writer = await world.attach('writer', { durability });
+    const writer = await world.attach('writer', { mode });
     const { manager } = writer.dataSource;
     const posts = await manager.save(Post, [
       { authorId: author.id },

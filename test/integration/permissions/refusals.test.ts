@@ -117,7 +117,7 @@ describeVersions('a role that may write, and not what counting needs', (server) 
   });
 
   test('is told what the outbox needs', async () => {
-    const member = await world.attach('insert', { durability: 'outbox' });
+    const member = await world.attach('insert', { mode: 'outbox' });
     const grant = 'GRANT INSERT, DELETE ON public.counter_cache_outbox TO :insert';
     expectRefusal(await attempt(() => insert(member)), 'insert', grant);
     const error = await attempt(() =>

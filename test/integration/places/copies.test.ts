@@ -53,9 +53,9 @@ const COPY: unknown = expect.objectContaining({
 });
 
 describeVersions('a database that is made from another one as its template', (server) => {
-  test.each(['guarded', 'outbox'] as const)('%s: each counts its own, on one Redis', async (durability) => {
+  test.each(['buffered', 'outbox'] as const)('%s: each counts its own, on one Redis', async (mode) => {
     const original = await createDatabase(server());
-    const first = await open(original.url, { durability, wait: 600_000 });
+    const first = await open(original.url, { mode, wait: 600_000 });
     await first.dataSource.manager.save(Author, { id: 1 });
     await first.dataSource.manager.insert(Post, [{ authorId: 1 }, { authorId: 1 }]);
     // Two more, which wait.
@@ -68,8 +68,8 @@ describeVersions('a database that is made from another one as its template', (se
     await executeOn(server(), `CREATE DATABASE ${copy} TEMPLATE ${name}`);
     const url = new URL(original.url);
     url.pathname = `/${copy}`;
-    const one = await open(original.url, { durability });
-    const other = await open(url.href, { durability });
+    const one = await open(original.url, { mode });
+    const other = await open(url.href, { mode });
     try {
       await one.counters.startWorker();
       await other.counters.startWorker();

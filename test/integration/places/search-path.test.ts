@@ -44,11 +44,11 @@ const WRITES: readonly (readonly [string, (manager: EntityManager) => Promise<un
 ];
 
 describeVersions('the search path', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode) => {
     let f: Fixture;
 
     beforeAll(async () => {
-      f = await setup({ entities: [...ENTITIES, Shelf, Book], server: server(), counters: { durability } });
+      f = await setup({ entities: [...ENTITIES, Shelf, Book], server: server(), counters: { mode } });
       await f.dataSource.manager.save(Author, { id: 1 });
       await f.dataSource.manager.insert(Post, [
         { slot: 1, authorId: 1 },

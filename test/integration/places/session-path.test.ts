@@ -14,11 +14,11 @@ const poolOf = ({ driver }: DataSource): Pool => (driver as unknown as { master:
 const REFUSED = { code: 'WRITE_FAILED' };
 
 describeVersions('a search path of whole sessions', (server) => {
-  describe.each(['guarded', 'outbox'] as const)('%s', (durability) => {
+  describe.each(['buffered', 'outbox'] as const)('%s', (mode) => {
     let f: Fixture;
 
     beforeEach(async () => {
-      f = await setup({ entities: ENTITIES, server: server(), counters: { durability } });
+      f = await setup({ entities: ENTITIES, server: server(), counters: { mode } });
       await f.dataSource.manager.save(Author, { id: 1 });
       // Both schemas take ids from one sequence.
       await execute(f.databaseUrl, `SELECT setval('post_id_seq', 10)`);

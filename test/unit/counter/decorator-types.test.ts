@@ -46,9 +46,9 @@ describe('the options', () => {
       method: async (owner, manager) => (await manager.query('SELECT 1'), owner.postsCount),
     });
     CounterCache<Item, Owner>({ relation: 'owner', column: 'stats.total' });
-    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', durability: 'outbox' });
-    // @ts-expect-error -- no such durability
-    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', durability: 'none' });
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', mode: 'outbox' });
+    // @ts-expect-error -- no such mode
+    CounterCache<Item, Owner>({ relation: 'owner', column: 'postsCount', mode: 'none' });
     CounterCache<Item, Owner>({
       relation: 'owner',
       column: ({ published }) => (published ? 'postsCount' : null),

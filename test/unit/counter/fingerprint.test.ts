@@ -53,7 +53,7 @@ test.each<[string, Declared, Declared]>([
   ['a wait', {}, { wait: 5 }],
   ['touch', {}, { touch: true }],
   ['scheduling', {}, { recalculation: false }],
-  ['how deltas are handed over', {}, { durability: 'outbox', flushAt: 5 }],
+  ['how deltas are handed over', {}, { mode: 'outbox', flushAt: 5 }],
   ['another way to write the amount', { incrementBy: 1 }, { incrementBy: 1n }],
 ])('%s does not', async (_, before, after) => {
   expect(await fingerprint(after)).toBe(await fingerprint(before));

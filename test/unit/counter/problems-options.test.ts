@@ -116,11 +116,7 @@ describe('an option is refused', () => {
     ['flushAt 1.5', { ...counted, flushAt: 1.5 }, "expected 'flushAt' to be a positive whole number, got: 1.5"],
     ['an empty name', { ...counted, name: '' }, 'expected \'name\' to be a text of at least one character, got: ""'],
     ['partitions', { ...counted, partitions: 4 }, "expected 'partitions' to be 1, got: 4. It is not available yet"],
-    [
-      'another durability',
-      { ...counted, durability: 'none' },
-      "expected 'durability' to be one of 'guarded', 'outbox', got: \"none\"",
-    ],
+    ['another mode', { ...counted, mode: 'none' }, "expected 'mode' to be one of 'buffered', 'outbox', got: \"none\""],
     [
       'relation and polymorphic',
       { ...counted, polymorphic: { id: 'id', type: 'title', targets: () => ({}) } },
