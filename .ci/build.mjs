@@ -11,7 +11,10 @@ const typescript = dirname(createRequire(import.meta.url).resolve('typescript/pa
 const compile = [join(typescript, 'bin/tsc'), '-p', 'tsconfig.build.json', '--outDir', target];
 execFileSync(process.execPath, compile, { stdio: 'inherit' });
 
-embedLua(join('src', 'buffer', 'redis', 'lua'), join(target, 'buffer', 'redis', 'lua-files.js'));
+embedLua(
+  join('src', 'engines', 'buffered', 'redis', 'lua'),
+  join(target, 'engines', 'buffered', 'redis', 'lua-files.js'),
+);
 
 /** Replaces the module that reads .lua files by one that holds them: bundlers leave files that are read behind. */
 function embedLua(folder, module) {

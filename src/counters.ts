@@ -9,36 +9,41 @@ import {
   type ObjectLiteral,
 } from 'typeorm';
 
-import { attachTo } from './attachment';
-import { HandOff } from './capture/hand-off';
+import { attachTo } from './typeorm/attachment';
+import { HandOff } from './publish/hand-off';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
-import type { Counter } from './counter/definition';
-import { resolveDefinitions } from './counter/registry';
+import type { Counter } from './model/definition';
+import { resolveDefinitions } from './declare/registry';
 import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
 import { FollowedTables } from './followed-tables';
 import { Installer } from './installation';
-import type { JobContext } from './jobs/context';
-import { flush, retryFailed } from './jobs/flush';
-import type { ReconcileReport } from './jobs/reconcile';
-import type { RecountFilter } from './jobs/recount-filter';
-import { type RecountReport, recountRun } from './jobs/recount-run';
-import { type Arrival, StartedWorkers } from './jobs/started-workers';
-import type { TargetFilter, TargetKey } from './jobs/targets';
-import { CounterWorker, type WorkerOptions } from './jobs/worker';
-import { type LogEntry, readLog } from './live/log';
-import { type CounterValue, readGiven, type ReadOptions } from './live/read';
-import { type CountersStatus, readStatus } from './live/status';
+import type { JobContext } from './engines/context';
+import { flush, retryFailed } from './worker/flush';
+import type { ReconcileReport } from './engines/buffered/reconcile';
+import type { RecountFilter } from './recount/recount-filter';
+import { type RecountReport, recountRun } from './recount/recount-run';
+import { type Arrival, StartedWorkers } from './worker/started-workers';
+import type { TargetFilter, TargetKey } from './engines/targets';
+import { CounterWorker, type WorkerOptions } from './worker/worker';
+import { type LogEntry, readLog } from './read/log';
+import { type CounterValue, readGiven, type ReadOptions } from './read/read';
+import { type CountersStatus, readStatus } from './read/status';
 import { type CountersOptions, type ResolvedCountersOptions, resolveOptions } from './options';
 import { Opening } from './opening';
-import { Permissions } from './permissions/permissions';
+import { Permissions } from './dialects/postgres/permissions/permissions';
 import { reportForgotten, reportTruncated, reportUnknownType, reportUnseenEnd } from './reports';
 import { Residence } from './residence';
-import { withConnection } from './sql/query';
-import { writeApart } from './sql/outbox/write-apart';
-import { besidePool, endSideConnection, renewSideConnection, sideConnectionOf } from './sql/side-connection';
-import { allocateBarrier } from './sql/snapshot';
+import { withConnection } from './dialects/postgres/query';
+import { writeApart } from './dialects/postgres/outbox/write-apart';
+import {
+  besidePool,
+  endSideConnection,
+  renewSideConnection,
+  sideConnectionOf,
+} from './dialects/postgres/side-connection';
+import { allocateBarrier } from './dialects/postgres/snapshot';
 import { within } from './time-limit';
 
 /** How long `close()` waits for transactions that have captured something, ms. */

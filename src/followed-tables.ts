@@ -1,12 +1,12 @@
 import type { DataSource } from 'typeorm';
 
-import { problemsOfTables } from './counter/check-tables';
-import type { Definitions } from './counter/definition';
+import { problemsOfTables } from './dialects/postgres/catalogue/check-tables';
+import type { Definitions } from './model/definition';
 import type { Catalogue } from './dialects/postgres/catalogue/catalogue';
 import type { KnownCatalogue } from './dialects/postgres/catalogue/known-catalogue';
 import { ConfigurationError } from './errors';
 import type { Events } from './events';
-import { catalogueOf } from './sql/catalogue-of';
+import { catalogueOf } from './dialects/postgres/catalogue/catalogue-of';
 
 /** The database's own tables, as long as the metadata of a DataSource last. */
 export class FollowedTables {

@@ -1,7 +1,7 @@
 export { closeOnSignal } from './close-on-signal';
-export { CounterCache, defineCounterCache } from './counter/decorator';
-export type { Counter } from './counter/definition';
-export type { CounterCacheOptions, PolymorphicOptions } from './counter/options';
+export { CounterCache, defineCounterCache } from './declare/decorator';
+export type { Counter } from './model/definition';
+export type { CounterCacheOptions, PolymorphicOptions } from './declare/options';
 export { Counters } from './counters';
 export {
   AmountError,
@@ -13,24 +13,20 @@ export {
   TablesMissingError,
 } from './errors';
 export type { ColumnChange, CountersEvents, Drift, FailedTarget } from './events';
-export type { ReconcileReport } from './jobs/reconcile';
-export type { TargetFilter, TargetKey } from './jobs/targets';
-export type { LogEntry } from './live/log';
-export type { CounterValue, ReadOptions } from './live/read';
-export type { CountersStatus } from './live/status';
-export type { RecountFilter } from './jobs/recount-filter';
-export type { RecountReport } from './jobs/recount-run';
-export type { AlarmHandler, RunningScheduler, Scheduler } from './jobs/scheduler';
-export { InProcessScheduler, type InProcessSchedulerOptions } from './jobs/in-process/in-process-scheduler';
-export type { CounterWorker, WorkerOptions } from './jobs/worker';
-export type { Mode } from './mode';
+export type { ReconcileReport } from './engines/buffered/reconcile';
+export type { TargetFilter, TargetKey } from './engines/targets';
+export type { LogEntry } from './read/log';
+export type { CounterValue, ReadOptions } from './read/read';
+export type { CountersStatus } from './read/status';
+export type { RecountFilter } from './recount/recount-filter';
+export type { RecountReport } from './recount/recount-run';
+export type { AlarmHandler, RunningScheduler, Scheduler } from './schedule/scheduler';
+export { InProcessScheduler, type InProcessSchedulerOptions } from './schedule/in-process/in-process-scheduler';
+export type { CounterWorker, WorkerOptions } from './worker/worker';
+export type { Mode } from './model/mode';
 export type { CountersOptions, Logger, QueueOptions } from './options';
 export type {
-  Alarm,
-  Batch,
-  BatchEntry,
   Claim,
-  ClaimScope,
   Confirmed,
   DeltaBuffer,
   Finalized,
@@ -39,10 +35,8 @@ export type {
   Intent,
   Recount,
   ShardStatus,
-  Snapshot,
-  TargetDelta,
-  Unapplied,
   WatchOutcome,
-} from './buffer/buffer';
-export { MemoryBuffer, type MemoryBufferOptions } from './buffer/memory/memory-buffer';
-export { counterCacheEntities } from './sql/tables';
+} from './engines/buffered/buffer';
+export type { Alarm, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
+export { MemoryBuffer, type MemoryBufferOptions } from './engines/buffered/memory/memory-buffer';
+export { counterCacheEntities } from './dialects/postgres/installation/tables';

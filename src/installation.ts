@@ -1,29 +1,35 @@
 import type { DataSource } from 'typeorm';
 
-import type { DeltaBuffer } from './buffer/buffer';
-import { closeConnections, evictionPolicy, mayInfo, openConnections, redisOptionsOf } from './buffer/redis/connection';
-import { addressOf } from './buffer/redis/connection-attempt';
-import { type AccessOptions, assertAccess, type KeyUse } from './buffer/redis/permissions';
-import { RedisHome } from './buffer/redis/home';
-import { type RedisConnections, RedisBuffer } from './buffer/redis/redis-buffer';
+import type { DeltaBuffer } from './engines/buffered/buffer';
+import {
+  closeConnections,
+  evictionPolicy,
+  mayInfo,
+  openConnections,
+  redisOptionsOf,
+} from './engines/buffered/redis/connection';
+import { addressOf } from './engines/buffered/redis/connection-attempt';
+import { type AccessOptions, assertAccess, type KeyUse } from './engines/buffered/redis/permissions';
+import { RedisHome } from './engines/buffered/redis/home';
+import { type RedisConnections, RedisBuffer } from './engines/buffered/redis/redis-buffer';
 import { readIdentity } from './dialects/postgres/catalogue/identity';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
 import type { Events } from './events';
-import { BullMqScheduler } from './jobs/bullmq/bullmq-scheduler';
-import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from './jobs/bullmq/permissions';
-import type { Scheduler } from './jobs/scheduler';
-import { type SweptEpochs, sweepEpochs } from './jobs/sweep-epochs';
+import { BullMqScheduler } from './schedule/bullmq/bullmq-scheduler';
+import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from './schedule/bullmq/permissions';
+import type { Scheduler } from './schedule/scheduler';
+import { type SweptEpochs, sweepEpochs } from './recount/sweep-epochs';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
-import { isNotPermitted } from './permissions/permissions';
-import { withPinnedPath } from './sql/catalogue-of';
-import { settleHome } from './sql/buffer-home';
-import { noteCountedTables } from './sql/counted-tables';
-import type { ProcessSelf } from './sql/processes';
-import { rowsOf, withConnection } from './sql/query';
-import { besidePool, besidePoolWithin } from './sql/side-connection';
-import { loadInstallation } from './sql/state';
-import { locateTables, type TablePaths, tablePaths } from './sql/tables';
+import { isNotPermitted } from './dialects/postgres/permissions/permissions';
+import { withPinnedPath } from './dialects/postgres/catalogue/catalogue-of';
+import { settleHome } from './dialects/postgres/installation/buffer-home';
+import { noteCountedTables } from './dialects/postgres/installation/counted-tables';
+import type { ProcessSelf } from './dialects/postgres/installation/processes';
+import { rowsOf, withConnection } from './dialects/postgres/query';
+import { besidePool, besidePoolWithin } from './dialects/postgres/side-connection';
+import { loadInstallation } from './dialects/postgres/installation/state';
+import { locateTables, type TablePaths, tablePaths } from './dialects/postgres/installation/tables';
 import { within } from './time-limit';
 
 /** The parts that exist once our tables can be read. */

@@ -1,24 +1,24 @@
 import type { DataSource } from 'typeorm';
 
-import type { Alarm } from './buffer/buffer';
-import type { Definitions } from './counter/definition';
+import type { Alarm } from './model/pending';
+import type { Definitions } from './model/definition';
 import { notInitialized } from './errors';
 import type { Events } from './events';
 import type { FollowedTables } from './followed-tables';
 import type { Installation, Installer } from './installation';
-import type { JobContext } from './jobs/context';
-import { handOverAlarm } from './jobs/own-alarm';
-import { rebuild, reportCopied, reportLost } from './jobs/rebuild';
-import { scheduleOrReport } from './jobs/scheduler';
-import type { StartedWorkers } from './jobs/started-workers';
-import type { SweptEpochs } from './jobs/sweep-epochs';
+import type { JobContext } from './engines/context';
+import { handOverAlarm } from './model/own-alarm';
+import { rebuild, reportCopied, reportLost } from './recount/rebuild';
+import { scheduleOrReport } from './schedule/scheduler';
+import type { StartedWorkers } from './worker/started-workers';
+import type { SweptEpochs } from './recount/sweep-epochs';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
-import type { Permissions } from './permissions/permissions';
+import type { Permissions } from './dialects/postgres/permissions/permissions';
 import { reportUnlessLeft } from './reports';
 import type { Residence } from './residence';
-import { countedTables } from './sql/counted-tables';
-import { sideConnectionOf } from './sql/side-connection';
+import { countedTables } from './dialects/postgres/installation/counted-tables';
+import { sideConnectionOf } from './dialects/postgres/side-connection';
 
 /** Alarms that cannot be set within this time of each other fail in one outage, ms. */
 const SCHEDULING_OUTAGE = 60_000;

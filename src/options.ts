@@ -2,13 +2,13 @@ import { inspect } from 'node:util';
 
 import type { Redis, RedisOptions } from 'ioredis';
 
-import type { DeltaBuffer } from './buffer/buffer';
+import type { DeltaBuffer } from './engines/buffered/buffer';
 import { checkRedis } from './check-redis';
 import { describe, quote } from './describe';
-import { MODES, type Mode, isMode } from './mode';
+import { MODES, type Mode, isMode } from './model/mode';
 import { ConfigurationError } from './errors';
-import type { AlarmJobOptions } from './jobs/bullmq/alarm-producer';
-import type { Scheduler } from './jobs/scheduler';
+import type { AlarmJobOptions } from './schedule/bullmq/alarm-producer';
+import type { Scheduler } from './schedule/scheduler';
 import { didYouMean } from './suggest';
 
 /** Where errors go that no `error` listener is told of. */

@@ -1,9 +1,9 @@
-import type { Counter, Definitions } from './counter/definition';
+import type { Counter, Definitions } from './model/definition';
 import { quote } from './describe';
 import { BufferUnavailableError, ConfigurationError, CounterCacheError } from './errors';
 import type { Events } from './events';
-import { describeTarget } from './jobs/context';
-import { isNotPermitted } from './permissions/permissions';
+import { describeTarget } from './engines/context';
+import { isNotPermitted } from './dialects/postgres/permissions/permissions';
 
 /** A table whose rows count was emptied by TRUNCATE. */
 export function reportTruncated(events: Events, entity: string): void {

@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto';
 
 import type { DataSource } from 'typeorm';
 
-import type { Definitions } from './counter/definition';
+import type { Definitions } from './model/definition';
 import { isInsufficientPrivilege } from './dialects/postgres/privilege-error';
 import { CounterCacheError } from './errors';
 import type { Events } from './events';
 import type { Installation } from './installation';
-import { Presence } from './jobs/presence';
-import { noteRecounts } from './sql/definitions';
-import type { ProcessSelf } from './sql/processes';
-import { withConnection } from './sql/query';
-import { besidePool } from './sql/side-connection';
-import type { TablePaths } from './sql/tables';
+import { Presence } from './worker/presence';
+import { noteRecounts } from './dialects/postgres/installation/definitions';
+import type { ProcessSelf } from './dialects/postgres/installation/processes';
+import { withConnection } from './dialects/postgres/query';
+import { besidePool } from './dialects/postgres/side-connection';
+import type { TablePaths } from './dialects/postgres/installation/tables';
 
 /** What a process does about changes around it. */
 export interface Changes {

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { Between, DataSource } from 'typeorm';
 import { Counters, type CountersOptions } from 'typeorm-counter-cache';
 
-import { shardKey } from '../../src/buffer/redis/keys';
+import { shardKey } from '../../src/engines/buffered/redis/keys';
 import { usedMemory } from '../redis-info';
 import { Product, Review } from './entities';
 

@@ -1,4 +1,4 @@
-import type { Row } from '../counter/definition';
+import type { Row } from '../model/definition';
 
 /** Whether a row holds what another does, in the columns of the other: it counts alike. Objects are never the same. */
 export function isAlike(row: Row | null | undefined, other: Row | null): boolean {

@@ -1,15 +1,15 @@
 import type { DataSource, EntityManager, EntityMetadata, QueryResult, QueryRunner } from 'typeorm';
 
-import type { Definitions } from '../counter/definition';
-import type { Mode } from '../mode';
+import type { Definitions } from '../model/definition';
+import type { Mode } from '../model/mode';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { ConfigurationError } from '../errors';
-import { type ActionRoot, isRoot, planActions, plansBelow } from './actions-plan';
-import { cascadingDelete } from './cascade';
-import { exclusively } from './exclusive';
+import { type ActionRoot, isRoot, planActions, plansBelow } from './actions/actions-plan';
+import { cascadingDelete } from './actions/cascade';
+import { exclusively } from './transaction/exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
-import { oneAtATime } from './one-at-a-time';
-import type { OpenTransaction } from './open-transaction';
+import { oneAtATime } from './transaction/one-at-a-time';
+import type { OpenTransaction } from './transaction/open-transaction';
 import { following } from './paths';
 import {
   appearingLinks,
@@ -21,23 +21,23 @@ import {
   unkeyed,
   writesKey,
 } from './plan';
-import { Encloser, type EncloserOptions } from './encloser';
-import { inOwnTransaction } from './own-transaction';
+import { Encloser, type EncloserOptions } from './inline-outbox/encloser';
+import { inOwnTransaction } from './transaction/own-transaction';
 import { Place } from './place';
 import { Recorder, type RecorderOptions } from './recorder';
 import type { Refusals } from './refusals';
 import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
 import { versioned } from './row-version';
-import { type OnNotPermitted, SpreadingReach } from './spreading-reach';
+import { type OnNotPermitted, SpreadingReach } from './actions/spreading-reach';
 import { sendOnce, type Statement, type Strategy } from './statement';
-import { checkTrack, trackWork } from './track';
-import { TrackedRows, type TrackWhere } from './tracked-rows';
-import type { Transactions } from './transactions';
-import { cascadingUpdate, spreads } from './update-cascade';
+import { checkTrack, trackWork } from './track/track';
+import { TrackedRows, type TrackWhere } from './track/tracked-rows';
+import type { Transactions } from './transaction/transactions';
+import { cascadingUpdate, spreads } from './actions/update-cascade';
 import { executeWatched } from './watched';
-import { withQuery } from './with-query';
-import { hasWritingTables, type WriteBuilder, type WriteResult } from './write-builder';
+import { withQuery } from '../typeorm/with-query';
+import { hasWritingTables, type WriteBuilder, type WriteResult } from '../typeorm/write-builder';
 
 /** What capturing needs of the library around it. */
 export interface CaptureOptions extends RecorderOptions, EncloserOptions {

@@ -1,13 +1,13 @@
 import type { DataSource } from 'typeorm';
 
-import type { Definitions } from '../counter/definition';
+import type { Definitions } from '../model/definition';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import type { KnownCatalogue } from '../dialects/postgres/catalogue/known-catalogue';
 import { isSchemaError } from '../dialects/postgres/catalogue/schema-errors';
 import { Capture, type CaptureOptions } from './capture';
-import type { WriteHook } from './hook';
+import type { WriteHook } from '../typeorm/hook';
 import { Refusals } from './refusals';
-import type { Transactions } from './transactions';
+import type { Transactions } from './transaction/transactions';
 
 /** What is counted, and in what tables. */
 export interface CurrentCaptureBasis {

@@ -1,12 +1,12 @@
-import type { Row } from '../counter/definition';
+import type { Row } from '../model/definition';
 import { countUpdates, START_COUNTING } from '../dialects/postgres/count-updates';
-import { undoSavepoint } from '../sql/savepoint';
+import { undoSavepoint } from '../dialects/postgres/savepoint';
 import { ATTEMPTS, lockByKey, metOthers, onLockedRows } from './locked-rows';
 import { type TablePlan, writesKey } from './plan';
 import type { Returned, RowChange } from './returning';
-import { keyOf } from './row-text';
+import { keyOf } from '../typeorm/row-text';
 import { send, type Statement, type Strategy } from './statement';
-import type { WriteBuilder } from './write-builder';
+import type { WriteBuilder } from '../typeorm/write-builder';
 
 const SAVEPOINT = 'counter_cache_upsert';
 

@@ -1,18 +1,18 @@
 import type { QueryResult, QueryRunner } from 'typeorm';
 
-import type { Row } from '../counter/definition';
-import { sqlTypeOf } from '../counter/sql-type';
+import type { Row } from '../model/definition';
+import { sqlTypeOf } from '../model/sql-type';
 import { CounterCacheError } from '../errors';
-import { escapeForBuilder, escapeName, escapePath } from '../sql/escape';
-import { amongKeys } from '../sql/keys';
-import type { SqlQuery } from '../sql/query';
-import { undoSavepoint } from '../sql/savepoint';
-import { tableSql } from '../sql/table-names';
+import { escapeForBuilder, escapeName, escapePath } from '../dialects/postgres/escape';
+import { amongKeys } from '../dialects/postgres/keys';
+import type { SqlQuery } from '../dialects/postgres/query';
+import { undoSavepoint } from '../dialects/postgres/savepoint';
+import { tableSql } from '../dialects/postgres/table-names';
 import { type TablePlan, writesKey } from './plan';
 import { lockRows, type Returned } from './returning';
-import { keyOf, textOf } from './row-text';
+import { keyOf, textOf } from '../typeorm/row-text';
 import { send, type Statement } from './statement';
-import { hasWritingTables, type WriteBuilder } from './write-builder';
+import { hasWritingTables, type WriteBuilder } from '../typeorm/write-builder';
 
 /** How often a statement is tried again because rows appeared that it changes and that were not locked. */
 export const ATTEMPTS = 10;

@@ -1,4 +1,4 @@
-import { Slot } from './slot';
+import { Slot } from '../model/slot';
 
 /** What the driver answered to one statement; TypeORM reads `rows` only after `afterQuery` has seen it. */
 export interface RawResult {

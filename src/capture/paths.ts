@@ -1,15 +1,15 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { CounterTarget, KeyColumn, PathStep, Row, TargetKind } from '../counter/definition';
-import { everyTarget, isKeyText, keyText, targetId } from '../counter/target';
+import type { CounterTarget, KeyColumn, PathStep, Row, TargetKind } from '../model/definition';
+import { everyTarget, isKeyText, keyText, targetId } from '../model/target';
 import { NotPermittedError } from '../errors';
-import { followPath, type KeyTexts } from '../sql/follow-path';
-import { type Hidden, hiddenProblem } from '../sql/sight';
-import type { DatedEnd } from './dated-ends';
-import type { PathLink } from './links';
+import { followPath, type KeyTexts } from '../dialects/postgres/counting/follow-path';
+import { type Hidden, hiddenProblem } from '../dialects/postgres/sight';
+import type { DatedEnd } from './transaction/dated-ends';
+import type { PathLink } from './actions/links';
 import type { TablePlan } from './plan';
 import type { RowChange } from './returning';
-import type { OnNotPermitted } from './spreading-reach';
+import type { OnNotPermitted } from './actions/spreading-reach';
 import type { Strategy, TableChanges } from './statement';
 
 /**

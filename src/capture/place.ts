@@ -2,8 +2,8 @@ import type { EntityMetadata, QueryRunner } from 'typeorm';
 
 import type { Catalogue, CatalogueTable } from '../dialects/postgres/catalogue/catalogue';
 import { CounterCacheError } from '../errors';
-import { escapePath } from '../sql/escape';
-import { rowsOf } from '../sql/query';
+import { escapePath } from '../dialects/postgres/escape';
+import { rowsOf } from '../dialects/postgres/query';
 
 /** Milliseconds for which a table that was found to be another one is taken for another one. */
 const REMEMBERED = 1_000;

@@ -1,12 +1,12 @@
 import type { DataSource, EntityMetadata, EntitySubscriberInterface } from 'typeorm';
 
-import type { Counter, Definitions, KeyColumn, TargetKind } from '../counter/definition';
-import { sqlTypeOf } from '../counter/sql-type';
+import type { Counter, Definitions, KeyColumn, TargetKind } from '../model/definition';
+import { sqlTypeOf } from '../model/sql-type';
 import type { Catalogue, CatalogueTable } from '../dialects/postgres/catalogue/catalogue';
 import { type DerivedColumns, derivedColumns, mayDiffer } from '../dialects/postgres/catalogue/own-changes';
-import { isVouched, linksOf, type PathLink } from './links';
-import { isOpaque } from './row-text';
-import type { ExpressionMap, WriteBuilder } from './write-builder';
+import { isVouched, linksOf, type PathLink } from './actions/links';
+import { isOpaque } from '../typeorm/row-text';
+import type { ExpressionMap, WriteBuilder } from '../typeorm/write-builder';
 
 /** What to capture of writes to one table through one metadata. */
 export interface TablePlan {

@@ -1,10 +1,10 @@
 import { isAlike } from './alike';
-import { contributionOf, reachedBy, waitOf } from '../counter/contribution';
-import type { Contribution, Counter, Row, TargetKind } from '../counter/definition';
-import type { Mode } from '../mode';
-import type { CapturedDelta } from './captured-sums';
-import { keylessTarget, keyText, targetId } from '../counter/target';
-import type { OpenTransaction } from './open-transaction';
+import { contributionOf, reachedBy, waitOf } from '../model/contribution';
+import type { Contribution, Counter, Row, TargetKind } from '../model/definition';
+import type { Mode } from '../model/mode';
+import type { CapturedDelta } from './transaction/captured-sums';
+import { keylessTarget, keyText, targetId } from '../model/target';
+import type { OpenTransaction } from './transaction/open-transaction';
 import type { TablePlan } from './plan';
 import type { RowChange } from './returning';
 import type { TableChanges } from './statement';

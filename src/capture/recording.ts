@@ -1,18 +1,18 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Row } from '../counter/definition';
+import type { Row } from '../model/definition';
 import { AmountError } from '../errors';
-import { isElsewhere } from '../sql/outbox/enclose';
-import type { SqlQuery } from '../sql/query';
-import type { Enclosed, Encloser } from './encloser';
-import type { OpenTransaction } from './open-transaction';
+import { isElsewhere } from '../dialects/postgres/outbox/enclose';
+import type { SqlQuery } from '../dialects/postgres/query';
+import type { Enclosed, Encloser } from './inline-outbox/encloser';
+import type { OpenTransaction } from './transaction/open-transaction';
 import type { Place } from './place';
 import { keyedKinds, type TablePlan } from './plan';
 import type { KeyedKinds, Recorder } from './recorder';
 import type { Returned } from './returning';
 import type { TableChanges, Whereabouts } from './statement';
-import type { Transactions } from './transactions';
-import type { WriteBuilder } from './write-builder';
+import type { Transactions } from './transaction/transactions';
+import type { WriteBuilder } from '../typeorm/write-builder';
 
 /** What recording works with. */
 export interface RecordingTools {

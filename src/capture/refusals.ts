@@ -5,15 +5,15 @@ import { readCatalogue } from '../dialects/postgres/catalogue/read-catalogue';
 import { sequenceSql } from '../dialects/postgres/catalogue/grants';
 import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
 import { NotPermittedError } from '../errors';
-import { stepColumns } from '../permissions/needs';
-import { missingPrivileges, problemsOf } from '../permissions/problems';
-import { Needs, ownNeed, type TableNeed } from '../permissions/table-need';
-import { asRole } from '../sql/as-role';
-import { escapeName, escapePath, literal } from '../sql/escape';
-import { rowsOf, type SqlQuery } from '../sql/query';
-import { type OwnTables, ownTables } from '../sql/tables';
+import { stepColumns } from '../dialects/postgres/permissions/needs';
+import { missingPrivileges, problemsOf } from '../dialects/postgres/permissions/problems';
+import { Needs, ownNeed, type TableNeed } from '../dialects/postgres/permissions/table-need';
+import { asRole } from '../dialects/postgres/as-role';
+import { escapeName, escapePath, literal } from '../dialects/postgres/escape';
+import { rowsOf, type SqlQuery } from '../dialects/postgres/query';
+import { type OwnTables, ownTables } from '../dialects/postgres/installation/tables';
 import type { TablePlan } from './plan';
-import type { Roles } from './roles';
+import type { Roles } from './transaction/roles';
 
 /** A write that the database refused. */
 export interface RefusedWrite {

@@ -1,36 +1,16 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Row } from '../counter/definition';
+import type { Row } from '../model/definition';
 import { UPDATES } from '../dialects/postgres/count-updates';
-import { escapeForBuilder, escapeName } from '../sql/escape';
-import { TIME } from '../sql/outbox/enclose';
+import { escapeForBuilder, escapeName } from '../dialects/postgres/escape';
+import { TIME } from '../dialects/postgres/outbox/enclose';
 import type { RawResult } from './observed';
 import type { Place } from './place';
 import type { TablePlan } from './plan';
-import { textName } from './row-text';
-import { wrapOnce } from './wrap-once';
-import { nameVersions, type VersionNames } from './version-names';
-import type { ExpressionMap, WriteBuilder } from './write-builder';
-
-/** Where a builder keeps what extends its RETURNING clause: a symbol that two copies of this package share. */
-const EXTENSION = Symbol.for('typeorm-counter-cache.returning');
-const WRAPPED = Symbol.for('typeorm-counter-cache.returning.wrapped');
-
-type Extended = WriteBuilder & { [EXTENSION]?: ((base: string) => string) | undefined };
-type CreateParameters = Parameters<WriteBuilder['createReturningExpression']>;
-
-/**
- * Lets builders of a prototype have their RETURNING clause extended, once per process. A method put on every builder, and
- * deleted from it again, would cost every write.
- */
-export function wrapReturning(prototype: WriteBuilder): void {
-  wrapOnce(prototype, 'createReturningExpression', WRAPPED, (original) => {
-    return function (this: Extended, ...args: CreateParameters): string {
-      const base = original.apply(this, args);
-      return this[EXTENSION]?.(base) ?? base;
-    };
-  });
-}
+import { textName } from '../typeorm/row-text';
+import { extendReturning } from '../typeorm/returning-clause';
+import { nameVersions, type VersionNames } from '../typeorm/version-names';
+import type { ExpressionMap, WriteBuilder } from '../typeorm/write-builder';
 
 /** What a write did to one row; `null` where the row did not exist before, or does not any more. */
 export interface RowChange {
@@ -124,9 +104,9 @@ export class Returning {
    * Adds our columns to the RETURNING clause of whatever SQL the builder makes. Every added column has an alias of ours,
    * so that TypeORM's own mapping of returned columns is not disturbed.
    */
-  static addTo(builder: Extended, plan: TablePlan, versions: Versions, place: Place): Returning {
+  static addTo(builder: WriteBuilder, plan: TablePlan, versions: Versions, place: Place): Returning {
     const returning = new Returning(plan, versions, place, builder.expressionMap);
-    builder[EXTENSION] = (base) => returning.#extend(base);
+    extendReturning(builder, (base) => returning.#extend(base));
     return returning;
   }
 
@@ -135,8 +115,8 @@ export class Returning {
     return this.#versions;
   }
 
-  removeFrom(builder: Extended): void {
-    builder[EXTENSION] = undefined;
+  removeFrom(builder: WriteBuilder): void {
+    extendReturning(builder, null);
   }
 
   #extend(base: string): string {

@@ -1,7 +1,7 @@
-import type { Row } from '../counter/definition';
+import type { Row } from '../model/definition';
 import type { TablePlan } from './plan';
-import { textOf } from './row-text';
-import type { ExpressionMap } from './write-builder';
+import { textOf } from '../typeorm/row-text';
+import type { ExpressionMap } from '../typeorm/write-builder';
 
 /** The system column that holds the id of the transaction, or savepoint, which wrote a version of a row. */
 const WRITER = 'xmin';

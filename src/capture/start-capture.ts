@@ -1,17 +1,17 @@
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 
-import { protectCounterColumns } from '../counter/protect';
-import { withConnection } from '../sql/query';
-import { besidePool } from '../sql/side-connection';
+import { protectCounterColumns } from '../typeorm/protect';
+import { withConnection } from '../dialects/postgres/query';
+import { besidePool } from '../dialects/postgres/side-connection';
 import type { Capture, CaptureOptions } from './capture';
 import { CurrentCapture, type CurrentCaptureBasis } from './current-capture';
-import { recheckEnds } from './dated-ends';
-import type { HandOff } from './hand-off';
-import { hookWrites } from './hook';
-import { guardPool } from './pool-guard';
-import { wrapRowStream } from './row-stream';
-import { Transactions } from './transactions';
-import { truncatedTables } from './truncated-tables';
+import { recheckEnds } from './transaction/dated-ends';
+import type { Publisher } from './transaction/publisher';
+import { hookWrites } from '../typeorm/hook';
+import { guardPool } from '../typeorm/pool-guard';
+import { wrapRowStream } from '../typeorm/row-stream';
+import { Transactions } from './transaction/transactions';
+import { truncatedTables } from './transaction/truncated-tables';
 
 export interface StartCaptureOptions extends CaptureOptions {
   /** Whether the write that is being made is not to be counted. */
@@ -35,7 +35,7 @@ export interface RunningCapture {
 export function startCapture(
   dataSource: DataSource,
   basis: CurrentCaptureBasis,
-  handOff: HandOff,
+  handOff: Publisher,
   options: StartCaptureOptions,
 ): RunningCapture {
   // Beside the pool: every connection of it may be held by a transaction that waits for this.

@@ -1,12 +1,12 @@
 import type { QueryResult, QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
-import type { DatedEnd } from './dated-ends';
+import type { DatedEnd } from './transaction/dated-ends';
 import { observe, type RawResult, unobserve } from './observed';
 import type { TablePlan } from './plan';
 import { type Returned, type Returning, type RowChange } from './returning';
-import { stopStreaming, streamRows } from './row-stream';
-import type { WriteBuilder } from './write-builder';
+import { stopStreaming, streamRows } from '../typeorm/row-stream';
+import type { WriteBuilder } from '../typeorm/write-builder';
 
 /** What one statement changed in one table. */
 export interface TableChanges {

@@ -1,13 +1,13 @@
-import type { SqlQuery } from '../sql/query';
-import type { Enclosed } from './encloser';
-import type { OpenTransaction } from './open-transaction';
+import type { SqlQuery } from '../dialects/postgres/query';
+import type { Enclosed } from './inline-outbox/encloser';
+import type { OpenTransaction } from './transaction/open-transaction';
 import type { Recording } from './recording';
 import type { Returning } from './returning';
-import { hearSending, stopHearing } from './sending';
+import { hearSending, stopHearing } from '../typeorm/sending';
 import { Answer, unseen } from './statement';
-import type { Transactions } from './transactions';
-import { doubt } from './unanswered';
-import type { WriteBuilder, WriteResult } from './write-builder';
+import type { Transactions } from './transaction/transactions';
+import { doubt } from './transaction/unanswered';
+import type { WriteBuilder, WriteResult } from '../typeorm/write-builder';
 
 /** A builder whose one statement is sent as it is. */
 export interface Watched {

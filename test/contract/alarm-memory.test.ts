@@ -1,4 +1,4 @@
-import { AlarmMemory } from '../../src/jobs/bullmq/alarm-memory';
+import { AlarmMemory } from '../../src/schedule/bullmq/alarm-memory';
 
 function setup() {
   let now = 1_000;

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
-import { BullMqScheduler } from '../../src/jobs/bullmq/bullmq-scheduler';
-import { consumerConnection, producerConnection } from '../../src/jobs/bullmq/connections';
+import { BullMqScheduler } from '../../src/schedule/bullmq/bullmq-scheduler';
+import { consumerConnection, producerConnection } from '../../src/schedule/bullmq/connections';
 import { within } from '../../src/time-limit';
 import { startChild } from '../support/child';
 import { type RedisServer, startRedis } from '../support/services';

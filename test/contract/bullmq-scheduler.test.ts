@@ -4,7 +4,7 @@ import { Queue, type RedisOptions } from 'bullmq';
 import { Redis } from 'ioredis';
 
 import { ConfigurationError } from '../../src/errors';
-import { BullMqScheduler, type BullMqSchedulerOptions } from '../../src/jobs/bullmq/bullmq-scheduler';
+import { BullMqScheduler, type BullMqSchedulerOptions } from '../../src/schedule/bullmq/bullmq-scheduler';
 import { redisUrl } from '../support/redis';
 import { until } from '../support/until';
 import { describeScheduler } from './scheduler.contract';

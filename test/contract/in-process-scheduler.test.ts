@@ -1,4 +1,4 @@
-import { InProcessScheduler } from '../../src/jobs/in-process/in-process-scheduler';
+import { InProcessScheduler } from '../../src/schedule/in-process/in-process-scheduler';
 import { describeScheduler } from './scheduler.contract';
 import { alarm, ATTEMPTS, Probe } from './scheduler/harness';
 import { until } from '../support/until';

@@ -1,4 +1,4 @@
-import { MemoryBuffer } from '../../src/buffer/memory/memory-buffer';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 import { describeBuffer } from './buffer.contract';
 
 describeBuffer(

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { closeConnections, openConnections } from '../../src/buffer/redis/connection';
-import { RedisBuffer, type RedisConnections } from '../../src/buffer/redis/redis-buffer';
-import { shardKey } from '../../src/buffer/redis/keys';
+import { closeConnections, openConnections } from '../../src/engines/buffered/redis/connection';
+import { RedisBuffer, type RedisConnections } from '../../src/engines/buffered/redis/redis-buffer';
+import { shardKey } from '../../src/engines/buffered/redis/keys';
 import { redisUrl } from '../support/redis';
 import { startRedis } from '../support/services';
 import { until } from '../support/until';

@@ -2,7 +2,7 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Counters } from 'typeorm-counter-cache';
 
-import type { AlarmData } from '../../src/jobs/bullmq/alarm-producer';
+import type { AlarmData } from '../../src/schedule/bullmq/alarm-producer';
 import { Author, Post } from '../integration/blog';
 import { installationOf } from '../integration/internals';
 import { wrongAuthors } from '../integration/outbox/outbox';

@@ -1,6 +1,6 @@
 import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner';
 
-import { RedisBuffer } from '../../src/buffer/redis/redis-buffer';
+import { RedisBuffer } from '../../src/engines/buffered/redis/redis-buffer';
 import type { KillPoint } from './programs';
 
 type Method = 'claim' | 'acknowledge' | 'confirm' | 'watch' | 'finalize';

@@ -1,6 +1,6 @@
 import type { DeltaBuffer } from 'typeorm-counter-cache';
 
-import { LostTargets } from '../../src/capture/lost-targets';
+import { LostTargets } from '../../src/publish/lost-targets';
 import { MemoryBuffer } from 'typeorm-counter-cache';
 import { until } from '../support/until';
 

@@ -1,5 +1,5 @@
-import type { Batch } from '../../src/buffer/buffer';
-import { settleBatch } from '../../src/jobs/reconcile';
+import type { Batch } from '../../src/model/pending';
+import { settleBatch } from '../../src/engines/buffered/reconcile';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post } from './blog';

@@ -2,16 +2,16 @@ import { Redis } from 'ioredis';
 import type { DataSource, EntityTarget, ObjectLiteral } from 'typeorm';
 import type { CountersOptions } from 'typeorm-counter-cache';
 
-import { closeConnections, openConnections } from '../../src/buffer/redis/connection';
-import { RedisBuffer } from '../../src/buffer/redis/redis-buffer';
-import { shardOf } from '../../src/buffer/shard';
-import { resolveDefinitions } from '../../src/counter/registry';
-import { targetId } from '../../src/counter/target';
+import { closeConnections, openConnections } from '../../src/engines/buffered/redis/connection';
+import { RedisBuffer } from '../../src/engines/buffered/redis/redis-buffer';
+import { shardOf } from '../../src/model/shard';
+import { resolveDefinitions } from '../../src/declare/registry';
+import { targetId } from '../../src/model/target';
 import { Events } from '../../src/events';
-import { handOverAlarm } from '../../src/jobs/own-alarm';
-import type { JobContext } from '../../src/jobs/context';
+import { handOverAlarm } from '../../src/model/own-alarm';
+import type { JobContext } from '../../src/engines/context';
 import { resolveOptions } from '../../src/options';
-import { tablePaths } from '../../src/sql/tables';
+import { tablePaths } from '../../src/dialects/postgres/installation/tables';
 import { keysOf, redisUrl } from '../support/redis';
 import { TEST_OPTIONS } from '../support/setup';
 

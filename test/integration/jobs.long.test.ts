@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
 
-import type { Batch } from '../../src/buffer/buffer';
-import { settleBatch } from '../../src/jobs/reconcile';
-import { applyBatch } from '../../src/sql/apply';
+import type { Batch } from '../../src/model/pending';
+import { settleBatch } from '../../src/engines/buffered/reconcile';
+import { applyBatch } from '../../src/dialects/postgres/apply/apply';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post } from './blog';

@@ -1,4 +1,4 @@
-import { applyBatch } from '../../src/sql/apply';
+import { applyBatch } from '../../src/dialects/postgres/apply/apply';
 import { type Fixture, setup } from '../support/setup';
 import { Author, Post } from './blog';
 import { type Internals, openInternals } from './internals';

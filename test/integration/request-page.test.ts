@@ -1,5 +1,5 @@
-import { requestPage } from '../../src/jobs/request-page';
-import { withTransaction } from '../../src/sql/query';
+import { requestPage } from '../../src/recount/request-page';
+import { withTransaction } from '../../src/dialects/postgres/query';
 import { type Fixture, setup } from '../support/setup';
 import { Author, Post } from './blog';
 import { type Internals, openInternals } from './internals';

@@ -1,9 +1,9 @@
 import { Column, type DataSource, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { CounterCache, Counters, type CountersOptions } from 'typeorm-counter-cache';
 
-import { resolveDefinitions } from '../../src/counter/registry';
-import { settleBatch } from '../../src/jobs/reconcile';
-import { applyBatch } from '../../src/sql/apply';
+import { resolveDefinitions } from '../../src/declare/registry';
+import { settleBatch } from '../../src/engines/buffered/reconcile';
+import { applyBatch } from '../../src/dialects/postgres/apply/apply';
 import { ended, startWorkerProgram } from '../faults/programs';
 import { redisUrl } from '../support/redis';
 import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../support/setup';

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { Client } from 'pg';
 
-import { SCRIPTS, type ScriptName, scriptText } from '../../src/buffer/redis/scripts';
+import { SCRIPTS, type ScriptName, scriptText } from '../../src/engines/buffered/redis/scripts';
 
 /** What was sent to the servers by this process since the last look. */
 export interface Sent {

@@ -1,4 +1,4 @@
-import { CircuitBreaker } from '../../src/capture/circuit-breaker';
+import { CircuitBreaker } from '../../src/publish/circuit-breaker';
 
 describe('CircuitBreaker', () => {
   let now: number;

@@ -1,5 +1,5 @@
-import { Discards } from '../../src/capture/discards';
-import type { DeltaBuffer } from '../../src/buffer/buffer';
+import { Discards } from '../../src/publish/discards';
+import type { DeltaBuffer } from '../../src/engines/buffered/buffer';
 import { until } from '../support/until';
 
 /** A buffer that answers only when it is told to. */

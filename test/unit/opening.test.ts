@@ -2,9 +2,9 @@ import type { DataSource } from 'typeorm';
 
 import { Events } from '../../src/events';
 import type { Installation, Installer } from '../../src/installation';
-import type { JobContext } from '../../src/jobs/context';
-import { StartedWorkers, type WorkPlace } from '../../src/jobs/started-workers';
-import type { CounterWorker } from '../../src/jobs/worker';
+import type { JobContext } from '../../src/engines/context';
+import { StartedWorkers, type WorkPlace } from '../../src/worker/started-workers';
+import type { CounterWorker } from '../../src/worker/worker';
 import { type Counted, Opening } from '../../src/opening';
 import { resolveOptions } from '../../src/options';
 import type { Residence } from '../../src/residence';

@@ -1,6 +1,6 @@
 import { Cluster, Redis } from 'ioredis';
 
-import { MemoryBuffer } from '../../src/buffer/memory/memory-buffer';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 import { ConfigurationError } from '../../src/errors';
 import { resolveOptions } from '../../src/options';
 

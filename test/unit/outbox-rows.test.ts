@@ -1,5 +1,5 @@
-import type { TargetDelta } from '../../src/buffer/buffer';
-import { outboxRows } from '../../src/capture/outbox-rows';
+import type { TargetDelta } from '../../src/model/pending';
+import { outboxRows } from '../../src/capture/inline-outbox/outbox-rows';
 
 const DELTA: TargetDelta = {
   target: 'author:id:1',

@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
-import { OpenTransaction } from '../../src/capture/open-transaction';
-import { Unsettled } from '../../src/capture/unsettled';
+import { OpenTransaction } from '../../src/capture/transaction/open-transaction';
+import { Unsettled } from '../../src/capture/transaction/unsettled';
 
 function runner(isReleased: boolean): QueryRunner {
   return { isReleased } as QueryRunner;

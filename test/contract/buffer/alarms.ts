@@ -1,4 +1,5 @@
-import type { Alarm, DeltaBuffer, TargetDelta } from '../../../src/buffer/buffer';
+import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
+import type { Alarm, TargetDelta } from '../../../src/model/pending';
 import { until } from '../../support/until';
 import { claimAll, delta, intent, only, type OpenBuffer, row } from './harness';
 

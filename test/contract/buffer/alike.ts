@@ -1,4 +1,5 @@
-import { type DeltaBuffer, type TargetDelta } from '../../../src/buffer/buffer';
+import { type DeltaBuffer } from '../../../src/engines/buffered/buffer';
+import { type TargetDelta } from '../../../src/model/pending';
 import { delta, intent, MAX, type OpenBuffer, pendingOf, row, WATCH } from './harness';
 
 /** Intents that come in one turn of the event loop, as those of many writers under one target do, and say the same. */

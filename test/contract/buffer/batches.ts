@@ -1,4 +1,4 @@
-import type { ClaimScope } from '../../../src/buffer/buffer';
+import type { ClaimScope } from '../../../src/model/pending';
 import { until } from '../../support/until';
 import {
   claimAll,

@@ -1,6 +1,7 @@
 import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 
-import type { Batch, DeltaBuffer, TargetDelta, Unapplied } from '../../../src/buffer/buffer';
+import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
+import type { Batch, TargetDelta, Unapplied } from '../../../src/model/pending';
 import { delta, DRY, intent, LATE, recount, row, STORES, USERS, WATCH } from './harness';
 import { Amounts } from './ledger';
 import type { Random } from './random';

@@ -1,4 +1,4 @@
-import type { DeltaBuffer } from '../../../src/buffer/buffer';
+import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
 import {
   claimAll,
   CONSUME,

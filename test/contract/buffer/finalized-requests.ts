@@ -13,7 +13,7 @@ import {
   snapshot,
   WATCH,
 } from './harness';
-import type { DeltaBuffer } from '../../../src/buffer/buffer';
+import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
 
 /** What becomes of the request of a target that was finalized, and of a target without a row. */
 export function describeFinalizedRequests(open: OpenBuffer): void {

@@ -1,5 +1,6 @@
-import type { Batch, DeltaBuffer, Intent, Recount, Snapshot, TargetDelta } from '../../../src/buffer/buffer';
-import { kindId, targetId } from '../../../src/counter/target';
+import type { DeltaBuffer, Intent, Recount } from '../../../src/engines/buffered/buffer';
+import type { Batch, Snapshot, TargetDelta } from '../../../src/model/pending';
+import { kindId, targetId } from '../../../src/model/target';
 
 /** A buffer under test, empty and on its own. */
 export interface BufferSetup {

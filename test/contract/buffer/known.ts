@@ -1,4 +1,4 @@
-import type { Known } from '../../../src/buffer/buffer';
+import type { Known } from '../../../src/engines/buffered/buffer';
 import { claimAll, contents, delta, intent, type OpenBuffer, row, STORES, USERS } from './harness';
 
 const store = row(1, STORES);

@@ -1,4 +1,4 @@
-import { encodeColumn, kindId, targetId } from '../../../src/counter/target';
+import { encodeColumn, kindId, targetId } from '../../../src/model/target';
 import {
   claimAll,
   CONSUME,

@@ -1,6 +1,7 @@
 import { deepStrictEqual } from 'node:assert/strict';
 
-import type { Batch, DeltaBuffer, Snapshot, TargetDelta, Unapplied } from '../../../src/buffer/buffer';
+import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
+import type { Batch, Snapshot, TargetDelta, Unapplied } from '../../../src/model/pending';
 import { delta, intent, row } from './harness';
 import { Amounts } from './ledger';
 import type { Random } from './random';

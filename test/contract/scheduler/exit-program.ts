@@ -1,7 +1,7 @@
 // Does a worker's work, tells that it has, waits for its parent's word, closes, and has to end by itself.
 import { once } from 'node:events';
 
-import { BullMqScheduler } from '../../../src/jobs/bullmq/bullmq-scheduler';
+import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { alarm, Probe } from './harness';
 
 async function main(): Promise<void> {

@@ -1,5 +1,5 @@
-import type { Alarm } from '../../../src/buffer/buffer';
-import type { AlarmHandler, Scheduler } from '../../../src/jobs/scheduler';
+import type { Alarm } from '../../../src/model/pending';
+import type { AlarmHandler, Scheduler } from '../../../src/schedule/scheduler';
 import { until } from '../../support/until';
 
 /** Attempts per alarm, with a back-off of a few ms: what every scheduler under test is configured with. */

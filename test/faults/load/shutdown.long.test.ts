@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { type Mode, InProcessScheduler, MemoryBuffer, type RunningScheduler } from 'typeorm-counter-cache';
 
-import { settleBatch } from '../../../src/jobs/reconcile';
+import { settleBatch } from '../../../src/engines/buffered/reconcile';
 import { Author, Post } from '../../integration/blog';
 import { openInternals } from '../../integration/internals';
 import { wrongAuthors, waitingRows } from '../../integration/outbox/outbox';

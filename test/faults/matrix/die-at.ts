@@ -1,8 +1,8 @@
 import { writeSync } from 'node:fs';
 import { Client } from 'pg';
 
-import { RedisBuffer } from '../../../src/buffer/redis/redis-buffer';
-import { BullMqScheduler } from '../../../src/jobs/bullmq/bullmq-scheduler';
+import { RedisBuffer } from '../../../src/engines/buffered/redis/redis-buffer';
+import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { type Place, REACHED, type When } from './place';
 
 /** Time for a signal to take effect, ms. */

@@ -1,5 +1,5 @@
-import type { ShardStatus } from '../../../src/buffer/buffer';
-import type { RedisBuffer } from '../../../src/buffer/redis/redis-buffer';
+import type { ShardStatus } from '../../../src/engines/buffered/buffer';
+import type { RedisBuffer } from '../../../src/engines/buffered/redis/redis-buffer';
 
 /** What a process says on stdout when it is where it was to die. */
 export const REACHED = 'reached';

@@ -1,6 +1,7 @@
 import type { Mode } from 'typeorm-counter-cache';
 
-import type { Batch, Claim, Recount, WatchOutcome } from '../../../src/buffer/buffer';
+import type { Claim, Recount, WatchOutcome } from '../../../src/engines/buffered/buffer';
+import type { Batch } from '../../../src/model/pending';
 import type { Place, When } from './place';
 
 /** A group of steps: what leads to them, and who dies there. */

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 
-import { shardKey } from '../../../src/buffer/redis/keys';
+import { shardKey } from '../../../src/engines/buffered/redis/keys';
 import { keysOf, redisUrl } from '../../support/redis';
 import type { Fixture } from '../../support/setup';
 import { VICTIM } from './victim';

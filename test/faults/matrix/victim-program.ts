@@ -7,7 +7,7 @@ import type { DataSource } from 'typeorm';
 
 import { Counters } from 'typeorm-counter-cache';
 
-import { RedisBuffer } from '../../../src/buffer/redis/redis-buffer';
+import { RedisBuffer } from '../../../src/engines/buffered/redis/redis-buffer';
 import { redisUrl } from '../../support/redis';
 import { newDataSource, TEST_OPTIONS } from '../../support/setup';
 import { dieAt } from './die-at';

@@ -1,5 +1,6 @@
-import type { Batch, Claim, DeltaBuffer, Snapshot, Unapplied } from '../../../src/buffer/buffer';
-import { kindId, targetId } from '../../../src/counter/target';
+import type { Claim, DeltaBuffer } from '../../../src/engines/buffered/buffer';
+import type { Batch, Snapshot, Unapplied } from '../../../src/model/pending';
+import { kindId, targetId } from '../../../src/model/target';
 import { NEW_BATCH, WATCH_TTL } from './canonical';
 
 /** What a call answers, reduced to what the model looks at. */

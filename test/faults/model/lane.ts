@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis';
 
-import { RedisBuffer } from '../../../src/buffer/redis/redis-buffer';
-import { defineScripts } from '../../../src/buffer/redis/scripts';
+import { RedisBuffer } from '../../../src/engines/buffered/redis/redis-buffer';
+import { defineScripts } from '../../../src/engines/buffered/redis/scripts';
 import { canonicalDump, type DumpedKey } from './canonical';
 import type { Call, Json } from './calls';
 

@@ -1,4 +1,4 @@
-import { recountChanged } from '../../../src/jobs/recount-changed';
+import { recountChanged } from '../../../src/recount/recount-changed';
 import { until } from '../../support/until';
 import { openInternals } from '../internals';
 import { countedAt, type Declared, Deployment, looks, noted, requests, seenAt, totals, type Version } from './versions';

@@ -1,10 +1,10 @@
 import { Column, type DataSource, Entity, JoinColumn, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { Counters, type CountersOptions, defineCounterCache } from 'typeorm-counter-cache';
 
-import type { CounterColumn } from '../../../src/counter/definition';
-import { fingerprintOf } from '../../../src/counter/fingerprint';
-import { encodeColumn } from '../../../src/counter/target';
-import type { Sighting, Sightings } from '../../../src/sql/definitions';
+import type { CounterColumn } from '../../../src/model/definition';
+import { fingerprintOf } from '../../../src/model/fingerprint';
+import { encodeColumn } from '../../../src/model/target';
+import type { Sighting, Sightings } from '../../../src/dialects/postgres/installation/definitions';
 import { createDatabase, type TestDatabase } from '../../support/database';
 import { deleteKeysOf, redisUrl } from '../../support/redis';
 import { newDataSource, TEST_OPTIONS } from '../../support/setup';

@@ -1,4 +1,4 @@
-import type { Intent } from '../../../src/buffer/buffer';
+import type { Intent } from '../../../src/engines/buffered/buffer';
 import { Counters, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../../support/setup';

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
-import { withConnection } from '../../../src/sql/query';
-import { besidePool, sideConnectionOf } from '../../../src/sql/side-connection';
+import { withConnection } from '../../../src/dialects/postgres/query';
+import { besidePool, sideConnectionOf } from '../../../src/dialects/postgres/side-connection';
 import { setup } from '../../support/setup';
 import { Author, Post } from '../blog';
 

@@ -1,9 +1,9 @@
-import { type ShardKey, shardKey } from '../../../src/buffer/redis/keys';
-import { isEveryTarget, isKeyless } from '../../../src/counter/target';
-import { kindOf } from '../../../src/jobs/context';
-import { recountChanged } from '../../../src/jobs/recount-changed';
-import { recountEvery } from '../../../src/jobs/recount-every';
-import { type Recalculated, type RecalculateOptions, recalculateTargets } from '../../../src/jobs/recount-targets';
+import { type ShardKey, shardKey } from '../../../src/engines/buffered/redis/keys';
+import { isEveryTarget, isKeyless } from '../../../src/model/target';
+import { kindOf } from '../../../src/engines/context';
+import { recountChanged } from '../../../src/recount/recount-changed';
+import { recountEvery } from '../../../src/recount/recount-every';
+import { type Recalculated, type RecalculateOptions, recalculateTargets } from '../../../src/recount/recount-targets';
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
 import { type Internals, openInternals } from '../internals';

@@ -1,4 +1,4 @@
-import { shardOf } from '../../../src/buffer/shard';
+import { shardOf } from '../../../src/model/shard';
 import { type Fixture, setup } from '../../support/setup';
 import { describeVersions } from '../../support/versions';
 import { Author, Post } from '../blog';

@@ -2,7 +2,7 @@ import { Client, type Pool } from 'pg';
 
 import { type Alarm, InProcessScheduler, type Scheduler } from 'typeorm-counter-cache';
 
-import { BullMqScheduler } from '../../../src/jobs/bullmq/bullmq-scheduler';
+import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { execute as executeOn } from '../../support/database';
 import { deleteKeysOf, redisUrl } from '../../support/redis';
 import { type Fixture, setup } from '../../support/setup';

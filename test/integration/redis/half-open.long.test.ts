@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { BullMqScheduler } from '../../../src/jobs/bullmq/bullmq-scheduler';
+import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { alarm, Probe } from '../../contract/scheduler/harness';
 import { type Proxy, startProxy } from '../../support/proxy';
 import { type RedisServer, startRedis } from '../../support/services';

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 
 import { BufferUnavailableError, Counters } from 'typeorm-counter-cache';
 
-import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from '../../../src/jobs/bullmq/permissions';
+import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from '../../../src/schedule/bullmq/permissions';
 import { type RedisServer, startRedis } from '../../support/services';
 import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../../support/setup';
 import { until } from '../../support/until';

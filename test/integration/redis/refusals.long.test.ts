@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { Counters } from 'typeorm-counter-cache';
 
-import { BullMqScheduler } from '../../../src/jobs/bullmq/bullmq-scheduler';
+import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { alarm, Probe } from '../../contract/scheduler/harness';
 import { type RedisServer, startRedis } from '../../support/services';
 import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../../support/setup';

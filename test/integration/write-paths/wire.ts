@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 
-import type { ScriptName } from '../../../src/buffer/redis/scripts';
+import type { ScriptName } from '../../../src/engines/buffered/redis/scripts';
 import { Meter } from '../../support/meter';
 
 /** What one write sent. */

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { InProcessScheduler } from 'typeorm-counter-cache';
 
-import { recalculateDue } from '../../../src/jobs/recalculate';
+import { recalculateDue } from '../../../src/recount/recalculate';
 import { createDatabase } from '../../support/database';
 import { type Fixture, newDataSource, setup } from '../../support/setup';
 import { until } from '../../support/until';

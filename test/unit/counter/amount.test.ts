@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 
-import { formatDecimal, parseDecimal, scaleAmount } from '../../../src/counter/amount';
+import { formatDecimal, parseDecimal, scaleAmount } from '../../../src/model/amount';
 import { AmountError } from '../../../src/errors';
 
 const place = { label: 'Post.author → User.postsCount', from: 'incrementBy' };

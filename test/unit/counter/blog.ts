@@ -18,9 +18,9 @@ import {
   VirtualColumn,
 } from 'typeorm';
 
-import { defineCounterCache } from '../../../src/counter/decorator';
-import type { Definitions } from '../../../src/counter/definition';
-import { resolveDefinitions } from '../../../src/counter/registry';
+import { defineCounterCache } from '../../../src/declare/decorator';
+import type { Definitions } from '../../../src/model/definition';
+import { resolveDefinitions } from '../../../src/declare/registry';
 import { ConfigurationError } from '../../../src/errors';
 
 /** A DataSource with metadata and no connection. */

@@ -1,8 +1,8 @@
 import { ChildEntity, Column, Entity, ManyToOne, PrimaryColumn, type Relation, TableInheritance } from 'typeorm';
 
-import { contributionOf, waitOf } from '../../../src/counter/contribution';
-import { defineCounterCache } from '../../../src/counter/decorator';
-import type { Counter, Row } from '../../../src/counter/definition';
+import { contributionOf, waitOf } from '../../../src/model/contribution';
+import { defineCounterCache } from '../../../src/declare/decorator';
+import type { Counter, Row } from '../../../src/model/definition';
 import { AmountError, CounterCacheError } from '../../../src/errors';
 import { blog, definitionsOf } from './blog';
 

@@ -13,8 +13,8 @@ import {
   Or,
 } from 'typeorm';
 
-import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
-import type { CounterCacheOptions } from '../../../src/counter/options';
+import { CounterCache, defineCounterCache } from '../../../src/declare/decorator';
+import type { CounterCacheOptions } from '../../../src/declare/options';
 
 interface Owner {
   postsCount: number;

@@ -1,7 +1,7 @@
 import { Column, Entity, EntitySchema, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
 
-import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
-import type { Counter, Definitions } from '../../../src/counter/definition';
+import { CounterCache, defineCounterCache } from '../../../src/declare/decorator';
+import type { Counter, Definitions } from '../../../src/model/definition';
 import { blog, definitionsOf, problemsOf } from './blog';
 
 const counted = { relation: 'author', column: 'postsCount' };

@@ -1,8 +1,8 @@
 import { IsNull, MoreThan } from 'typeorm';
 
-import { defineCounterCache } from '../../../src/counter/decorator';
-import type { CounterColumn } from '../../../src/counter/definition';
-import { fingerprintOf, sourceTablesOf } from '../../../src/counter/fingerprint';
+import { defineCounterCache } from '../../../src/declare/decorator';
+import type { CounterColumn } from '../../../src/model/definition';
+import { fingerprintOf, sourceTablesOf } from '../../../src/model/fingerprint';
 import { blog, definitionsOf } from './blog';
 
 type Declared = Record<string, unknown>;

@@ -1,8 +1,8 @@
 import { ChildEntity, Column, Entity, ManyToOne, OneToMany, PrimaryColumn, TableInheritance } from 'typeorm';
 
-import { defineCounterCache } from '../../../src/counter/decorator';
-import { protectCounterColumns } from '../../../src/counter/protect';
-import { resolveDefinitions } from '../../../src/counter/registry';
+import { defineCounterCache } from '../../../src/declare/decorator';
+import { protectCounterColumns } from '../../../src/typeorm/protect';
+import { resolveDefinitions } from '../../../src/declare/registry';
 import { definitionsOf, metadataOnly } from './blog';
 
 function hierarchy() {

@@ -1,6 +1,6 @@
 import { Column, Entity, ManyToOne, PrimaryColumn, PrimaryGeneratedColumn } from 'typeorm';
 
-import { defineCounterCache } from '../../../src/counter/decorator';
+import { defineCounterCache } from '../../../src/declare/decorator';
 import { problemsOf, refusing } from './blog';
 
 const counted = { relation: 'author', column: 'postsCount' } as const;

@@ -17,7 +17,7 @@ import {
   Raw,
 } from 'typeorm';
 
-import { compileWhere } from '../../../src/counter/where';
+import { compileWhere } from '../../../src/model/where/where';
 import { metadataOnly } from './blog';
 import { Thing } from './things';
 

@@ -1,6 +1,6 @@
 import { Column, Entity } from 'typeorm';
 
-import { defineCounterCache } from '../../../src/counter/decorator';
+import { defineCounterCache } from '../../../src/declare/decorator';
 import { blog, problemsOf } from './blog';
 
 describe('a polymorphic declaration is refused', () => {

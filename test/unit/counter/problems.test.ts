@@ -1,6 +1,6 @@
 import { Column, Entity, JoinColumn, ManyToOne, ViewEntity } from 'typeorm';
 
-import { CounterCache, defineCounterCache } from '../../../src/counter/decorator';
+import { CounterCache, defineCounterCache } from '../../../src/declare/decorator';
 import { blog, problemsOf } from './blog';
 
 const counted = { relation: 'author', column: 'postsCount' } as const;

@@ -8,7 +8,7 @@ import {
   kindId,
   kindIdOf,
   targetId,
-} from '../../../src/counter/target';
+} from '../../../src/model/target';
 
 // Text with many of the characters that have a meaning in ids.
 const text = fc.string({

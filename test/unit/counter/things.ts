@@ -2,8 +2,8 @@ import 'reflect-metadata';
 
 import { Column, DataSource, Entity, PrimaryColumn } from 'typeorm';
 
-import type { Row } from '../../../src/counter/definition';
-import { compileWhere, type Where } from '../../../src/counter/where';
+import type { Row } from '../../../src/model/definition';
+import { compileWhere, type Where } from '../../../src/model/where/where';
 import { createDatabase } from '../../support/database';
 
 export class Part {

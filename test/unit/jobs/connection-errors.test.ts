@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 
 import { BufferUnavailableError } from '../../../src/errors';
-import { ConnectionErrors } from '../../../src/jobs/bullmq/connection-errors';
+import { ConnectionErrors } from '../../../src/schedule/bullmq/connection-errors';
 
 function refused(): Error {
   return Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6379'), { code: 'ECONNREFUSED' });

@@ -1,4 +1,4 @@
-import { ownAlarm } from '../../../src/jobs/own-alarm';
+import { ownAlarm } from '../../../src/model/own-alarm';
 
 beforeEach(() => jest.useFakeTimers({ now: 10_400 }));
 afterEach(() => jest.useRealTimers());

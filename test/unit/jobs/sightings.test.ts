@@ -1,6 +1,6 @@
-import { defineCounterCache } from '../../../src/counter/decorator';
-import { look, ownDefinitions, type Look, type OwnDefinitions } from '../../../src/jobs/sightings';
-import type { Sightings } from '../../../src/sql/definitions';
+import { defineCounterCache } from '../../../src/declare/decorator';
+import { look, ownDefinitions, type Look, type OwnDefinitions } from '../../../src/worker/sightings';
+import type { Sightings } from '../../../src/dialects/postgres/installation/definitions';
 import { blog, definitionsOf } from '../counter/blog';
 
 const INTERVAL = 1_000;

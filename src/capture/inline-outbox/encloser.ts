@@ -1,0 +1,197 @@
+import type { DataSource } from 'typeorm';
+
+import type { Alarm } from '../../model/pending';
+import type { Contribution, Row } from '../../model/definition';
+import type { Catalogue } from '../../dialects/postgres/catalogue/catalogue';
+import { AmountError } from '../../errors';
+import { canEnclose, encloseRows } from '../../dialects/postgres/outbox/enclose';
+import type { OutboxDelta } from '../../dialects/postgres/outbox/write-outbox';
+import type { SqlQuery } from '../../dialects/postgres/query';
+import type { TablePaths } from '../../dialects/postgres/installation/tables';
+import { isAlike } from '../alike';
+import { type CapturedDelta, sumUp } from '../transaction/captured-sums';
+import { Foresight } from './foresight';
+import { outboxRows } from './outbox-rows';
+import type { Place } from '../place';
+import type { TablePlan } from '../plan';
+import type { Recorder, RecorderOptions } from '../recorder';
+import type { Returned } from '../returning';
+import type { WriteBuilder } from '../../typeorm/write-builder';
+
+/** What enclosing needs of the library around it. */
+export interface EncloserOptions extends Pick<RecorderOptions, 'mode'> {
+  /** Where deltas wait; `null` while that is not known. */
+  readonly installation: () => Waiting | null;
+  /** Due times of alarms are rounded up to multiples of it, ms. */
+  readonly window: number;
+}
+
+interface Waiting {
+  readonly tables: TablePaths;
+  readonly buffer: { readonly shards: number };
+}
+
+/** When the rows of a table come out as they are foreseen, or can be corrected. */
+type Trust = 'always' | 'in transactions' | 'never';
+
+/** A statement that is about to be sent. */
+export interface Enclosable {
+  readonly plan: TablePlan;
+  readonly builder: WriteBuilder;
+  readonly place: Place;
+  readonly query: SqlQuery;
+  /** It commits by itself: nothing can be corrected. */
+  readonly isOutside: boolean;
+}
+
+/** Rows of the outbox that one statement writes at the most; beyond, they are written before COMMIT. */
+const MOST = 64;
+
+/** The server's time is told without its microseconds. */
+const MILLISECOND = 1;
+
+/** Parameters of one statement, by PostgreSQL's protocol. */
+const PARAMETERS = 65_535;
+
+/** Parameters of one row of the outbox. */
+const PER_ROW = 7;
+
+/** Rows as they will be, and what they add. */
+interface Foreseen {
+  readonly foreseen: readonly Row[];
+  readonly deltas: readonly CapturedDelta[];
+}
+
+/** Deltas that the very statement which makes them writes to the outbox. */
+export class Enclosed {
+  readonly deltas: readonly CapturedDelta[];
+  readonly #foreseen: readonly Row[];
+  readonly #rows: readonly OutboxDelta[];
+  readonly #window: number;
+
+  constructor({ deltas, foreseen }: Foreseen, rows: readonly OutboxDelta[], window: number) {
+    this.deltas = deltas;
+    this.#foreseen = foreseen;
+    this.#rows = rows;
+    this.#window = window;
+  }
+
+  /** Whether the rows that were made are those that were foreseen, to the letter. */
+  isMadeOf(rows: readonly Row[]): boolean {
+    return rows.length === this.#foreseen.length && this.#foreseen.every((row, i) => isAlike(rows[i], row));
+  }
+
+  /** Whether the rows that were made add this. */
+  isAddedBy(contributions: readonly Contribution[]): boolean {
+    const { deltas } = this;
+    return contributions.length === deltas.length && deltas.every((delta, i) => isEqual(delta, contributions[i]));
+  }
+
+  /** The first window in which the rows are due, by the server's clock. */
+  alarmsAt({ time }: Returned): Alarm[] {
+    return this.#rows.map(({ shard, wait }) => {
+      const at = Math.ceil((time + MILLISECOND + wait) / this.#window) * this.#window;
+      return { kind: 'reconcile', shard, at, delay: at - time };
+    });
+  }
+}
+
+/**
+ * Puts the deltas of inserts into the statements themselves, where they are certain to go to the outbox and can be told
+ * from the values to be inserted. No round trip more, and whatever becomes of the statement becomes of its deltas.
+ */
+export class Encloser {
+  readonly #options: EncloserOptions;
+  readonly #recorder: Recorder;
+  readonly #foresights: ReadonlyMap<TablePlan, Foresight>;
+  readonly #trust: Map<TablePlan, Trust>;
+
+  constructor(
+    dataSource: DataSource,
+    catalogue: Catalogue,
+    plans: Iterable<TablePlan>,
+    recorder: Recorder,
+    options: EncloserOptions,
+  ) {
+    this.#options = options;
+    this.#recorder = recorder;
+    const enclosable = [...plans].filter((plan) => isEnclosable(plan, options));
+    this.#foresights = new Map(
+      enclosable.map((plan) => {
+        const table = catalogue.tableAt(plan.metadata.tablePath);
+        return [plan, new Foresight(dataSource, plan.metadata, plan.counters, table)];
+      }),
+    );
+    this.#trust = new Map(enclosable.map((plan) => [plan, trustOf(catalogue, plan)]));
+  }
+
+  /** Does not do it again for this table. */
+  distrust(plan: TablePlan): void {
+    this.#trust.set(plan, 'never');
+  }
+
+  /**
+   * Whether a statement may be in no transaction: nothing in the database alters its rows, and they look as if they could be
+   * known beforehand. Whether they can is seen when it is sent.
+   */
+  mayBeOutside(plan: TablePlan, builder: WriteBuilder): boolean {
+    return this.#trust.get(plan) === 'always' && this.#foresights.get(plan)?.mayKnow(builder) === true;
+  }
+
+  /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
+  enclose({ plan, builder, place, query, isOutside }: Enclosable): Enclosed | null {
+    const foresight = this.#foresights.get(plan);
+    const installation = this.#options.installation();
+    const trust = this.#trust.get(plan);
+    if (foresight === undefined || installation === null || !canEnclose(query)) return null;
+    if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
+    const foreseen = this.#foresee(plan, foresight, builder);
+    if (foreseen === null) return null;
+    const { outbox } = sumUp([{ deltas: foreseen.deltas, resets: new Set(), heals: new Set() }], this.#options.mode);
+    const rows = outboxRows(outbox, installation.buffer.shards);
+    if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
+    if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
+    // What commits by itself cannot be refused afterwards.
+    encloseRows(query, installation.tables, rows, isOutside ? place.condition : null);
+    return new Enclosed(foreseen, rows, this.#options.window);
+  }
+
+  #foresee({ counters }: TablePlan, foresight: Foresight, builder: WriteBuilder): Foreseen | null {
+    const rows = foresight.rowsOf(builder);
+    if (rows === null) return null;
+    try {
+      return { foreseen: rows, deltas: this.#recorder.deltasOf(counters, rows) };
+    } catch (error) {
+      // Told once the row is there: the database may make another of it.
+      if (error instanceof AmountError) return null;
+      throw error;
+    }
+  }
+}
+
+/** What the database does to rows that are inserted into a table; one that it does not know may be a view by now. */
+function trustOf(catalogue: Catalogue, { metadata }: TablePlan): Trust {
+  const table = catalogue.tableAt(metadata.tablePath);
+  if (table?.kind !== 'table' || table.hasRules) return 'never';
+  return table.rowTriggers.insert ? 'in transactions' : 'always';
+}
+
+/** Everything that its rows count goes to the outbox, and nothing has to be looked up for it. */
+function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { mode }: EncloserOptions): boolean {
+  return (
+    counters.length > 0 &&
+    kinds.length === 0 &&
+    !followsPaths &&
+    counters.every((counter) => (counter.mode ?? mode) === 'outbox' && counter.flushAt === null)
+  );
+}
+
+function isEqual(delta: CapturedDelta, contribution: Contribution | undefined): boolean {
+  return (
+    contribution !== undefined &&
+    delta.target === contribution.target &&
+    delta.column === contribution.column.name &&
+    delta.amount === contribution.amount &&
+    delta.touch === (contribution.touch?.name ?? null)
+  );
+}

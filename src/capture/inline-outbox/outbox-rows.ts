@@ -1,0 +1,43 @@
+import type { TargetDelta } from '../../model/pending';
+import { shardOf } from '../../model/shard';
+import type { OutboxDelta } from '../../dialects/postgres/outbox/write-outbox';
+
+const BOUND = 2n ** 63n;
+
+/** About 300 years, ms: times of PostgreSQL end somewhere. */
+const LONGEST = 10 ** 13;
+
+/**
+ * The rows of the outbox that hold a transaction's deltas: one per column, and one for a recalculation of the target. An
+ * amount beyond 64 bits is not written by halves: the target is recalculated instead.
+ */
+export function outboxRows(deltas: readonly TargetDelta[], shards: number): OutboxDelta[] {
+  return deltas.flatMap((delta) => {
+    const { target, amounts, touches, flushAt } = delta;
+    const wait = Math.min(delta.wait, LONGEST);
+    const recalculateIn = delta.recalculateIn && Math.ceil(Math.min(delta.recalculateIn, LONGEST));
+    const row = { shard: shardOf(target, shards), target, touches, wait, flushAt, recalculateIn, heal: false };
+    const fitting = [...amounts].filter(([, amount]) => amount < BOUND && amount >= -BOUND);
+    const rows: OutboxDelta[] = fitting.map(([column, amount]) => ({ ...row, column, amount }));
+    if (rows.length === 0 && touches.length > 0) rows.push({ ...row, column: null, amount: 0n });
+    if (delta.reset || delta.heal || fitting.length < amounts.size) rows.push(healRow(row));
+    return rows;
+  });
+}
+
+/** The row of the outbox that asks for a recalculation of a target. */
+export function healRowOf(target: string, shards: number): OutboxDelta {
+  return healRow({
+    shard: shardOf(target, shards),
+    target,
+    touches: [],
+    wait: 0,
+    flushAt: 0,
+    recalculateIn: null,
+    heal: true,
+  });
+}
+
+function healRow(row: Omit<OutboxDelta, 'column' | 'amount'>): OutboxDelta {
+  return { ...row, column: null, amount: 0n, touches: [], wait: 0, flushAt: 0, recalculateIn: null, heal: true };
+}

@@ -1,0 +1,42 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { PathStep, TargetKind } from '../../model/definition';
+import { targetId } from '../../model/target';
+import { followPath, type KeyTexts } from '../../dialects/postgres/counting/follow-path';
+
+/**
+ * Where a path led in a snapshot that outlives its statement. A row between may have moved since, and its targets may
+ * have been recounted, out of the transaction's sight.
+ */
+export interface DatedEnd {
+  readonly kind: TargetKind;
+  readonly steps: readonly PathStep[];
+  /** Of the path's first row. */
+  readonly key: KeyTexts;
+  /** Of the target; `null` when the path led nowhere. */
+  readonly end: KeyTexts | null;
+}
+
+/**
+ * Follows paths again, with a runner that sees what is committed by now, right before COMMIT. Returns the targets of
+ * those that lead elsewhere, then and now. A move that commits later is no concern: it has its targets recounted once
+ * every transaction that is open by then is over.
+ */
+export async function recheckEnds(runner: QueryRunner, ends: readonly DatedEnd[]): Promise<readonly string[]> {
+  const targets = new Set<string>();
+  for (const steps of new Set(ends.map((one) => one.steps))) {
+    const dated = ends.filter((one) => one.steps === steps);
+    const current = await followPath(
+      runner,
+      steps,
+      dated.map(({ key }) => key),
+    );
+    for (const [i, { kind, end }] of dated.entries()) {
+      const [then, now] = [end, current.ends[i] ?? null].map((key) => key && targetId(kind.id, key));
+      if (then === now) continue;
+      if (typeof then === 'string') targets.add(then);
+      if (typeof now === 'string') targets.add(now);
+    }
+  }
+  return [...targets];
+}

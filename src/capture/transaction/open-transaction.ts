@@ -1,0 +1,427 @@
+import type { Alarm, TargetDelta } from '../../model/pending';
+import type { Mode } from '../../model/mode';
+import { CounterCacheError } from '../../errors';
+import { type Captured, addedUp, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
+import type { DatedEnd } from './dated-ends';
+import type { Heard } from '../../typeorm/heard';
+import type { TableChanges } from '../statement';
+
+/** Captured changes, numbered in the order of their capture. */
+interface Kept {
+  readonly at: number;
+  readonly table: TableChanges;
+}
+
+/** What is captured since a savepoint (or since the start). */
+interface Frame extends Captured {
+  readonly savepoint: string | null;
+  deltas: CapturedDelta[];
+  /** So many are added up where they can be. */
+  limit: number;
+  readonly resets: Set<string>;
+  readonly heals: Set<string>;
+  /** What was captured, row by row; kept only while rows are tracked. */
+  readonly changes: Kept[];
+  /** A captured write whose amount was refused: the transaction must not commit it. */
+  refusal: Error | null;
+}
+
+/** How a transaction ended. `unseen`: by a command that did not pass through TypeORM. */
+export type Outcome = 'committed' | 'rolled back' | 'unknown' | 'unseen';
+
+/** By what a transaction is being ended. */
+export type Ending = 'commit' | 'rollback';
+
+/** The captured deltas of one transaction: a stack of frames, one per savepoint. */
+export class OpenTransaction {
+  /** How what is asked of a whole target is handed over; the deltas of its counters may go another way. */
+  readonly #mode: Mode;
+  /** Made by the library around one statement: no other statement is part of it. */
+  readonly isSingle: boolean;
+  /** What was captured is being handed over, as its COMMIT waits for: settles when the last of it so far is over. */
+  preparing: Promise<void> | null = null;
+  /** Statements that wrote their deltas to the outbox by themselves. */
+  enclosures = 0;
+  #outcome: Outcome | null = null;
+  #id: string | null = null;
+  // Made when they are needed: most transactions capture nothing.
+  #frames: Frame[] | null = null;
+  #dated: DatedEnd[] | null = null;
+  #idle: (() => void)[] | null = null;
+  #alarms: Alarm[] | null = null;
+  #isBegun = false;
+  #ending: Ending | null = null;
+  /** What was heard on its connection when it began; -1 while that is not known. */
+  #endsBefore = -1;
+  #commandsBefore = -1;
+  /** Commands of it that were seen since. */
+  #followed = 0;
+  /** Commands of it whose answer was given up. */
+  #suspected = 0;
+  #versionAtEnd = 0;
+  #version = 0;
+  #running = 0;
+  #tracks = 0;
+  #kept = 0;
+
+  constructor(mode: Mode, isSingle = false) {
+    this.#mode = mode;
+    this.isSingle = isSingle;
+  }
+
+  /** How it ended, once it is over. */
+  get outcome(): Outcome | null {
+    return this.#outcome;
+  }
+
+  /** COMMIT or ROLLBACK is on its way: a statement sent now is no part of it. */
+  get isEnding(): boolean {
+    return this.#ending !== null;
+  }
+
+  /** ROLLBACK is on its way, or was not answered. */
+  get isRollingBack(): boolean {
+    return this.#ending === 'rollback';
+  }
+
+  /** Its BEGIN, or its end, is not answered yet, and may not have been sent: another subscriber can refuse it. */
+  get isDoubtful(): boolean {
+    return this.#ending !== null || !this.#isBegun;
+  }
+
+  /** Something was recorded after it was handed over. */
+  get isOutrun(): boolean {
+    return this.#version !== this.#versionAtEnd;
+  }
+
+  /** The database's id of this transaction; known once something was captured. */
+  get id(): string | null {
+    return this.#id;
+  }
+
+  /** Changes with everything that is recorded. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** A captured statement, or tracked work, is under way. */
+  get isRunning(): boolean {
+    return this.#running + this.#tracks > 0;
+  }
+
+  /** Nothing is captured, refused or under way. */
+  get isIdle(): boolean {
+    return this.#version === 0 && !this.isRunning;
+  }
+
+  /**
+   * Tells the transaction its id. When it is another than before, what was captured so far belongs to a transaction
+   * whose end was not seen; returns that, and starts anew.
+   */
+  identify(id: string): TargetDelta[] | null {
+    const forgotten = this.#id === null || this.#id === id ? null : this.targets();
+    if (forgotten !== null) this.#frames = null;
+    this.#id = id;
+    return forgotten;
+  }
+
+  /** A captured statement is about to be sent: COMMIT waits until the function it returns is called. */
+  enter(): () => void {
+    this.#running += 1;
+    return () => {
+      this.#running -= 1;
+      if (this.#running === 0) this.#wake();
+    };
+  }
+
+  /** A captured statement is under way. */
+  get hasStatements(): boolean {
+    return this.#running > 0;
+  }
+
+  /** Resolves when no captured statement is under way. */
+  async idle(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#idle ??= []).push(resolve));
+  }
+
+  /** The database is in it, and its end is not under way. */
+  goOn(): void {
+    this.#isBegun = true;
+    this.#ending = null;
+  }
+
+  /** The database is in it; what is heard on its connection from now on belongs to it. */
+  begin(heard: Readonly<Heard> | null): void {
+    if (this.#commandsBefore < 0 && heard !== null) {
+      this.#endsBefore = heard.ends;
+      this.#commandsBefore = heard.commands;
+    } else {
+      // A second BEGIN changes nothing.
+      this.follow();
+    }
+    this.goOn();
+  }
+
+  /** A command that begins or divides it was seen. */
+  follow(): void {
+    this.#followed += 1;
+  }
+
+  /** One was sent, and its answer given up: it may have been done. */
+  suspect(): void {
+    this.#suspected += 1;
+  }
+
+  /** Whether it is over, by a command that was not seen. */
+  isOver(heard: Readonly<Heard> | null): boolean {
+    return this.#ending === null && this.#endsBefore >= 0 && heard !== null && heard.ends !== this.#endsBefore;
+  }
+
+  /** Whether it was divided, or another began in its place, by a command that was not seen. */
+  isDisturbed(heard: Readonly<Heard> | null): boolean {
+    if (this.#commandsBefore < 0 || heard === null) return false;
+    const unseen = heard.commands - this.#commandsBefore - this.#followed;
+    return unseen < 0 || unseen > this.#suspected;
+  }
+
+  /** Which of its changes are still there is not known: each of its targets is recounted instead, whatever is rolled back. */
+  distrust(): void {
+    const targets = this.everyTarget();
+    const { refusal } = this;
+    this.#frames = null;
+    for (const target of targets) this.heal(target);
+    if (refusal !== null && this.#tracks === 0) this.refuse(refusal);
+    this.#version += 1;
+  }
+
+  /** Targets of all that is recorded, be its sum zero or not. */
+  everyTarget(): readonly string[] {
+    return [
+      ...new Set(
+        this.#stack().flatMap(({ deltas, resets, heals }) => [
+          ...deltas.map(({ target }) => target),
+          ...resets,
+          ...heals,
+        ]),
+      ),
+    ];
+  }
+
+  /** Its COMMIT or ROLLBACK is about to be sent. */
+  startEnding(by: Ending): void {
+    this.#ending = by;
+    this.#versionAtEnd = this.#version;
+  }
+
+  /** Its COMMIT or ROLLBACK is answered. */
+  endWith(outcome: Outcome): void {
+    this.#outcome = outcome;
+    this.#ending = null;
+  }
+
+  /** Keeps captured changes, and COMMIT from succeeding, until the function it returns is called. */
+  track(): () => void {
+    this.#tracks += 1;
+    return () => {
+      this.#tracks -= 1;
+      if (this.#tracks === 0) for (const { changes } of this.#stack()) changes.splice(0);
+    };
+  }
+
+  /** Changes are kept. */
+  get isTracked(): boolean {
+    return this.#tracks > 0;
+  }
+
+  /** Told all that is captured, row by row. */
+  keep(tables: readonly TableChanges[]): void {
+    if (this.#tracks > 0) for (const table of tables) this.#top().changes.push({ at: (this.#kept += 1), table });
+  }
+
+  /** What is kept since a savepoint, in the order of its capture. */
+  keptSince(name: string): readonly TableChanges[] {
+    const kept = this.#stack()
+      .slice(this.#find(name))
+      .flatMap(({ changes }) => changes);
+    // What was recorded below a savepoint may be later than what was recorded in it.
+    return kept.toSorted((left, right) => left.at - right.at).map(({ table }) => table);
+  }
+
+  has(savepoint: string): boolean {
+    return this.#find(savepoint) >= 0;
+  }
+
+  /** Whether no other savepoint has been set since this one. */
+  isInnermost(savepoint: string): boolean {
+    return this.#top().savepoint === savepoint;
+  }
+
+  /** Lets `fill` record as if no other savepoint had been set since this one: to be kept when those are rolled back. */
+  under(savepoint: string, fill: () => void): void {
+    const above = this.#stack().splice(this.#find(savepoint) + 1);
+    try {
+      fill();
+    } finally {
+      for (const frame of above) this.#stack().push(frame);
+    }
+  }
+
+  /** Alarms to set once it is committed, for what its statements wrote to the outbox by themselves. */
+  get alarms(): readonly Alarm[] {
+    return this.#alarms ?? [];
+  }
+
+  wake(alarms: readonly Alarm[]): void {
+    // Statements of one transaction are mostly due together.
+    for (const alarm of alarms)
+      if (!this.alarms.some(({ shard, at }) => shard === alarm.shard && at === alarm.at))
+        (this.#alarms ??= []).push(alarm);
+  }
+
+  record(delta: CapturedDelta): void {
+    const frame = this.#top();
+    frame.deltas.push(delta);
+    if (frame.deltas.length >= frame.limit) compact(frame);
+    this.#version += 1;
+  }
+
+  /** Records all that another one has recorded, which has no savepoints. */
+  absorb(part: OpenTransaction): void {
+    const { deltas, resets, heals } = part.#top();
+    for (const delta of deltas) this.record(delta);
+    for (const target of resets) this.reset(target);
+    for (const target of heals) this.heal(target);
+  }
+
+  /** Asks for a recalculation of a target from what is there after the transaction. */
+  reset(target: string): void {
+    this.#top().resets.add(target);
+    this.#version += 1;
+  }
+
+  /** Asks for a recalculation of a target once every transaction that is open at COMMIT is over. */
+  heal(target: string): void {
+    this.#top().heals.add(target);
+    this.#version += 1;
+  }
+
+  /** Has ends of paths followed again before COMMIT. Those of a savepoint that is rolled back do no harm. */
+  recheck(ends: readonly DatedEnd[]): void {
+    for (const end of ends) (this.#dated ??= []).push(end);
+  }
+
+  /** Ends that are still to be followed again. */
+  takeDated(): readonly DatedEnd[] {
+    const taken = this.#dated ?? [];
+    this.#dated = null;
+    return taken;
+  }
+
+  get isDated(): boolean {
+    return this.#dated !== null;
+  }
+
+  /** Keeps COMMIT from succeeding, unless a savepoint before the refused write is rolled back to. */
+  refuse(error: Error): void {
+    this.#top().refusal ??= error;
+    this.#version += 1;
+  }
+
+  /** Takes back what {@link refuse} was told, wherever it stands by now. */
+  lift(error: Error): void {
+    for (const frame of this.#frames ?? []) if (frame.refusal === error) frame.refusal = null;
+  }
+
+  get refusal(): Error | null {
+    if (this.#tracks > 0) return unfinished();
+    return this.#frames?.find(({ refusal }) => refusal !== null)?.refusal ?? null;
+  }
+
+  savepoint(name: string): void {
+    this.#stack().push(newFrame(name));
+  }
+
+  /** A released savepoint's changes, and those of the savepoints after it, belong to the frame below. */
+  release(name: string): void {
+    const at = this.#find(name);
+    if (at < 0) return;
+    const frames = this.#stack();
+    const below = frames[at - 1];
+    for (const frame of frames.splice(at)) {
+      if (below === undefined) continue;
+      for (const delta of frame.deltas) below.deltas.push(delta);
+      for (const target of frame.resets) below.resets.add(target);
+      for (const target of frame.heals) below.heals.add(target);
+      for (const kept of frame.changes) below.changes.push(kept);
+      below.refusal ??= frame.refusal;
+    }
+  }
+
+  /** The savepoint itself stays, empty: SQL allows to roll back to it again. */
+  rollbackTo(name: string): void {
+    const at = this.#find(name);
+    if (at < 0) return;
+    const dropped = this.#stack().splice(at);
+    this.savepoint(name);
+    // Handed over already, and not to be confirmed any more.
+    if (this.#ending !== null)
+      for (const { target } of Object.values(sumUp(dropped, this.#mode)).flat()) this.heal(target);
+    // What was handed over while this was under way has to be handed over anew.
+    if (!dropped.every(isEmpty)) this.#version += 1;
+  }
+
+  /** The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. */
+  sums(): CapturedSums {
+    return sumUp(this.#stack(), this.#mode);
+  }
+
+  /** Everything that {@link sums} names, however it would be handed over. */
+  targets(): TargetDelta[] {
+    return Object.values(this.sums()).flat();
+  }
+
+  #wake(): void {
+    const waiting = this.#idle ?? [];
+    this.#idle = null;
+    for (const resolve of waiting) resolve();
+  }
+
+  #stack(): Frame[] {
+    this.#frames ??= [newFrame(null)];
+    return this.#frames;
+  }
+
+  #top(): Frame {
+    const frame = this.#stack().at(-1);
+    if (frame === undefined) throw new Error('a transaction has at least one frame');
+    return frame;
+  }
+
+  #find(name: string): number {
+    return this.#stack().findLastIndex((frame) => frame.savepoint === name);
+  }
+}
+
+function newFrame(savepoint: string | null): Frame {
+  return { savepoint, deltas: [], limit: MANY, resets: new Set(), heals: new Set(), changes: [], refusal: null };
+}
+
+/** Deltas that are kept one by one: most transactions have few. */
+const MANY = 4_096;
+
+function compact(frame: Frame): void {
+  frame.deltas = addedUp(frame.deltas);
+  frame.limit = Math.max(MANY, 2 * frame.deltas.length);
+}
+
+function unfinished(): Error {
+  const advice = 'End the transaction elsewhere than in its work, and await counters.track before COMMIT';
+  return new CounterCacheError(
+    'WRITE_FAILED',
+    `COMMIT was sent while the work of counters.track was under way. ${advice}`,
+  );
+}
+
+function isEmpty({ deltas, resets, heals, refusal }: Frame): boolean {
+  return deltas.length + resets.size + heals.size === 0 && refusal === null;
+}

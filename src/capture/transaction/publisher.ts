@@ -1,0 +1,22 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { Alarm, TargetDelta } from '../../model/pending';
+import type { OpenTransaction } from './open-transaction';
+
+/** Takes what transactions captured to where it waits, as they begin to end and when they have ended. */
+export interface Publisher {
+  /** Transactions that were prepared and have not ended. */
+  readonly isOwing: boolean;
+  /** Before COMMIT, over the transaction's own query runner. What it rejects with keeps the transaction from COMMIT. */
+  prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void>;
+  /** After COMMIT. */
+  confirm(transaction: OpenTransaction): void;
+  /** After ROLLBACK. */
+  discard(transaction: OpenTransaction): void;
+  /** After a COMMIT whose outcome nobody knows. */
+  leave(transaction: OpenTransaction): void;
+  /** Sets alarms for what is in the outbox. */
+  wake(alarms: readonly Alarm[]): void;
+  /** Asks for recalculations of targets. */
+  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void;
+}

@@ -1,0 +1,408 @@
+import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+
+import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
+
+import type { Alarm } from '../../model/pending';
+import type { Mode } from '../../model/mode';
+import { transactionIdOf } from '../../dialects/postgres/snapshot';
+import { answered, closeConnection, isBusy, isInTransaction } from '../../typeorm/connection-status';
+import type { DatedEnd } from './dated-ends';
+import type { Publisher } from './publisher';
+import { heardOn } from '../../typeorm/heard';
+import { inTurn } from './in-turn';
+import { notifyObserver } from '../observed';
+import { OpenTransaction, type Outcome } from './open-transaction';
+import { Roles } from './roles';
+import { SchemaChanges } from './schema-changes';
+import { Slot } from '../../model/slot';
+import { type TransactionCommand, transactionCommand } from './transaction-command';
+import { commitOutcome, doubt, giveUp, isRefusal } from './unanswered';
+import { Unsettled } from './unsettled';
+
+/** What following transactions needs of the library around it. */
+export interface TransactionsOptions {
+  /** How deltas are handed over when their counter does not say. */
+  readonly mode: Mode;
+  /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
+  readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
+  /** What COMMIT is to be rejected with, when what it takes was refused. */
+  readonly explain: (error: unknown, runner: QueryRunner) => Promise<unknown>;
+  /** A TRUNCATE has succeeded. */
+  readonly onTruncate: (sql: string) => void;
+  /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
+  readonly onSchemaChange: () => void;
+  /** A transaction that was to be refused was ended behind our back: by what it was to be refused. */
+  readonly onUnseen: (refusal: Error) => void;
+}
+
+type BeforeQuery = Parameters<NonNullable<EntitySubscriberInterface['beforeQuery']>>[0];
+type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']>>[0];
+
+/**
+ * A TypeORM subscriber that follows transactions by their statements, TypeORM's and raw ones alike, and hands off what
+ * they captured: right before the COMMIT statement (other subscribers may still write in
+ * `beforeTransactionCommit`), settled by what the server answered.
+ */
+export class Transactions implements EntitySubscriberInterface {
+  readonly #handOff: Publisher;
+  readonly #options: TransactionsOptions;
+  readonly #open = new Slot<QueryRunner, OpenTransaction>();
+  readonly #schemaChanges: SchemaChanges;
+  /** Roles that callers have set. */
+  readonly roles = new Roles();
+  /** Those that have sent a counted statement and are not over. */
+  readonly #unsettled = new Unsettled();
+  /** Query runners on whose connection an answer was given up: it may come yet. */
+  readonly #owing = new Slot<QueryRunner, true>();
+  /** Counted statements under way that commit by themselves. */
+  #outside = 0;
+  #retired: (() => void) | null = null;
+
+  constructor(handOff: Publisher, options: TransactionsOptions) {
+    this.#handOff = handOff;
+    this.#options = options;
+    this.#schemaChanges = new SchemaChanges(options.onSchemaChange);
+  }
+
+  /** The transaction that a query runner is in. */
+  current(runner: QueryRunner): OpenTransaction | undefined {
+    const transaction = this.#open.get(runner);
+    if (transaction === undefined || !transaction.isOver(heardOn(runner))) return transaction;
+    this.#settle(runner, transaction, 'unseen', false);
+    return undefined;
+  }
+
+  /**
+   * Follows a transaction from now on: one that is about to begin around a single statement of ours, or one that began
+   * before counters were attached.
+   */
+  adopt(runner: QueryRunner, single = false): OpenTransaction {
+    const adopted = this.#expect(runner, single);
+    if (single) adopted.goOn();
+    else adopted.begin(heardOn(runner));
+    return adopted;
+  }
+
+  /**
+   * The transaction to adopt on a query runner that we know of none on: one that began before counters were attached, or by
+   * a text that we did not recognise. TypeORM's flag alone would also name one that raw SQL has ended.
+   */
+  async adoptUnseen(runner: QueryRunner): Promise<OpenTransaction | undefined> {
+    const isOpen = (): boolean => isInTransaction(runner) ?? runner.isTransactionActive;
+    if (!isOpen()) return undefined;
+    // An error is told before the server says what it left behind.
+    await runner.query('SELECT 1').catch(() => undefined);
+    return isOpen() ? (this.#open.get(runner) ?? this.adopt(runner)) : undefined;
+  }
+
+  /**
+   * Finds out what became of a BEGIN, COMMIT or ROLLBACK that is not answered: TypeORM tells nobody when another subscriber
+   * refuses it. Whatever was sent is answered before this.
+   */
+  async clarify(runner: QueryRunner, transaction: OpenTransaction): Promise<void> {
+    // What was let through a moment ago is sent by then.
+    await nextTurn();
+    await runner.query('SELECT 1').catch(() => undefined);
+    if (this.#open.get(runner) !== transaction || !transaction.isDoubtful) return;
+    if (isInTransaction(runner) !== false) transaction.goOn();
+    else this.#settle(runner, transaction, transaction.isRollingBack ? 'unseen' : 'unknown', false);
+  }
+
+  /** A transaction that could not begin. */
+  forget(runner: QueryRunner, transaction: OpenTransaction): void {
+    if (this.#open.get(runner) === transaction) this.#open.set(runner, undefined);
+    this.#unsettled.delete(transaction);
+  }
+
+  /**
+   * Records changes in the transaction they were made in; `id` is the database's. Changes that belong to none, or none that is
+   * known (a write that was not awaited, and came after COMMIT) are committed already: their targets are recalculated.
+   *
+   * @throws what `fill` throws; the transaction cannot be committed then
+   */
+  record(runner: QueryRunner | null, id: string | null, fill: (transaction: OpenTransaction) => void): void {
+    const known = runner === null ? undefined : this.#open.get(runner);
+    const transaction = known ?? new OpenTransaction(this.#options.mode);
+    // Another id: the end of the transaction we knew was not seen, nor how it ended.
+    const forgotten = id === null ? null : transaction.identify(id);
+    if (forgotten !== null) this.#handOff.recalculate(forgotten);
+    try {
+      fill(transaction);
+    } catch (error) {
+      transaction.refuse(error as Error);
+      if (known === undefined) this.#handOff.recalculate(transaction.targets());
+      throw error;
+    }
+    if (known === undefined || runner === null) this.#handOff.recalculate(transaction.targets());
+    else this.#unsettled.add(known, runner);
+  }
+
+  /** Takes what is captured of a statement that is not over. */
+  newPart(): OpenTransaction {
+    return new OpenTransaction(this.#options.mode);
+  }
+
+  /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
+  wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
+    const transaction = runner === null ? undefined : this.#open.get(runner);
+    if (transaction === undefined) this.#handOff.wake(alarms);
+    else transaction.wake(alarms);
+  }
+
+  /**
+   * A counted statement is about to be sent, as part of a transaction or by itself: its COMMIT, and {@link drain}, wait until
+   * the function that this returns is called.
+   */
+  enter(transaction: OpenTransaction | null, runner: QueryRunner | null): () => void {
+    if (transaction === null || runner === null) {
+      this.#outside += 1;
+      return () => {
+        this.#outside -= 1;
+        this.#stopIfRetired();
+      };
+    }
+    this.#unsettled.add(transaction, runner);
+    return transaction.enter();
+  }
+
+  /** Runs a counted statement as part of a transaction. */
+  async during<T>(transaction: OpenTransaction, runner: QueryRunner, work: () => Promise<T>): Promise<T> {
+    const leave = this.enter(transaction, runner);
+    try {
+      return await work();
+    } catch (error) {
+      doubt(transaction, error);
+      throw error;
+    } finally {
+      leave();
+    }
+  }
+
+  /** Finds out the id of a transaction that has recorded something of a statement which returned none. */
+  async identify(runner: QueryRunner): Promise<void> {
+    const transaction = this.#open.get(runner);
+    if (transaction === undefined || transaction.id !== null) return;
+    try {
+      transaction.identify(await transactionIdOf(runner));
+    } catch (error) {
+      // Without it what was recorded cannot be handed over.
+      transaction.refuse(error as Error);
+    }
+  }
+
+  beforeQuery(event: BeforeQuery): Promise<void> | void {
+    const { queryRunner: runner } = event;
+    const transaction = this.current(runner);
+    const command = transactionCommand(event.query);
+    if (command === null) return;
+    const { kind } = command;
+    if (transaction === undefined) {
+      if (kind === 'begin') this.#expect(runner, false);
+    } else if (transaction.isRollingBack && (kind === 'begin' || kind === 'commit')) {
+      return this.#afterRollback(event, transaction);
+    } else if (kind === 'commit') return this.#beforeCommit(transaction, runner);
+    else if (kind === 'rollback') return this.#beforeRollback(transaction);
+  }
+
+  afterQuery(event: AfterQuery): void {
+    const { queryRunner: runner, success } = event;
+    const error: unknown = event.error;
+    if (success) notifyObserver(event.parameters, event.rawResults);
+    else if (!isRefusal(error)) this.#owing.set(runner, true);
+    if (success) this.roles.note(runner, event.query, event.parameters);
+    const command = transactionCommand(event.query);
+    if (command === null) return;
+    this.#schemaChanges.follow(runner, command, success);
+    if (command.kind === 'truncate') {
+      if (success) this.#options.onTruncate(event.query);
+    } else if (command.kind === 'commit') this.#committed(event, command.chain);
+    else if (success) this.#follow(runner, command);
+    else this.#failed(runner, command, error);
+  }
+
+  /**
+   * Whether a query runner may not give its connection back to the pool as it is: it is in a transaction, or may be. Then
+   * {@link beforeRelease} has to be awaited first.
+   */
+  isHeld(runner: QueryRunner): boolean {
+    return this.#open.get(runner) !== undefined || isInTransaction(runner) === true;
+  }
+
+  /**
+   * Sees to it that no connection goes back to the pool in a transaction: whoever gets it next would commit what somebody else
+   * has rolled back. What was not awaited is answered first; a connection that is still in a transaction then, or owes an
+   * answer that was given up, is closed, and the database rolls back.
+   */
+  async beforeRelease(runner: QueryRunner): Promise<void> {
+    await this.#allAnswered(runner);
+    const transaction = this.current(runner);
+    const isOpen = isInTransaction(runner) ?? transaction !== undefined;
+    if (isOpen || isBusy(runner)) closeConnection(runner);
+    // A COMMIT that was sent and not awaited fails by that, and is not known to have failed.
+    if (transaction !== undefined && !(transaction.isEnding && isBusy(runner)))
+      this.#settle(runner, transaction, isOpen ? 'rolled back' : 'unseen', false);
+  }
+
+  /** Resolves when nothing of a query runner's is under way any more but what was given up. */
+  async #allAnswered(runner: QueryRunner): Promise<void> {
+    for (;;) {
+      // What was let through a moment ago is sent by then, and what was answered is seen.
+      await nextTurn();
+      const preparing = this.#open.get(runner)?.preparing ?? null;
+      if (preparing !== null) await preparing;
+      else if (isBusy(runner) && this.#owing.get(runner) !== true) await answered(runner);
+      else return;
+    }
+  }
+
+  /** Resolves when every transaction that is handed over to the buffer is over, or after `limit` ms. */
+  async drain(limit: number): Promise<void> {
+    const end = performance.now() + limit;
+    while (this.#handOff.isOwing && performance.now() < end) await delay(5);
+  }
+
+  /** Has `stop` called, which ends the following, once no transaction is left that has sent a counted statement. */
+  retire(stop: () => void): void {
+    this.#retired = stop;
+    this.#stopIfRetired();
+  }
+
+  #stopIfRetired(): void {
+    // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
+    if (this.#retired === null || this.#outside > 0) return;
+    if (this.#unsettled.list().some(({ runner }) => !runner.isReleased)) return;
+    // TypeORM may be going through its subscribers: those behind would be passed over.
+    queueMicrotask(this.#retired);
+    this.#retired = null;
+  }
+
+  #expect(runner: QueryRunner, single: boolean): OpenTransaction {
+    const expected = new OpenTransaction(this.#options.mode, single);
+    this.#open.set(runner, expected);
+    return expected;
+  }
+
+  /** A ROLLBACK was not answered, or not sent, and may have been done: that is found out before anything else begins or ends. */
+  async #afterRollback(event: BeforeQuery, transaction: OpenTransaction): Promise<void> {
+    await this.clarify(event.queryRunner, transaction);
+    await this.beforeQuery(event);
+  }
+
+  #failed(runner: QueryRunner, command: TransactionCommand, error: unknown): void {
+    const { kind } = command;
+    const transaction = this.#open.get(runner);
+    const isRefused = isRefusal(error);
+    if (kind === 'begin' && isRefused) this.#open.set(runner, undefined);
+    // One that was given up may be done yet.
+    else if (kind === 'rollback' && isRefused) transaction?.goOn();
+    else if (!isRefused && transaction !== undefined) giveUp(transaction, command, error);
+  }
+
+  #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
+    if (transaction.isIdle && transaction.preparing === null) {
+      transaction.startEnding('commit');
+      return undefined;
+    }
+    return inTurn(transaction, () => this.#prepare(transaction, runner));
+  }
+
+  /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */
+  #beforeRollback(transaction: OpenTransaction): Promise<void> | undefined {
+    if (transaction.hasStatements) return this.#rollBackOnceIdle(transaction);
+    transaction.startEnding('rollback');
+    return undefined;
+  }
+
+  async #rollBackOnceIdle(transaction: OpenTransaction): Promise<void> {
+    while (transaction.hasStatements) await transaction.idle();
+    transaction.startEnding('rollback');
+  }
+
+  /** Hands over all that is captured when COMMIT is sent: statements under way are part of the transaction. */
+  async #prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
+    if (transaction.isEnding || transaction.outcome !== null) return;
+    let prepared: number;
+    do {
+      if (transaction.hasStatements) await transaction.idle();
+      if (transaction.isDisturbed(heardOn(runner))) transaction.distrust();
+      if (transaction.refusal !== null) throw transaction.refusal;
+      if (transaction.isDated) await this.#recheck(transaction);
+      prepared = transaction.version;
+      try {
+        await this.#handOff.prepare(transaction, runner);
+      } catch (error) {
+        // A COMMIT that is sent again would write to the outbox a second time.
+        doubt(transaction, error);
+        throw await this.#options.explain(error, runner);
+      }
+    } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
+    transaction.startEnding('commit');
+  }
+
+  async #recheck(transaction: OpenTransaction): Promise<void> {
+    const ends = transaction.takeDated();
+    try {
+      for (const target of await this.#options.recheck(ends)) transaction.heal(target);
+    } catch (error) {
+      // For a COMMIT that is sent again.
+      transaction.recheck(ends);
+      throw error;
+    }
+  }
+
+  #follow(runner: QueryRunner, command: TransactionCommand): void {
+    const transaction = this.#open.get(runner);
+    if (command.kind !== 'begin') transaction?.follow();
+    switch (command.kind) {
+      case 'savepoint':
+        transaction?.savepoint(command.name);
+        break;
+      case 'release':
+        transaction?.release(command.name);
+        break;
+      case 'rollback-to':
+        // To which of several of that name is not known then.
+        if (transaction?.isDisturbed(heardOn(runner)) === true) transaction.distrust();
+        transaction?.rollbackTo(command.name);
+        break;
+      case 'rollback':
+        if (transaction !== undefined) this.#settle(runner, transaction, 'rolled back', command.chain);
+        break;
+      case 'begin':
+        transaction?.begin(heardOn(runner));
+        break;
+      case 'commit':
+      case 'truncate':
+      case 'schema-change':
+    }
+  }
+
+  #committed(event: AfterQuery, chain: boolean): void {
+    const transaction = this.#open.get(event.queryRunner);
+    // After an SQL error the caller still sends ROLLBACK, yet nothing can be captured in between.
+    if (transaction !== undefined)
+      this.#settle(event.queryRunner, transaction, commitOutcome(event), chain && event.success);
+  }
+
+  #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {
+    this.#open.set(runner, undefined);
+    this.roles.end(runner);
+    if (chain) this.adopt(runner);
+    this.#unsettled.delete(transaction);
+    if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
+      this.#options.onUnseen(transaction.refusal);
+    transaction.endWith(outcome);
+    this.#stopIfRetired();
+    if (outcome !== 'rolled back') this.#handOff.wake(transaction.alarms);
+    if (transaction.isIdle) return;
+    // What was handed over is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
+    const isOutrun = outcome === 'committed' && transaction.isOutrun;
+    if (outcome === 'committed' && !isOutrun) this.#handOff.confirm(transaction);
+    if (outcome === 'rolled back' || outcome === 'unseen' || isOutrun) this.#handOff.discard(transaction);
+    // Not before it is over everywhere: it may have been ended by PREPARE TRANSACTION.
+    if (outcome === 'unseen')
+      this.#handOff.recalculate(transaction.everyTarget().map((target) => ({ target, heal: true })));
+    if (isOutrun) this.#handOff.recalculate(transaction.targets());
+    if (outcome === 'unknown') this.#handOff.leave(transaction);
+  }
+}

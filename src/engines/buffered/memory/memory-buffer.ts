@@ -1,0 +1,228 @@
+import type {
+  Claim,
+  Confirmed,
+  DeltaBuffer,
+  FinalizeOptions,
+  Held,
+  Intent,
+  Known,
+  Recount,
+  ShardStatus,
+  WatchOutcome,
+} from '../buffer';
+import type { Alarm, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
+import { acknowledge, claim, earliest, takeOver } from './batches';
+import { finalize } from './finalize';
+import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './intents';
+import { MemoryShard } from './memory-shard';
+import { dueRecalculations, postpone, watch, type WatchOptions } from './recalculations';
+import { Step } from './step';
+import { windowEnd, windowStart } from '../../../model/windows';
+
+/** Options of a {@link MemoryBuffer}. */
+export interface MemoryBufferOptions {
+  /** @defaultValue 1 */
+  readonly shards?: number;
+  /** Due times are rounded up to multiples of it, ms. @defaultValue 1000 */
+  readonly window?: number;
+  /** The buffer's clock, ms since the epoch. @defaultValue `Date.now` */
+  readonly now?: () => number;
+}
+
+/**
+ * Pending deltas in this process, for unit tests and for trying the library: what is pending ends with the process.
+ * Every method does its work in one synchronous step, so nothing ever interleaves within it.
+ *
+ * @example
+ * const buffer = new MemoryBuffer({ window: 10 });
+ */
+export class MemoryBuffer implements DeltaBuffer {
+  readonly shards: number;
+  readonly #window: number;
+  readonly #now: () => number;
+  readonly #shards: readonly MemoryShard[];
+
+  constructor(options: MemoryBufferOptions = {}) {
+    this.shards = options.shards ?? 1;
+    this.#window = options.window ?? 1000;
+    this.#now = options.now ?? Date.now;
+    this.#shards = Array.from({ length: this.shards }, () => new MemoryShard());
+  }
+
+  /** It ends with the process, and then every epoch is missing. */
+  async incarnation(): Promise<null> {
+    return null;
+  }
+
+  async epoch(shard: number): Promise<number | null> {
+    return this.#shard(shard).epoch;
+  }
+
+  async raiseEpoch(shard: number, epoch: number): Promise<void> {
+    const state = this.#shard(shard);
+    if (state.epoch === null || state.epoch < epoch) state.epoch = epoch;
+  }
+
+  async announce(shard: number, intent: Intent): Promise<void> {
+    announce(this.#shard(shard), intent, this.#now());
+  }
+
+  async confirm(shard: number, intentId: string): Promise<Confirmed> {
+    return confirm(this.#shard(shard), shard, intentId, this.#step());
+  }
+
+  async discard(shard: number, intentId: string): Promise<void> {
+    this.#shard(shard).intents.delete(intentId);
+  }
+
+  async add(shard: number, intent: Intent): Promise<readonly Alarm[]> {
+    const step = this.#step();
+    addDeltas(this.#shard(shard), intent, step);
+    return step.alarms(shard);
+  }
+
+  async claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim> {
+    return claim(this.#shard(shard), shard, scope, { limit, now: this.#now(), known });
+  }
+
+  async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {
+    const step = this.#step();
+    const found = acknowledge(this.#shard(shard), batchId, unapplied, step);
+    return { found, alarms: step.alarms(shard) };
+  }
+
+  async takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]> {
+    return takeOver(this.#shard(shard), olderThan, limit, this.#now());
+  }
+
+  async staleIntents(shard: number, olderThan: number, limit: number): Promise<readonly string[]> {
+    return staleIntents(this.#shard(shard), olderThan, limit, this.#now());
+  }
+
+  async sweepIntents(
+    shard: number,
+    intentIds: readonly string[],
+    barrier: bigint | null,
+  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
+    const step = this.#step();
+    const targets = sweepIntents(this.#shard(shard), intentIds, barrier, step);
+    return { targets, alarms: step.alarms(shard) };
+  }
+
+  async request(
+    shard: number,
+    targets: readonly string[],
+    options: { readonly barrier: bigint | null; readonly delay: number },
+  ): Promise<readonly Alarm[]> {
+    const step = this.#step();
+    const state = this.#shard(shard);
+    const at =
+      options.delay > 0 ? windowEnd(step.now + options.delay, this.#window) : windowStart(step.now, this.#window);
+    for (const target of targets) state.request(target, at, options.barrier, step);
+    return step.alarms(shard);
+  }
+
+  async dueRecalculations(
+    shard: number,
+    limit: number,
+  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]> {
+    return dueRecalculations(this.#shard(shard), limit, this.#now());
+  }
+
+  async watch(
+    shard: number,
+    token: string,
+    targets: readonly string[],
+    options: WatchOptions,
+  ): Promise<readonly WatchOutcome[]> {
+    const now = this.#now();
+    const state = this.#shard(shard);
+    return targets.map((target) => watch(state, token, target, options, now));
+  }
+
+  async finalize(
+    shard: number,
+    token: string,
+    snapshot: Snapshot,
+    recounts: readonly Recount[],
+    options: FinalizeOptions,
+  ): ReturnType<DeltaBuffer['finalize']> {
+    const step = this.#step();
+    const state = this.#shard(shard);
+    const outcomes = finalize(state, token, snapshot, recounts, options, step);
+    const settled = options.dry ? [] : outcomes.filter(({ standing }) => standing);
+    const dirty = settled.filter(({ target }) => state.pending.has(target)).map(({ target }) => target);
+    return { outcomes, dirty, alarms: step.alarms(shard) };
+  }
+
+  async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
+    const state = this.#shard(shard);
+    const now = this.#now();
+    for (const target of targets) state.renewWatch(target, token, now, now + ttl);
+  }
+
+  async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
+    const now = this.#now();
+    const state = this.#shard(shard);
+    for (const target of targets) if (state.tokenOn(target, now) === token) state.endWatch(target);
+  }
+
+  async postpone(shard: number, targets: readonly string[], delay: number): Promise<readonly Alarm[]> {
+    const step = this.#step();
+    postpone(this.#shard(shard), targets, delay, step);
+    return step.alarms(shard);
+  }
+
+  async read(
+    shard: number,
+    targets: readonly string[],
+  ): Promise<{ readonly version: number; readonly held: readonly Held[] }> {
+    const { pending, batches, version } = this.#shard(shard);
+    const held = targets.map((target) => ({
+      target,
+      pending: new Map(pending.get(target)?.amounts),
+      claims: [...batches.values()].flatMap(({ batch: { id, entries } }) =>
+        entries
+          .filter((entry) => entry.target === target)
+          .map(({ amounts }) => ({ batch: id, amounts: new Map(amounts) })),
+      ),
+    }));
+    return { version, held };
+  }
+
+  async status(shard: number): Promise<ShardStatus> {
+    const { due, batches, intents, recalculations, failed } = this.#shard(shard);
+    return {
+      shard,
+      dirty: due.size,
+      oldestDue: earliest(due.values()),
+      batches: batches.size,
+      intents: intents.size,
+      recalculations: recalculations.size,
+      failed: [...failed].map(([target, reason]) => ({ target, reason })),
+      now: this.#now(),
+    };
+  }
+
+  async retryFailed(
+    shard: number,
+    targets: readonly string[] | null,
+  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }> {
+    const step = this.#step();
+    const state = this.#shard(shard);
+    const retried = (targets ?? [...state.failed.keys()]).filter((target) => state.failed.delete(target));
+    for (const target of retried) state.makeDue(target, windowStart(step.now, step.window), step);
+    return { count: retried.length, alarms: step.alarms(shard) };
+  }
+
+  #step(): Step {
+    return new Step(this.#now(), this.#window);
+  }
+
+  #shard(index: number): MemoryShard {
+    const shard = this.#shards[index];
+    if (shard === undefined)
+      throw new RangeError(`shard ${index} does not exist: there are ${this.shards}, counted from 0`);
+    return shard;
+  }
+}

@@ -1,0 +1,45 @@
+import type { DataSource } from 'typeorm';
+
+import type { DeltaBuffer } from './buffered/buffer';
+import type { Alarm } from '../model/pending';
+import type { CounterColumn, Definitions, TargetKind } from '../model/definition';
+import { isKeyless, keyValuesOf, kindIdOf } from '../model/target';
+import type { Events } from '../events';
+import type { ResolvedCountersOptions } from '../options';
+import type { TablePaths } from '../dialects/postgres/installation/tables';
+
+/** What jobs work with. */
+export interface JobContext {
+  readonly dataSource: DataSource;
+  readonly tables: TablePaths;
+  readonly definitions: Definitions;
+  readonly buffer: DeltaBuffer;
+  /** See `Installation.settleHome`. */
+  readonly settleHome?: ((dataSource: DataSource) => Promise<void>) | null;
+  readonly options: ResolvedCountersOptions;
+  readonly events: Events;
+  /** Adds alarms; never rejects. */
+  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  /** The alarm for what waits in a shard and this process does not know; see `HandOvers.alarm`. */
+  readonly handOver: (shard: number, overdue: number | null) => Alarm;
+  /** The worker is closing: what is claimed is finished, and nothing more is begun. */
+  readonly isStopping: () => boolean;
+}
+
+/** The kind of a target id, if this process knows it. */
+export function kindOf(definitions: Definitions, target: string): TargetKind | undefined {
+  return definitions.kinds.get(kindIdOf(target));
+}
+
+/** A target as events name it. */
+export function describeTarget(definitions: Definitions, target: string): { entity: string; id: string } {
+  const id = isKeyless(target) ? 'NULL' : keyValuesOf(target).join(',');
+  return { entity: kindOf(definitions, target)?.metadata.name ?? kindIdOf(target), id };
+}
+
+/** Columns that a scheduled recalculation covers: those whose counters want one. */
+export function scheduledColumns(kind: TargetKind): CounterColumn[] {
+  return [...kind.columns.values()].filter(({ counters }) =>
+    counters.some(({ recalculation }) => recalculation !== false),
+  );
+}

@@ -1,0 +1,317 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { DeltaBuffer, Intent } from '../engines/buffered/buffer';
+import type { Alarm, TargetDelta } from '../model/pending';
+import { byShard } from '../model/shard';
+import { CounterCacheError } from '../errors';
+import { Outage } from '../outage';
+import type { OutboxDelta } from '../dialects/postgres/outbox/write-outbox';
+import type { TablePaths } from '../dialects/postgres/installation/tables';
+import { within } from '../time-limit';
+import { BufferHealth } from './buffer-health';
+import { Discards } from './discards';
+import { Handover, type HandoverTools } from './handover';
+import { LostTargets } from './lost-targets';
+import type { Publisher } from '../capture/transaction/publisher';
+import type { OpenTransaction } from '../capture/transaction/open-transaction';
+import { healRowOf } from '../capture/inline-outbox/outbox-rows';
+import { Slot } from '../model/slot';
+import { UnderWay } from './under-way';
+
+/** What the hand-off needs of the library around it. */
+export interface HandOffOptions {
+  /** Where deltas wait, once the installation is known; rejects while our tables are missing. */
+  readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
+  /** Due times in the outbox are rounded up to multiples of it, ms. */
+  readonly window: number;
+  /** Adds alarms; never rejects. */
+  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  /** Adds alarms for the outbox; rejects when it cannot. */
+  readonly wake: (alarms: readonly Alarm[]) => Promise<void>;
+  /** Where deltas wait, if it is known by now. */
+  readonly installation: () => { readonly buffer: DeltaBuffer; readonly tables: TablePaths } | null;
+  /** Writes rows to the outbox in a transaction of our own. */
+  readonly writeApart: (tables: TablePaths, rows: readonly OutboxDelta[]) => Promise<void>;
+  /** Targets whose recalculation can be asked for nowhere. */
+  readonly onForgotten: (targets: readonly string[]) => void;
+  /** A transaction id above those of all transactions open now, from the database. */
+  readonly barrier: () => Promise<bigint>;
+  /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
+  readonly maxPendingRepairs: number;
+  /** The buffer went out of reach; called once until it recovers. */
+  readonly onDegraded: (error: unknown) => void;
+  /** The buffer answers again, and everything lost meanwhile is requested. */
+  readonly onRecovered: () => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Failures in the background that follow one another within this time are of one outage, ms. */
+const OUTAGE = 30_000;
+
+/** How long closing waits for a buffer, or a database, that does not answer, ms. */
+const CLOSE_LIMIT = 5_000;
+
+/** No transaction has this id: to announce it asks whether the buffer takes anything, and it is taken back at once. */
+const NO_TRANSACTION = '0';
+
+/**
+ * Takes what a transaction captured to where it waits, right before COMMIT, and afterwards confirms, discards, or, when
+ * the outcome is unknown, leaves it to the sweep. Nothing after COMMIT throws or is awaited by the caller (I5).
+ */
+export class HandOff implements Publisher {
+  readonly #options: HandOffOptions;
+  readonly #handovers = new Slot<OpenTransaction, Handover>();
+  readonly #underWay = new UnderWay();
+  readonly #lost: LostTargets;
+  readonly #health: BufferHealth;
+  readonly #discards: Discards;
+  readonly #outage: Outage;
+  #wakes = true;
+  /** Nothing new goes to the buffer. */
+  #isDiverted = false;
+  /** The buffer is not to be called any more. */
+  #isClosed = false;
+  /** Transactions of which the buffer is still to be told. */
+  #owed = 0;
+
+  constructor(options: HandOffOptions) {
+    this.#options = options;
+    const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
+    this.#discards = new Discards({ buffer });
+    this.#outage = new Outage(options.onError, { quiet: OUTAGE });
+    this.#lost = new LostTargets({ ...options, buffer, onRecovered: () => this.#health.review() });
+    this.#health = new BufferHealth({
+      ...options,
+      probe: () => this.#probe(buffer),
+      isBehind: () => this.#lost.size > 0,
+    });
+  }
+
+  /**
+   * Before COMMIT. `buffered` deltas are announced, one intent per touched shard; those of a shard that fails or times out
+   * are written to the outbox instead, through the transaction's own query runner, as those of `outbox` are.
+   *
+   * @throws TablesMissingError, and whatever else keeps the buffer from being opened or the outbox from being written;
+   * CounterCacheError `CLOSED` when that was not opened before {@link divert}
+   */
+  async prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
+    const sums = transaction.sums();
+    const known = this.#handovers.get(transaction);
+    const isEmpty = sums.buffered.length + sums.outbox.length === 0;
+    if (transaction.id === null || (isEmpty && known === undefined)) return;
+    const { buffer, tables } = await this.#opened();
+    const { window } = this.#options;
+    const tools = { buffer, tables, health: this.#health, window };
+    const handover = known?.id === transaction.id ? known : new Handover(transaction.id, tools, runner);
+    if (known !== undefined && known !== handover) this.#settleDebt(known);
+    this.#handovers.set(transaction, handover);
+    if (!handover.isOwed) this.#owed += 1;
+    handover.isOwed = true;
+    // What is announced so far is not confirmed then.
+    const diverted = { buffered: [], outbox: [...sums.outbox, ...sums.buffered] };
+    try {
+      await handover.prepare(this.#isDiverted ? diverted : sums);
+    } finally {
+      if (!handover.needsBuffer) this.#settleDebt(handover);
+    }
+  }
+
+  /**
+   * From now on deltas go to the outbox, in the transactions that make them: the buffer is about to be closed, and nothing is
+   * to be told it after a COMMIT.
+   */
+  divert(): void {
+    this.#isDiverted = true;
+  }
+
+  /** Transactions that are handed over to the buffer and not over yet. */
+  get isOwing(): boolean {
+    return this.#owed > 0;
+  }
+
+  /** After a successful COMMIT. */
+  confirm(transaction: OpenTransaction): void {
+    const handover = this.#take(transaction);
+    if (handover === undefined) return;
+    const { announced, lost, stray, alarms } = handover;
+    // Closed, the buffer is told nothing more: what was announced is swept, and its targets are recounted.
+    if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
+    for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
+    // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
+    for (const shard of this.#isClosed ? [] : stray) this.#run(this.#discardShard(shard, transaction));
+    this.wake(alarms);
+  }
+
+  /** After a rollback: forgets what was announced, once the buffer answers. */
+  discard(transaction: OpenTransaction): void {
+    const tried = this.#take(transaction)?.tried ?? [];
+    if (this.#isClosed) return;
+    for (const shard of tried) this.#run(this.#discardShard(shard, transaction));
+  }
+
+  /**
+   * When nobody knows whether COMMIT succeeded: what was announced is left to the sweep; what nobody else knows of is
+   * recounted, once the transaction is over.
+   */
+  leave(transaction: OpenTransaction): void {
+    const handover = this.#take(transaction);
+    if (handover === undefined) return;
+    for (const [shard, { deltas }] of handover.lost)
+      this.#lose(
+        shard,
+        deltas.map(({ target }) => ({ target, heal: true })),
+      );
+  }
+
+  /** Sets alarms for what is in the outbox. */
+  wake(alarms: readonly Alarm[]): void {
+    // Workers look for themselves, only later.
+    if (alarms.length > 0 && !this.#isClosed) this.#run(this.#wake(alarms));
+  }
+
+  /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */
+  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+    if (deltas.length === 0) return;
+    if (this.#isDiverted) {
+      this.#run(this.#healApart(deltas.map(({ target }) => target)));
+      return;
+    }
+    const request = async (): Promise<void> => {
+      const { buffer } = await this.#options.open();
+      const groups = byShard(deltas, ({ target }) => target, buffer.shards);
+      for (const [shard, group] of groups) this.#lose(shard, group);
+    };
+    this.#run(request());
+  }
+
+  /** The buffer was found out of reach elsewhere. */
+  reportDegraded(error: unknown): void {
+    this.#health.failed(error);
+  }
+
+  /** Resolves when everything captured so far has reached the buffer. */
+  async settled(): Promise<void> {
+    await this.#underWay.over();
+    await this.#lost.settled();
+  }
+
+  /** Asks once for what could not be handed over; what fails again is asked for later. */
+  requestLost(): Promise<void> {
+    return this.#lost.attempt();
+  }
+
+  /** Resolves when what this process has committed by now has reached the buffer, whatever others commit meanwhile. */
+  handedOver(): Promise<void> {
+    return this.#underWay.passed();
+  }
+
+  /**
+   * Waits for what is under way, 5 s at most. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
+   * transactions hand over afterwards goes there, too.
+   */
+  async close(): Promise<void> {
+    this.divert();
+    await within(this.#underWay.passed(), CLOSE_LIMIT, undefined);
+    this.#isClosed = true;
+    const left = await this.#lost.close();
+    await this.#discards.close();
+    this.#health.close();
+    if (left.length > 0) this.#run(this.#healApart(left));
+    await within(this.#underWay.passed(), CLOSE_LIMIT, undefined);
+  }
+
+  /** Where deltas wait: diverted ones, if that is known. */
+  async #opened(): Promise<Pick<HandoverTools, 'buffer' | 'tables'>> {
+    if (!this.#isDiverted) return this.#options.open();
+    const known = this.#options.installation();
+    if (known === null) throw closed();
+    return known;
+  }
+
+  /** Asks for recalculations in the outbox, where no transaction of the caller's is left that could. */
+  async #healApart(targets: readonly string[]): Promise<void> {
+    try {
+      const { buffer, tables } = await this.#opened();
+      await this.#options.writeApart(
+        tables,
+        [...new Set(targets)].map((target) => healRowOf(target, buffer.shards)),
+      );
+    } catch {
+      this.#options.onForgotten(targets);
+    }
+  }
+
+  /** As what failed: a Redis whose memory is full answers all but what adds to it. */
+  async #probe(buffer: () => Promise<DeltaBuffer>): Promise<void> {
+    try {
+      await (await buffer()).announce(0, { id: NO_TRANSACTION, deltas: [] });
+    } finally {
+      await this.#discards.send(0, NO_TRANSACTION);
+    }
+  }
+
+  async #confirmShard(shard: number, intent: Intent): Promise<void> {
+    const { deltas } = intent;
+    try {
+      const { buffer } = await this.#options.open();
+      await this.#requestHeals(buffer, shard, intent);
+      const { found, alarms } = await buffer.confirm(shard, intent.id);
+      // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
+      if (!found) this.#lose(shard, deltas);
+      if (alarms.length > 0) await this.#options.schedule(alarms);
+    } catch (error) {
+      // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
+      this.#lose(shard, deltas);
+      this.#health.failed(error);
+    }
+  }
+
+  /** Workers look for themselves, only later: an outage is told once, not with every write. */
+  async #wake(alarms: readonly Alarm[]): Promise<void> {
+    try {
+      await this.#options.wake(alarms);
+      this.#wakes = true;
+    } catch (error) {
+      if (this.#wakes) this.#options.onError(error);
+      this.#wakes = false;
+    }
+  }
+
+  async #discardShard(shard: number, { id }: OpenTransaction): Promise<void> {
+    if (id !== null) await this.#discards.send(shard, id);
+  }
+
+  /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */
+  async #requestHeals(buffer: DeltaBuffer, shard: number, { deltas }: Intent): Promise<void> {
+    const targets = deltas.filter(({ heal }) => heal).map(({ target }) => target);
+    if (targets.length === 0) return;
+    const barrier = await this.#options.barrier();
+    await this.#options.schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
+  }
+
+  #take(transaction: OpenTransaction): Handover | undefined {
+    const handover = this.#handovers.get(transaction);
+    this.#handovers.set(transaction, undefined);
+    if (handover !== undefined) this.#settleDebt(handover);
+    return handover;
+  }
+
+  #settleDebt(handover: Handover): void {
+    if (handover.isOwed) this.#owed -= 1;
+    handover.isOwed = false;
+  }
+
+  #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+    if (this.#isClosed) this.#run(this.#healApart(deltas.map(({ target }) => target)));
+    else this.#lost.add(shard, deltas);
+  }
+
+  #run(work: Promise<void>): void {
+    this.#underWay.add(work.catch((error: unknown) => this.#outage.failed(error)));
+  }
+}
+
+function closed(): CounterCacheError {
+  const reason = 'counters were closed before they could read their tables: a counted write would be lost';
+  return new CounterCacheError('CLOSED', `${reason}. Attach counters again, or destroy the DataSource`);
+}

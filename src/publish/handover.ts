@@ -1,0 +1,127 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { DeltaBuffer, Intent } from '../engines/buffered/buffer';
+import type { TargetDelta } from '../model/pending';
+import { byShard } from '../model/shard';
+import type { BufferHealth } from './buffer-health';
+import type { CapturedSums } from '../capture/transaction/captured-sums';
+import { outboxRows } from '../capture/inline-outbox/outbox-rows';
+import { OutboxWriter, type OutboxTools } from './outbox-writer';
+
+/** What a handover works with. */
+export interface HandoverTools extends OutboxTools {
+  readonly buffer: DeltaBuffer;
+  readonly health: BufferHealth;
+}
+
+type Intents = ReadonlyMap<number, Intent>;
+
+const NONE: Intents = new Map();
+
+/** Takes the deltas of one transaction to where they wait, before its COMMIT; once more when more was captured meanwhile. */
+export class Handover {
+  readonly #tools: HandoverTools;
+  /** The transaction's. */
+  readonly id: string;
+  /** Its end is waited for, so that the buffer can be told of it. */
+  isOwed = false;
+  readonly #writer: OutboxWriter;
+  readonly #failed = new Set<number>();
+  readonly #tried = new Set<number>();
+  #buffered: Intents = NONE;
+  #isWritten = false;
+
+  constructor(id: string, tools: HandoverTools, runner: QueryRunner) {
+    this.id = id;
+    this.#tools = tools;
+    this.#writer = new OutboxWriter(id, runner, tools);
+  }
+
+  /** Intents that were announced, to be confirmed after COMMIT. */
+  get announced(): Intents {
+    if (this.#failed.size === 0) return this.#buffered;
+    return new Map([...this.#buffered].filter(([shard]) => !this.#failed.has(shard)));
+  }
+
+  /** Intents that are neither announced nor in the outbox: their targets have to be recalculated. */
+  get lost(): Intents {
+    if (this.#isWritten) return NONE;
+    return new Map([...this.#buffered].filter(([shard]) => this.#failed.has(shard)));
+  }
+
+  /** Shards where an announcement may have arrived that is not to be confirmed. */
+  get stray(): readonly number[] {
+    return [...this.#tried].filter((shard) => this.#failed.has(shard) || !this.#buffered.has(shard));
+  }
+
+  /** Shards where an announcement may have arrived. */
+  get tried(): ReadonlySet<number> {
+    return this.#tried;
+  }
+
+  /** Whether the buffer is still to be told how the transaction ended. */
+  get needsBuffer(): boolean {
+    return this.#tried.size + this.#failed.size > 0;
+  }
+
+  /** When what was written to the outbox is due. */
+  get alarms(): OutboxWriter['alarms'] {
+    return this.#writer.alarms;
+  }
+
+  /** Announces and writes; what is written before is replaced. */
+  async prepare({ buffered, outbox }: CapturedSums): Promise<void> {
+    this.#buffered = this.#intents(buffered);
+    await this.#announce();
+    await this.#write(this.#writer, outbox);
+  }
+
+  /** The calls run concurrently. One that fails does not fail the transaction. */
+  async #announce(): Promise<void> {
+    const { health } = this.#tools;
+    // A shard that failed stays with the outbox: its announcement may arrive yet.
+    const open = this.announced;
+    if (open.size === 0) return;
+    if (!health.attempt()) {
+      for (const shard of open.keys()) this.#failed.add(shard);
+      return;
+    }
+    const failures = await Promise.all(Array.from(open, ([shard, intent]) => this.#announceShard(shard, intent)));
+    const failure = failures.find((one) => one !== null);
+    if (failure === undefined) health.succeeded();
+    else health.failed(failure.error);
+  }
+
+  async #announceShard(shard: number, intent: Intent): Promise<{ readonly error: unknown } | null> {
+    this.#tried.add(shard);
+    try {
+      await this.#tools.buffer.announce(shard, intent);
+      return null;
+    } catch (error) {
+      this.#failed.add(shard);
+      return { error };
+    }
+  }
+
+  async #write(writer: OutboxWriter, outbox: readonly TargetDelta[]): Promise<void> {
+    const { shards } = this.#tools.buffer;
+    if (outbox.length + this.#failed.size === 0 && !writer.hasWritten) {
+      this.#isWritten = true;
+      return;
+    }
+    const fallback = [...this.#buffered].flatMap(([shard, { deltas }]) => (this.#failed.has(shard) ? deltas : []));
+    const rows = outboxRows([...outbox, ...fallback], shards);
+    if (outbox.length > 0 || rows.length === 0) {
+      await writer.write(rows);
+      this.#isWritten = true;
+    } else {
+      this.#isWritten = await writer.tryWrite(rows);
+    }
+  }
+
+  #intents(deltas: readonly TargetDelta[]): Intents {
+    if (deltas.length === 0) return NONE;
+    const groups = byShard(deltas, ({ target }) => target, this.#tools.buffer.shards);
+    return new Map([...groups].map(([shard, group]) => [shard, { id: this.id, deltas: group }]));
+  }
+}

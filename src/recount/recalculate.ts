@@ -1,0 +1,141 @@
+import { byShard } from '../model/shard';
+import type { Definitions } from '../model/definition';
+import { isEveryTarget, kindIdOf } from '../model/target';
+import { CounterCacheError, NotPermittedError } from '../errors';
+import type { FailedTarget } from '../events';
+import { describeTarget, type JobContext, scheduledColumns } from '../engines/context';
+import { ifPermitted, reportNotPermitted } from '../engines/permitted';
+import { recountChanged } from './recount-changed';
+import { recountEvery } from './recount-every';
+import { recalculateIsolating } from './recount-isolating';
+import { type Recalculated, type RecalculateOptions, UNKNOWN } from './recount-targets';
+
+/** Targets asked for at once. */
+const TARGETS = 500;
+
+/** Milliseconds after which a refused recalculation is tried again. */
+const REFUSED_DELAY = 500;
+
+/** Milliseconds after which a recount that failed by itself (a `method` that throws, say) is tried again. */
+const FAILED_DELAY = 60_000;
+
+/** Recalculates what is due in a shard, until the worker stops; what is refused now is put off. */
+export async function recalculateDue(context: JobContext, shard: number): Promise<void> {
+  const postponed = new Set<string>();
+  for (;;) {
+    if (context.isStopping()) return;
+    const listed = await context.buffer.dueRecalculations(shard, TARGETS);
+    // One round: what was put off here and is due again waits for its alarm, however many there are.
+    const due = listed.filter(({ target }) => !postponed.has(target));
+    if (due.length === 0) return;
+    // Behind a barrier everything may be wrong; otherwise only what is scheduled is counted.
+    const every = due.map(({ target }) => target).filter(isEveryTarget);
+    const single = due.filter(({ target }) => !isEveryTarget(target));
+    const heal = single.filter((one) => one.heal).map(({ target }) => target);
+    const plain = single.filter((one) => !one.heal).map(({ target }) => target);
+    const results = [
+      ...(await recountKinds(context, every)),
+      ...(await recalculatePermitted(context, heal, {
+        columns: (kind) => [...kind.columns.values()],
+        consume: true,
+        dry: false,
+      })),
+      ...(await recalculatePermitted(context, plain, {
+        columns: scheduledColumns,
+        consume: true,
+        dry: false,
+        plain: true,
+      })),
+    ];
+    announceResults(context, results);
+    reportUncountable(context, results);
+    const done = targetsOf(results, ['done', 'absent']);
+    const failed = targetsOf(results, ['failed']);
+    const left = due.map(({ target }) => target).filter((target) => !done.has(target));
+    for (const target of left) postponed.add(target);
+    const refused = left.filter((target) => !failed.has(target));
+    if (refused.length > 0) await context.schedule(await context.buffer.postpone(shard, refused, REFUSED_DELAY));
+    if (failed.size > 0) await context.schedule(await context.buffer.postpone(shard, [...failed], FAILED_DELAY));
+  }
+}
+
+/** What is asked of every target of a kind is asked of each of them from now on. */
+async function recountKinds(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
+  if (requests.length === 0) return [];
+  const results = await recountEvery(context, requests);
+  await ifPermitted(context, () => recountChanged(context));
+  return results;
+}
+
+/** What this process may not see is left to another worker. */
+async function recalculatePermitted(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<readonly Recalculated[]> {
+  try {
+    return await recalculateIsolating(context, targets, options);
+  } catch (error) {
+    if (!(error instanceof NotPermittedError)) throw error;
+    return recalculateKindwise(context, targets, options, error);
+  }
+}
+
+/** What is hidden is so for all targets of a kind: they wait for a worker that sees more, and keep no other kind waiting. */
+async function recalculateKindwise(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+  error: NotPermittedError,
+): Promise<readonly Recalculated[]> {
+  const kinds = new Set(targets.map(kindIdOf));
+  if (kinds.size === 1) {
+    reportNotPermitted(context, error);
+    return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
+  }
+  const results: Recalculated[] = [];
+  for (const kind of kinds) {
+    const group = targets.filter((target) => kindIdOf(target) === kind);
+    results.push(...(await recalculatePermitted(context, group, options)));
+  }
+  return results;
+}
+
+function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalculated['outcome'][]): Set<string> {
+  return new Set(results.filter(({ outcome }) => outcomes.includes(outcome)).map(({ target }) => target));
+}
+
+/** Tells, of targets that could not be recounted, which, and why. */
+function reportUncountable(
+  { events, definitions }: Pick<JobContext, 'events' | 'definitions'>,
+  results: readonly Recalculated[],
+): void {
+  for (const failed of failedTargets(definitions, results)) {
+    const { entity, id, counter, reason } = failed;
+    const by = counter === undefined ? '' : ` by ${counter}`;
+    const message = `${entity} ${id} cannot be recounted${by}: ${reason}`;
+    events.emit('failed', failed);
+    events.emit('error', new CounterCacheError('RECOUNT_FAILED', message, { entity, id, counter }));
+  }
+}
+
+/** What could not be recounted, as reports name it. */
+export function failedTargets(definitions: Definitions, results: readonly Recalculated[]): FailedTarget[] {
+  return results.flatMap(({ target, uncountable = [] }) =>
+    uncountable.map(({ counter, reason }) => ({
+      ...describeTarget(definitions, target),
+      ...(counter === null ? {} : { counter }),
+      reason,
+    })),
+  );
+}
+
+/** Emits what a recalculation found, shard by shard. */
+export function announceResults({ events, buffer }: JobContext, results: readonly Recalculated[]): void {
+  for (const [shard, group] of byShard(results, ({ target }) => target, buffer.shards)) {
+    const checked = group.filter(({ outcome }) => outcome === 'done').length;
+    const drifts = group.flatMap((result) => result.drifts);
+    if (drifts.length > 0) events.emit('drift', { drifts });
+    if (checked > 0) events.emit('recalculated', { shard, checked, fixed: drifts.length });
+  }
+}

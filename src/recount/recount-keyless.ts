@@ -1,0 +1,68 @@
+import { formatDecimal } from '../model/amount';
+import type { CounterColumn, TargetKind } from '../model/definition';
+import { keylessTarget } from '../model/target';
+import type { Drift } from '../events';
+import { clearKeyless, type KeylessRow, readKeyless } from '../dialects/postgres/counting/keyless-rows';
+import { withConnection } from '../dialects/postgres/query';
+import { readHorizon } from '../dialects/postgres/snapshot';
+import type { JobContext } from '../engines/context';
+import type { Recalculated, RecalculateOptions } from './recount-targets';
+import { Watches } from './watches';
+
+const SETTLED = { dirty: false, waiting: false } as const;
+
+/**
+ * Sets the columns of rows whose key is NULL to 0: nothing refers to them. No delta can be applied to them, and so it is
+ * done at once, without one. Rows that others have locked are left for the next attempt.
+ */
+export async function recalculateKeyless(
+  context: JobContext,
+  kind: TargetKind,
+  { columns: columnsOf, where, ...options }: RecalculateOptions,
+): Promise<Recalculated> {
+  const { buffer, dataSource, schedule } = context;
+  const target = keylessTarget(kind.id);
+  const refused = { target, outcome: 'refused', drifts: [], dirty: true, waiting: false } as const;
+  const horizon = await withConnection(dataSource, readHorizon);
+  const watches = await Watches.put(buffer, [target], { horizon, plain: options.plain ?? false });
+  if (watches.watched.length === 0) return refused;
+  const columns = columnsOf(kind);
+  const look = { kind, columns, where: where ?? null };
+  const { rows, snapshot, isDone } = await watches.during(() =>
+    withConnection(dataSource, async (runner) => {
+      const read = await readKeyless(runner, look);
+      return { ...read, isDone: options.dry || (await clearKeyless(runner, look, read.rows)) };
+    }),
+  );
+  if (!isDone) {
+    await watches.end();
+    return refused;
+  }
+  const recount = { target, missing: null, rearmIn: null };
+  const { outcomes } = await watches.finalize(snapshot, [recount], options, schedule);
+  if (outcomes[0]?.standing !== true) return { ...refused, outcome: 'lost' };
+  const drifts = rows.flatMap((row) => driftsOf(kind, columns, row));
+  return { target, outcome: drifts.length > 0 ? 'done' : 'absent', drifts, ...SETTLED };
+}
+
+function driftsOf(
+  { metadata }: TargetKind,
+  columns: readonly CounterColumn[],
+  { primaryKey, values }: KeylessRow,
+): Drift[] {
+  const names = metadata.primaryColumns.map(({ propertyPath }, i) => `${propertyPath} ${primaryKey[i]}`);
+  return columns.flatMap((column, i): Drift[] => {
+    const value = values[i] ?? 0n;
+    if (value === 0n) return [];
+    return [
+      {
+        entity: metadata.name,
+        id: `NULL (${names.join(', ')})`,
+        column: column.property,
+        counters: column.counters.map(({ name }) => name),
+        wrong: formatDecimal(value, column.scale),
+        right: formatDecimal(0n, column.scale),
+      },
+    ];
+  });
+}

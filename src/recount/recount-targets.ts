@@ -1,0 +1,224 @@
+import type { Finalized, Recount } from '../engines/buffered/buffer';
+import { formatDecimal } from '../model/amount';
+import type { CounterColumn, TargetKind } from '../model/definition';
+import { isKeyless } from '../model/target';
+import type { Drift } from '../events';
+import { retryRows } from '../dialects/postgres/outbox/retry-rows';
+import { withConnection } from '../dialects/postgres/query';
+import { recount } from '../dialects/postgres/counting/recount';
+import type { Counted, Counts } from '../dialects/postgres/counting/recount-by-sql';
+import { readHorizon } from '../dialects/postgres/snapshot';
+import type { Uncountable } from '../dialects/postgres/counting/uncountable';
+import { describeTarget, type JobContext, kindOf } from '../engines/context';
+import { drain } from '../engines/outbox/drain';
+import type { RecountFilter } from './recount-filter';
+import { recalculateKeyless } from './recount-keyless';
+import { Watches } from './watches';
+
+/** Targets recounted in one statement. */
+const TARGETS = 1_000;
+
+/** The same, where sources are streamed through a function: fewer, since their claims wait meanwhile. */
+const STREAMED_TARGETS = 500;
+
+/** The same, where a `method` runs for each of them. */
+const METHOD_TARGETS = 100;
+
+/** Milliseconds after which deltas of the outbox that were refused are tried again. */
+const RETRY_DELAY = 1_000;
+
+/** What may be left of a target that was not recounted. */
+export const UNKNOWN = { dirty: true, waiting: true } as const;
+
+/** How the recalculation of one target ended. */
+export interface Recalculated {
+  readonly target: string;
+  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. `failed`: it, or a column of it, cannot be recounted. */
+  readonly outcome: 'done' | 'absent' | 'refused' | 'lost' | 'failed';
+  readonly drifts: readonly Drift[];
+  /** Something is pending for it; also when that is not known. */
+  readonly dirty: boolean;
+  /** Something waits for it in the outbox; also when that is not known. */
+  readonly waiting: boolean;
+  /** What could not be recounted: all of it or, when `drifts` says something of other columns, a part. */
+  readonly uncountable?: readonly Uncountable[];
+}
+
+/** How targets are recalculated. */
+export interface RecalculateOptions {
+  /** Columns of the kind to recount. */
+  readonly columns: (kind: TargetKind) => readonly CounterColumn[];
+  /** Whether the request for a recalculation is fulfilled by this. */
+  readonly consume: boolean;
+  /** Compare only, change nothing. */
+  readonly dry: boolean;
+  /** Leave targets alone that have to be healed meanwhile: those need every column recounted. */
+  readonly plain?: boolean;
+  /** Conditions on rows that have no key: all of them where there are none. */
+  readonly where?: RecountFilter['where'];
+}
+
+/**
+ * Watch, read, finalize (docs/protocol.md): recounts targets of whatever shards, and sets their pending delta to what is
+ * missing. A crash anywhere leaves either nothing done or an ordinary pending delta (I6).
+ */
+export async function recalculateTargets(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
+  const byKind = new Map<TargetKind, string[]>();
+  for (const target of targets) {
+    const kind = kindOf(context.definitions, target);
+    if (kind === undefined) continue;
+    const members = byKind.get(kind);
+    if (members === undefined) byKind.set(kind, [target]);
+    else members.push(target);
+  }
+  const results: Recalculated[] = [];
+  for (const [kind, all] of byKind) {
+    const members = all.filter((target) => !isKeyless(target));
+    if (members.length < all.length) results.push(await recalculateKeyless(context, kind, options));
+    const size = statementSize(options.columns(kind));
+    for (let at = 0; at < members.length; at += size) {
+      results.push(...(await recalculateKind(context, kind, members.slice(at, at + size), options)));
+    }
+  }
+  return results;
+}
+
+/** How many targets are recounted in one statement. */
+export function statementSize(columns: readonly CounterColumn[]): number {
+  const counters = columns.flatMap((column) => column.counters);
+  if (counters.some(({ method }) => method !== null)) return METHOD_TARGETS;
+  return counters.every(({ sql }) => sql) ? TARGETS : STREAMED_TARGETS;
+}
+
+async function recalculateKind(
+  context: JobContext,
+  kind: TargetKind,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
+  const { buffer, dataSource, tables } = context;
+  const horizon = await withConnection(dataSource, readHorizon);
+  const watches = await Watches.put(buffer, targets, { horizon, plain: options.plain ?? false });
+  const { watched } = watches;
+  const refused = refusals(targets, watched);
+  if (watched.length === 0) return refused;
+  const columns = options.columns(kind);
+  const counts = await watches.during(() => recount(dataSource, tables, kind, columns, watched));
+  const counted = new Map(watched.map((target, i) => [target, counts.counted[i] ?? null]));
+  const early = options.dry
+    ? []
+    : watched.filter((target) => counted.get(target) === null && counts.waiting.has(target));
+  await watches.leave(early);
+  const recounts = recountsOf(context, kind, without(counted, early));
+  const { outcomes, dirty } = await finalizeCountable(context, watches, recounts, counts, options);
+  if (!options.dry) await retryRefused(context, counts.refused);
+  await drainAbsent(context, early);
+  const results = recounts.map(({ target }) => {
+    const left = { dirty: dirty.has(target), waiting: counts.waiting.has(target) };
+    const finalized = outcomes.get(target);
+    const uncountable = counts.uncountable.of(target);
+    if (finalized === undefined) return { target, outcome: 'failed' as const, drifts: [], uncountable, ...UNKNOWN };
+    const result = resultOf(context, columns, finalized, counted.get(target) ?? null, left);
+    return uncountable.length === 0 ? result : { ...result, outcome: 'failed' as const, uncountable };
+  });
+  return [...refused, ...refusals(early, []), ...results];
+}
+
+/**
+ * What waits in the outbox for a row that is gone must not land on one that takes over its key: it is applied, to nothing,
+ * before the recount is over.
+ */
+async function drainAbsent(context: JobContext, targets: readonly string[]): Promise<void> {
+  if (targets.length > 0) await drain(context, { select: 'targets', targets }, null);
+}
+
+function without(counted: ReadonlyMap<string, Counted>, targets: readonly string[]): ReadonlyMap<string, Counted> {
+  return new Map([...counted].filter(([target]) => !targets.includes(target)));
+}
+
+/**
+ * Step 3. A target of which some columns could not be recounted keeps its request: the others are corrected all the same.
+ * One of which nothing could is left as it is.
+ */
+async function finalizeCountable(
+  { schedule }: JobContext,
+  watches: Watches,
+  recounts: readonly Recount[],
+  { snapshot, uncountable }: Counts,
+  options: RecalculateOptions,
+): Promise<{ readonly outcomes: ReadonlyMap<string, Finalized>; readonly dirty: ReadonlySet<string> }> {
+  const isWhole = ({ target }: Recount) => uncountable.of(target).length === 0;
+  const whole = await watches.finalize(snapshot, recounts.filter(isWhole), options, schedule);
+  const outcomes = new Map(whole.outcomes.map((outcome) => [outcome.target, outcome]));
+  if (uncountable.isEmpty) return { outcomes, dirty: whole.dirty };
+  const others = recounts.filter((one) => !isWhole(one));
+  const partly = others.filter(({ missing }) => missing === null || missing.size > 0);
+  const part = await watches.finalize(snapshot, partly, { ...options, consume: false }, schedule);
+  for (const outcome of part.outcomes) outcomes.set(outcome.target, outcome);
+  await watches.leave(others.filter(({ missing }) => missing?.size === 0).map(({ target }) => target));
+  return { outcomes, dirty: new Set([...whole.dirty, ...part.dirty]) };
+}
+
+/** Step 2. */
+/**
+ * What the outbox holds of a target is part of what the recount compared. Where the database had refused it, the
+ * correction of the column may be what was missing: tried again, once that is applied.
+ */
+async function retryRefused({ dataSource, tables }: JobContext, targets: readonly string[]): Promise<void> {
+  if (targets.length === 0) return;
+  await withConnection(dataSource, (runner) => retryRows(runner, tables, targets, RETRY_DELAY));
+}
+
+function refusals(targets: readonly string[], watched: readonly string[]): Recalculated[] {
+  if (watched.length === targets.length) return [];
+  const standing = new Set(watched);
+  return targets
+    .filter((target) => !standing.has(target))
+    .map((target) => ({ target, outcome: 'refused', drifts: [], ...UNKNOWN }));
+}
+
+function recountsOf({ options }: JobContext, kind: TargetKind, counted: ReadonlyMap<string, Counted>): Recount[] {
+  const delays = [...kind.columns.values()]
+    .flatMap(({ counters }) => counters)
+    .flatMap(({ recalculation }) =>
+      recalculation === false ? [] : [recalculation.delay ?? options.recalculationDelay],
+    );
+  const rearmIn = delays.length === 0 ? null : Math.min(...delays);
+  return Array.from(counted, ([target, columns]) => ({ target, missing: missingOf(columns), rearmIn }));
+}
+
+function missingOf(counted: Counted): Recount['missing'] {
+  return counted && new Map([...counted].map(([name, { column, truth }]) => [name, truth - column]));
+}
+
+function resultOf(
+  { definitions }: JobContext,
+  columns: readonly CounterColumn[],
+  { target, standing, known }: Finalized,
+  counted: Counted,
+  left: Pick<Recalculated, 'dirty' | 'waiting'>,
+): Recalculated {
+  if (!standing) return { target, outcome: 'lost', drifts: [], ...UNKNOWN };
+  if (counted === null) return { target, outcome: 'absent', drifts: [], ...left };
+  const drifts = columns.flatMap((column): Drift[] => {
+    const values = counted.get(column.name);
+    if (values === undefined) return [];
+    const { column: value, truth } = values;
+    const worth = value + (known.get(column.name) ?? 0n);
+    if (worth === truth) return [];
+    return [
+      {
+        ...describeTarget(definitions, target),
+        column: column.property,
+        counters: column.counters.map(({ name }) => name),
+        wrong: formatDecimal(worth, column.scale),
+        right: formatDecimal(truth, column.scale),
+      },
+    ];
+  });
+  return { target, outcome: 'done', drifts, ...left };
+}

@@ -1,0 +1,150 @@
+import type { DataSource } from 'typeorm';
+
+import type { CounterColumn, Definitions } from '../model/definition';
+import { identityText } from '../dialects/postgres/catalogue/identity';
+import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
+import { CounterCacheError } from '../errors';
+import type { Events } from '../events';
+import { type ProcessSelf, sayGone, whereAmI } from '../dialects/postgres/installation/processes';
+import { withConnection } from '../dialects/postgres/query';
+import { besidePool } from '../dialects/postgres/side-connection';
+import type { TablePaths } from '../dialects/postgres/installation/tables';
+import { within } from '../time-limit';
+import type { JobContext } from '../engines/context';
+import { noticeDefinitions } from './notice-definitions';
+import { type OwnDefinitions, ownDefinitions } from './sightings';
+
+/** The longest that `stop()` waits for a connection, ms: nobody else waits for it. */
+const STOP_LIMIT = 1_000;
+
+/** What a presence needs of the process. */
+export interface PresenceOptions {
+  readonly events: Events;
+  /** Milliseconds. */
+  readonly interval: number;
+  readonly self: ProcessSelf;
+  readonly installation: { readonly id: string } & Pick<JobContext, 'settleHome'>;
+  /** Connections lead to another database, or its installation is another one. */
+  readonly onMoved: () => void;
+  /** Looks whether the database's tables have changed. */
+  readonly followTables: () => Promise<void>;
+}
+
+/**
+ * Says, again and again while this process lives, that it does, and by which definitions it counts; has columns recounted
+ * once processes that counted by others are gone; notices when database, tables or Redis are others. Does not keep the process alive.
+ */
+export class Presence {
+  readonly #dataSource: DataSource;
+  readonly #tables: TablePaths;
+  readonly #own: OwnDefinitions;
+  readonly #events: Events;
+  readonly #interval: number;
+  readonly #installation: PresenceOptions['installation'];
+  readonly #onMoved: () => void;
+  readonly #self: ProcessSelf;
+  readonly #followTables: () => Promise<void>;
+  readonly #timer: NodeJS.Timeout;
+  #run: Promise<void> | null = null;
+  #isStopped = false;
+
+  /** Looks at once, and from then on every `interval` ms; nobody waits for it. */
+  constructor(
+    dataSource: DataSource,
+    tables: TablePaths,
+    definitions: Definitions,
+    { events, interval, installation, self, onMoved, followTables }: PresenceOptions,
+  ) {
+    this.#installation = installation;
+    this.#self = self;
+    this.#onMoved = onMoved;
+    this.#dataSource = dataSource;
+    this.#tables = tables;
+    this.#own = ownDefinitions(
+      definitions,
+      dataSource.entityMetadatas.map(({ tablePath }) => tablePath),
+    );
+    this.#events = events;
+    this.#interval = interval;
+    this.#followTables = followTables;
+    this.#timer = setInterval(() => this.#look(true), interval).unref();
+    // The tables have just been looked at.
+    this.#look(false);
+  }
+
+  /** Looks no more; the process goes on, with another presence. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    clearInterval(this.#timer);
+    if (this.#run !== null) await within(this.#run, STOP_LIMIT, undefined);
+  }
+
+  /** The same when the process ends, as others are told. */
+  async leave(): Promise<void> {
+    await this.stop();
+    if (!this.#dataSource.isInitialized) return;
+    const gone = besidePool('full', () =>
+      withConnection(this.#dataSource, (runner) => sayGone(runner, this.#tables, this.#self)),
+    );
+    // One that cannot say so is taken for gone after a while.
+    await within(gone, STOP_LIMIT, undefined).catch(() => undefined);
+  }
+
+  #look(withTables: boolean): void {
+    if (!this.#dataSource.isInitialized) return;
+    this.#run ??= this.#noticeAll(withTables).finally(() => (this.#run = null));
+  }
+
+  async #noticeAll(withTables: boolean): Promise<void> {
+    await this.#notice().catch((error: unknown) => this.#reportRefused(error));
+    // Of an outage whatever else needs the database tells.
+    if (withTables) await this.#followTables().catch(() => undefined);
+  }
+
+  async #notice(): Promise<void> {
+    // Signs of life do not wait for a pool that callers hold.
+    if (await besidePool('full', () => this.#hasMoved())) return this.#isStopped ? undefined : this.#onMoved();
+    if (this.#isStopped) return;
+    await besidePool('full', () => this.#settleHome());
+    if (this.#isStopped) return;
+    const waiting = await besidePool('full', () =>
+      noticeDefinitions(this.#dataSource, this.#tables, this.#own, this.#interval),
+    );
+    for (const column of waiting) this.#reportWaiting(column);
+  }
+
+  async #hasMoved(): Promise<boolean> {
+    const { database } = this.#tables;
+    if (database === null) return false;
+    const here = await withConnection(this.#dataSource, (runner) => whereAmI(runner, this.#tables));
+    return here.database !== identityText(database) || here.installation !== this.#installation.id;
+  }
+
+  /** An outage of Redis is told by whatever needs it. */
+  async #settleHome(): Promise<void> {
+    try {
+      await this.#installation.settleHome?.(this.#dataSource);
+    } catch (error) {
+      if (!(error instanceof CounterCacheError)) throw error;
+      if (error.code === 'STATE_MISMATCH') this.#events.reportOnce('redis', error);
+    }
+  }
+
+  /** Of an outage whatever else needs the database tells; a statement that is not allowed never will be. */
+  #reportRefused(error: unknown): void {
+    if (!isInsufficientPrivilege(error)) return;
+    const { state } = this.#tables;
+    const reason = `this process cannot write to ${state} by which definitions it counts: ${(error as Error).message}`;
+    const advice = `Grant its role SELECT, INSERT and UPDATE on ${state}; until then other processes take it for gone`;
+    const refused = new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, { table: state }, { cause: error });
+    this.#events.reportOnce('definitions', refused);
+  }
+
+  #reportWaiting({ kind, property }: CounterColumn): void {
+    const column = `${kind.metadata.name}.${property}`;
+    const reason = 'a process that declares it differently, or not at all, still runs';
+    const advice = 'End processes that run other code, or give all of them the same declarations';
+    const message = `${column} waits to be recounted by its new definition: ${reason}. ${advice}`;
+    this.#events.reportOnce(`definition ${column}`, new CounterCacheError('STATE_MISMATCH', message, { column }));
+  }
+}
