@@ -1,0 +1,61 @@
+import { Session } from 'node:inspector/promises';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { type Fixture, setup } from '../support/setup';
+import { Author, Post } from '../integration/blog';
+
+const SRC = `${process.cwd()}/src/`;
+
+/** Whoever shortens a walk lowers these: a reader follows it file by file. */
+const MOST = { save: 58, recount: 72 };
+
+/** Files of ours in which a function ran meanwhile. */
+async function walkOf(work: () => Promise<unknown>): Promise<string[]> {
+  const session = new Session();
+  session.connect();
+  try {
+    await session.post('Profiler.enable');
+    await session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false });
+    await session.post('Profiler.takePreciseCoverage');
+    await work();
+    const { result } = await session.post('Profiler.takePreciseCoverage');
+    const ran = result.filter(({ functions }) => functions.some(({ ranges }) => ranges.some(({ count }) => count > 0)));
+    const paths = ran.map(({ url }) => (url.startsWith('file:') ? fileURLToPath(url) : url));
+    return paths
+      .filter((path) => path.startsWith(SRC))
+      .map((path) => relative(SRC, path))
+      .toSorted();
+  } finally {
+    session.disconnect();
+  }
+}
+
+describe('the files that a walk passes', () => {
+  let fixture: Fixture;
+  let author: Author;
+
+  beforeAll(async () => {
+    fixture = await setup({ entities: [Author, Post], counters: { sweepInterval: 600_000, wait: 600_000 } });
+    author = await fixture.dataSource.manager.save(Author, { name: 'a' });
+    await fixture.dataSource.manager.save(Post, { author });
+    await fixture.counters.settled();
+    await fixture.counters.recalculate();
+  });
+  afterAll(() => fixture.close());
+
+  test('a plain save(), until the wake-up is set', async () => {
+    const walk = await walkOf(async () => {
+      await fixture.dataSource.manager.save(Post, { author });
+      await fixture.counters.settled();
+    });
+    expect(walk.length).toBeLessThanOrEqual(MOST.save);
+    expect(walk).toEqual(expect.arrayContaining(['typeorm/hook.ts', 'publish/hand-off.ts', 'schedule/scheduler.ts']));
+  });
+
+  test('a recount of one row', async () => {
+    const walk = await walkOf(() => fixture.counters.recalculate({ target: Author, ids: [author.id] }));
+    expect(walk.length).toBeLessThanOrEqual(MOST.recount);
+    expect(walk).toEqual(expect.arrayContaining(['recount/recount-targets.ts', 'dialects/postgres/apply/apply.ts']));
+  });
+});
