@@ -10,7 +10,7 @@ import {
 } from 'typeorm';
 
 import { attachTo } from './typeorm/attachment';
-import { HandOff } from './publish/hand-off';
+import { DeltaPublisher } from './publish/delta-publisher';
 import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter } from './model/definition';
@@ -44,7 +44,7 @@ import {
   sideConnectionOf,
 } from './dialects/postgres/side-connection';
 import { allocateBarrier } from './dialects/postgres/snapshot';
-import { within } from './time-limit';
+import { withTimeout } from './time-limit';
 
 /** How long `close()` waits for transactions that have captured something, ms. */
 const DRAIN_LIMIT = 5_000;
@@ -64,7 +64,7 @@ export class Counters {
   readonly #options: ResolvedCountersOptions;
   readonly #events: Events;
   readonly #installer: Installer;
-  readonly #handOff: HandOff;
+  readonly #publisher: DeltaPublisher;
   readonly #residence: Residence;
   readonly #skipping = new AsyncLocalStorage<true>();
   readonly #workers = new StartedWorkers();
@@ -82,7 +82,7 @@ export class Counters {
       onMoved: () => this.#opening.reopen(),
       followTables: async () => this.#opening.counted?.tables.follow(),
     });
-    const onDegraded = (error: unknown): void => this.#handOff.reportDegraded(error);
+    const onDegraded = (error: unknown): void => this.#publisher.reportDegraded(error);
     this.#installer = new Installer(dataSource, options, this.#events, onDegraded, this.#residence.self);
     this.#opening = new Opening({
       dataSource,
@@ -92,7 +92,7 @@ export class Counters {
       residence: this.#residence,
       workers: this.#workers,
     });
-    this.#handOff = new HandOff({
+    this.#publisher = new DeltaPublisher({
       window: options.window,
       maxPendingRepairs: options.maxPendingRepairs,
       open: async () => (await this.#opening.open()).installation,
@@ -168,8 +168,8 @@ export class Counters {
    */
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     this.#assertOpen();
-    await this.#handOff.handedOver();
-    await this.#handOff.requestLost();
+    await this.#publisher.handedOver();
+    await this.#publisher.requestLost();
     return this.#call(async (context) => {
       await this.#opening.counted?.permissions.expectApplying('flush');
       return flush(context, filter);
@@ -226,7 +226,7 @@ export class Counters {
     options: ReadOptions = {},
   ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
     return this.#call(async (context) => {
-      await within(this.#handOff.handedOver(), this.#options.redisTimeout, undefined);
+      await withTimeout(this.#publisher.handedOver(), this.#options.redisTimeout, undefined);
       return readGiven(context, { target, given, column, options });
     });
   }
@@ -273,7 +273,7 @@ export class Counters {
 
   /** Resolves when everything captured so far has reached the buffer, or waits in the outbox. */
   settled(): Promise<void> {
-    return this.#handOff.settled();
+    return this.#publisher.settled();
   }
 
   /**
@@ -335,15 +335,15 @@ export class Counters {
 
   async #close(): Promise<void> {
     this.#opening.stop();
-    this.#handOff.divert();
+    this.#publisher.divert();
     await this.#workers.close();
     await this.#capture?.transactions.drain(DRAIN_LIMIT);
-    await this.#handOff.close();
+    await this.#publisher.close();
     await this.#residence.leave();
     const side = sideConnectionOf(this.#dataSource);
     // What holds it is an opening that the database does not answer.
     if (
-      !(await within(
+      !(await withTimeout(
         this.#opening.idle().then(() => true),
         IDLE_LIMIT,
         false,
@@ -393,7 +393,7 @@ export class Counters {
       tables,
       permissions: new Permissions(this.#dataSource, definitions, catalogue),
     });
-    this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#handOff, {
+    this.#capture = startCapture(this.#dataSource, { definitions, catalogue }, this.#publisher, {
       mode: this.#options.mode,
       wait: this.#options.wait,
       window: this.#options.window,

@@ -30,7 +30,7 @@ import { rowsOf, withConnection } from './dialects/postgres/query';
 import { besidePool, besidePoolWithin } from './dialects/postgres/side-connection';
 import { loadInstallation } from './dialects/postgres/installation/state';
 import { locateTables, type TablePaths, tablePaths } from './dialects/postgres/installation/tables';
-import { within } from './time-limit';
+import { withTimeout } from './time-limit';
 
 /** The parts that exist once our tables can be read. */
 export interface Installation {
@@ -125,7 +125,7 @@ export class Installer {
     const { worker } = this.#connections;
     const access = this.#access([...PRODUCER_COMMANDS, ...CONSUMER_COMMANDS]);
     const asking = assertAccess(worker, access, addressOf(worker.options)).catch(onlyRefusals);
-    await within(asking, EPOCH_TIMEOUT, undefined);
+    await withTimeout(asking, EPOCH_TIMEOUT, undefined);
   }
 
   #access(commands: readonly string[]): AccessOptions {

@@ -13,7 +13,7 @@ import type { OpenTransaction } from './transaction/open-transaction';
 import { following } from './paths';
 import {
   appearingLinks,
-  isOverheard,
+  hasListeners,
   isRelevant,
   planTables,
   protectOverwrite,
@@ -21,7 +21,7 @@ import {
   unkeyed,
   writesKey,
 } from './plan';
-import { Encloser, type EncloserOptions } from './inline-outbox/encloser';
+import { InlineOutbox, type InlineOutboxOptions } from './inline-outbox/inline-outbox';
 import { inOwnTransaction } from './transaction/own-transaction';
 import { Place } from './place';
 import { Recorder, type RecorderOptions } from './recorder';
@@ -40,7 +40,7 @@ import { withQuery } from '../typeorm/with-query';
 import { hasWritingTables, type WriteBuilder, type WriteResult } from '../typeorm/write-builder';
 
 /** What capturing needs of the library around it. */
-export interface CaptureOptions extends RecorderOptions, EncloserOptions {
+export interface CaptureOptions extends RecorderOptions, InlineOutboxOptions {
   /** Told that more is recounted than needed, since the role of a write could not see what it does. */
   readonly onNotPermitted: OnNotPermitted;
 }
@@ -99,8 +99,8 @@ export class Capture {
       dataSource.entityMetadatas.map((metadata) => [metadata, new Place(metadata, catalogue, refresh)]),
     );
     const recorder = new Recorder(options);
-    const encloser = new Encloser(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
-    this.#tools = { transactions, recorder, encloser };
+    const inlineOutbox = new InlineOutbox(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
+    this.#tools = { transactions, recorder, inlineOutbox };
     this.#refusals = refusals;
     this.#mode = options.mode;
     this.#reach = new SpreadingReach(transactions.roles, options.onNotPermitted);
@@ -127,7 +127,11 @@ export class Capture {
     const isRenaming = isTracked && expressionMap.queryType === 'update' && writesKey(plan, builder);
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
-    const way = this.#way(builder, isTracked ? versioned(read, expressionMap.queryType) : read, cascade ?? spreading);
+    const way = this.#captureMode(
+      builder,
+      isTracked ? versioned(read, expressionMap.queryType) : read,
+      cascade ?? spreading,
+    );
     const spread = cascade ?? spreading;
     return oneAtATime(builder, () =>
       (this.#watch(builder, way, execute) ?? this.#capture(builder, way, execute)).catch((error: unknown) =>
@@ -207,7 +211,7 @@ export class Capture {
     return plans.find(({ metadata }) => metadata.tablePath === tablePath && isRoot(metadata)) ?? plan;
   }
 
-  #way(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
+  #captureMode(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
     const way = this.#direct(builder, plan, cascade);
     if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
     const isInsert = builder.expressionMap.queryType === 'insert';
@@ -256,14 +260,14 @@ export class Capture {
    */
   #watch(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> | null {
     const { queryRunner: runner, expressionMap } = builder;
-    if (!way.alone || expressionMap.useTransaction === true || isOverheard(way.plan, builder)) return null;
+    if (!way.alone || expressionMap.useTransaction === true || hasListeners(way.plan, builder)) return null;
     const current = (): OpenTransaction | null => {
       const open = runner && this.#transactions.current(runner);
       return isPlain(open) ? open : null;
     };
-    const { encloser } = this.#tools;
+    const { inlineOutbox } = this.#tools;
     // Without a query runner of the caller's there is no transaction.
-    if (runner === undefined ? !encloser.mayBeOutside(way.plan, builder) : current() === null) return null;
+    if (runner === undefined ? !inlineOutbox.mayBeOutside(way.plan, builder) : current() === null) return null;
     const place = this.#placeOf(way.plan.metadata);
     return executeWatched({
       builder,
@@ -316,7 +320,7 @@ export class Capture {
     for (;;) {
       const open = this.#transactions.current(runner);
       // Sent behind COMMIT, the parts of a statement would run outside any transaction, and keep no lock for each other.
-      if (open?.isDoubtful === true && !open.isSingle) await this.#transactions.clarify(runner, open);
+      if (open?.isInDoubt === true && !open.isSingle) await this.#transactions.clarify(runner, open);
       const known = this.#transactions.current(runner);
       if (alone && isPlain(known)) return this.#sendIn(known, statement, strategy);
       const answer = await (shared ? exclusively(runner, work) : work());
@@ -335,7 +339,7 @@ export class Capture {
   async #inTransaction(statement: Statement, strategy: Strategy): Promise<QueryResult | null> {
     const { runner } = statement;
     const known = this.#transactions.current(runner);
-    if (known?.isDoubtful === true) return null;
+    if (known?.isInDoubt === true) return null;
     const open = known ?? (await this.#transactions.adoptUnseen(runner));
     if (open !== undefined) return this.#sendIn(open, statement, strategy);
     return inOwnTransaction(this.#transactions, statement, strategy);
@@ -344,5 +348,5 @@ export class Capture {
 
 /** A transaction of the caller's that is under way. */
 function isPlain(open: OpenTransaction | undefined): open is OpenTransaction {
-  return open !== undefined && !open.isSingle && !open.isDoubtful;
+  return open !== undefined && !open.isSingle && !open.isInDoubt;
 }

@@ -38,7 +38,7 @@ export function pairUpdated(
   const [only, ...others] = before;
   const [became] = after;
   if (only !== undefined && became !== undefined && others.length === 0) return [{ before: only, after: became }];
-  return keepApart(before, after);
+  return asDeletesAndInserts(before, after);
 }
 
 function pairByKey({ primaryKey }: TablePlan, before: readonly Row[], after: readonly Row[]): RowChange[] {
@@ -47,7 +47,7 @@ function pairByKey({ primaryKey }: TablePlan, before: readonly Row[], after: rea
 }
 
 /** Old versions that went, and new ones that came. */
-export function keepApart(before: readonly Row[], after: readonly Row[]): RowChange[] {
+export function asDeletesAndInserts(before: readonly Row[], after: readonly Row[]): RowChange[] {
   return [
     ...before.map((row) => ({ before: row, after: null })),
     ...after.map((row) => ({ before: null, after: row })),

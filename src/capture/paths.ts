@@ -95,7 +95,7 @@ class FollowedPaths {
 function unseenPath({ role, tables }: Hidden): NotPermittedError {
   const problems = tables.map((table) => hiddenProblem(table, role));
   const summary =
-    'rows between sources and targets cannot be seen: all targets that they may lead to are recounted, which is expensive';
+    'intermediate rows sources and targets cannot be seen: all targets that they may lead to are recounted, which is expensive';
   return new NotPermittedError(summary, problems, { role, tables });
 }
 
@@ -134,7 +134,7 @@ function entryOf({ type, path: { entry, steps } }: PathTarget, row: Row): KeyTex
   return fits ? key : null;
 }
 
-/** Targets of rows between, from before and after changes that move what hangs below. */
+/** Targets of intermediate rows, from before and after changes that move what hangs below. */
 async function followMoved(
   paths: FollowedPaths,
   { links }: TablePlan,

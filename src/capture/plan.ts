@@ -15,7 +15,7 @@ export interface TablePlan {
   readonly counters: readonly Counter[];
   /** Kinds of target that its rows are. */
   readonly kinds: readonly TargetKind[];
-  /** Rows between source and target that its rows are. */
+  /** Intermediate rows source and target that its rows are. */
   readonly links: readonly PathLink[];
   /** Whether more than the changed rows has to be read: the rows that paths lead through. */
   readonly followsPaths: boolean;
@@ -104,7 +104,7 @@ function keyColumns({ kinds, links }: Pick<TablePlan, 'kinds' | 'links'>): strin
   ];
 }
 
-/** What contributions, and the keys of targets and of rows between, are made of. */
+/** What contributions, and the keys of targets and of intermediate rows, are made of. */
 function neededColumns({ counters, kinds, links }: Pick<TablePlan, 'counters' | 'kinds' | 'links'>): string[] {
   return [...new Set([...keyColumns({ kinds, links }), ...counters.flatMap(({ needs }) => needs)])];
 }
@@ -147,7 +147,7 @@ function mayBeChanged(builder: WriteBuilder, metadata: EntityMetadata): boolean 
 }
 
 /** A listener or subscriber is told of the write, inside `execute`. */
-export function isOverheard({ metadata }: TablePlan, builder: WriteBuilder): boolean {
+export function hasListeners({ metadata }: TablePlan, builder: WriteBuilder): boolean {
   return isHeard(builder, metadata, metadata.listeners, EVENTS);
 }
 

@@ -10,7 +10,7 @@ import type { RowChange } from './returning';
 import type { TableChanges } from './statement';
 
 export interface RecorderOptions {
-  /** How deltas are handed over when their counter does not say. */
+  /** How deltas are published when their counter does not say. */
   readonly mode: Mode;
   /** Milliseconds a delta may wait when its counter does not say. */
   readonly wait: number;

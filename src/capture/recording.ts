@@ -4,7 +4,7 @@ import type { Row } from '../model/definition';
 import { AmountError } from '../errors';
 import { isElsewhere } from '../dialects/postgres/outbox/enclose';
 import type { SqlQuery } from '../dialects/postgres/query';
-import type { Enclosed, Encloser } from './inline-outbox/encloser';
+import type { Enclosed, InlineOutbox } from './inline-outbox/inline-outbox';
 import type { OpenTransaction } from './transaction/open-transaction';
 import type { Place } from './place';
 import { keyedKinds, type TablePlan } from './plan';
@@ -18,7 +18,7 @@ import type { WriteBuilder } from '../typeorm/write-builder';
 export interface RecordingTools {
   readonly transactions: Transactions;
   readonly recorder: Recorder;
-  readonly encloser: Encloser;
+  readonly inlineOutbox: InlineOutbox;
 }
 
 /**
@@ -60,7 +60,7 @@ export class Recording implements Whereabouts {
     if (transaction !== null && transaction.enclosures >= MOST) return null;
     const isOutside = transaction === null;
     const [plan, builder, place] = [this.#plan, this.#builder, this.#place];
-    const enclosed = this.#tools.encloser.enclose({ plan, builder, place, query, isOutside });
+    const enclosed = this.#tools.inlineOutbox.enclose({ plan, builder, place, query, isOutside });
     if (enclosed === null) return null;
     this.#hasEnclosed = true;
     if (transaction !== null) transaction.enclosures += 1;
@@ -142,7 +142,7 @@ export class Recording implements Whereabouts {
     // The way that it goes instead tells whether that table is counted after all.
     if (isElsewhere(error)) return true;
     if ((error as { code?: unknown } | null)?.code !== UNSUPPORTED) return false;
-    this.#tools.encloser.distrust(this.#plan);
+    this.#tools.inlineOutbox.distrust(this.#plan);
     return true;
   }
 
@@ -150,7 +150,7 @@ export class Recording implements Whereabouts {
     const rows = returned.changes.flatMap(({ after }) => (after === null ? [] : [after]));
     if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.alarmsAt(returned));
     if (rows.length > 0 && this.#isAsForeseen(enclosed, rows)) return;
-    this.#tools.encloser.distrust(this.#plan);
+    this.#tools.inlineOutbox.distrust(this.#plan);
     this.#isUnfinished = returned.transactionId === null;
     this.#correct(enclosed, returned.transactionId, rows);
   }

@@ -35,11 +35,11 @@ export interface RunningCapture {
 export function startCapture(
   dataSource: DataSource,
   basis: CurrentCaptureBasis,
-  handOff: Publisher,
+  publisher: Publisher,
   options: StartCaptureOptions,
 ): RunningCapture {
   // Beside the pool: every connection of it may be held by a transaction that waits for this.
-  const transactions = new Transactions(handOff, {
+  const transactions = new Transactions(publisher, {
     mode: options.mode,
     recheck: (ends) => besidePool('urgent', () => withConnection(dataSource, (runner) => recheckEnds(runner, ends))),
     onUnseen: options.onUnseen,

@@ -12,7 +12,7 @@ import type { WriteBuilder } from '../typeorm/write-builder';
 export interface TableChanges {
   readonly plan: TablePlan;
   readonly changes: readonly RowChange[];
-  /** Targets that sources were moved to, or away from, by changes of rows between. */
+  /** Targets that sources were moved to, or away from, by changes of intermediate rows. */
   readonly moved?: readonly string[];
   /** Where paths led in a snapshot that outlives the statement. */
   readonly dated?: readonly DatedEnd[];

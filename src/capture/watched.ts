@@ -1,12 +1,12 @@
 import type { SqlQuery } from '../dialects/postgres/query';
-import type { Enclosed } from './inline-outbox/encloser';
+import type { Enclosed } from './inline-outbox/inline-outbox';
 import type { OpenTransaction } from './transaction/open-transaction';
 import type { Recording } from './recording';
 import type { Returning } from './returning';
-import { hearSending, stopHearing } from '../typeorm/sending';
+import { onBeforeSend, stopHearing } from '../typeorm/sending';
 import { Answer, unseen } from './statement';
 import type { Transactions } from './transaction/transactions';
-import { doubt } from './transaction/unanswered';
+import { putInDoubt } from './transaction/unanswered';
 import type { WriteBuilder, WriteResult } from '../typeorm/write-builder';
 
 /** A builder whose one statement is sent as it is. */
@@ -46,7 +46,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
   const answers: Answer[] = [];
   let leave = (): void => undefined;
   const sent = { transaction: null as OpenTransaction | null };
-  hearSending(builder, (query) => {
+  onBeforeSend(builder, (query) => {
     const open = transaction();
     const enclosed = recording.enclose(query, open);
     if (answers.length === 0) {
@@ -69,7 +69,7 @@ export async function executeWatched(watched: Watched): Promise<WriteResult> {
     const isUnfit = recording.noticeUnfit(error);
     if (error !== NOT_SENT && !(isUnfit && isOutside)) {
       // What is enclosed in it may have to be corrected by its answer.
-      if (sent.transaction !== null) doubt(sent.transaction, error);
+      if (sent.transaction !== null) putInDoubt(sent.transaction, error);
       throw error;
     }
   } finally {

@@ -75,7 +75,7 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    */
   if?: ((source: Source) => boolean) | undefined;
   /**
-   * The same, declaratively: own columns, and, nested under the relations of a path, columns of the rows between, with
+   * The same, declaratively: own columns, and, nested under the relations of a path, columns of the intermediate rows, with
    * values and TypeORM's operators, except `ILike`, `JsonContains`, `Raw` and orderings of text; a list (of own columns)
    * means OR. Evaluated in JS on writes and in SQL on recalculation.
    *

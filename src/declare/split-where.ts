@@ -7,7 +7,7 @@ type Conditions = Readonly<Record<string, unknown>>;
 
 /**
  * Divides a `where` into what it says of the source's own columns, and what it says, nested under the relations of a
- * path, of the rows between source and target.
+ * path, of the intermediate rows of a path.
  */
 export function splitWhere(
   where: unknown,
@@ -24,7 +24,7 @@ export function splitWhere(
   }
   if (rest !== undefined)
     report(
-      `expected 'where' to look at the source and the rows between it and the target, got: conditions on the target, under '${hops.at(-1)?.relation.propertyPath}'. Use the source's own columns`,
+      `expected 'where' to look at the source and the intermediate rows it and the target, got: conditions on the target, under '${hops.at(-1)?.relation.propertyPath}'. Use the source's own columns`,
     );
   return { own, along };
 }

@@ -73,7 +73,7 @@ export interface PathStep {
   readonly mayAppear: boolean;
 }
 
-/** The rows between source and target, of which there is at least one. */
+/** The intermediate rows of a path, of which there is at least one. */
 export interface Path {
   /** The same for counters that go the same way under the same conditions. */
   readonly id: string;
@@ -87,7 +87,7 @@ export interface CounterTarget {
   readonly kind: TargetKind;
   /** Where a source row holds the target's key, in the order of `kind.keys`: its own columns, or what `path` leads to. */
   readonly foreignKeys: readonly KeyColumn[];
-  /** The rows between source and target; `null` when the source refers to the target itself. */
+  /** The intermediate rows of a path; `null` when the source refers to the target itself. */
   readonly path: Path | null;
   /** The type column and the value that selects this kind; only for polymorphic counters. */
   readonly type: { readonly column: string; readonly value: string } | null;

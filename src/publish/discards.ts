@@ -1,5 +1,5 @@
 import type { DeltaBuffer } from '../engines/buffered/buffer';
-import { within } from '../time-limit';
+import { withTimeout } from '../time-limit';
 
 interface DiscardsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
@@ -55,7 +55,7 @@ export class Discards {
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    if (this.#waiting.size > 0) await within(this.#sendAgain(), LAST_ATTEMPT, undefined);
+    if (this.#waiting.size > 0) await withTimeout(this.#sendAgain(), LAST_ATTEMPT, undefined);
     this.#waiting.clear();
   }
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DeltaBuffer } from '../engines/buffered/buffer';
 import type { Alarm, TargetDelta } from '../model/pending';
 import { BufferUnavailableError } from '../errors';
-import { within } from '../time-limit';
+import { withTimeout } from '../time-limit';
 
 interface LostTargetsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
@@ -82,7 +82,7 @@ export class LostTargets {
 
   /** One last attempt; returns the targets that are lost. */
   async close(): Promise<readonly string[]> {
-    if (this.#size > 0) await within(this.#start(), LAST_ATTEMPT, undefined);
+    if (this.#size > 0) await withTimeout(this.#start(), LAST_ATTEMPT, undefined);
     this.#isClosed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;

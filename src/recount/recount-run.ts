@@ -9,7 +9,7 @@ import { mayLackKey } from '../dialects/postgres/counting/keyless-rows';
 import { listTargets, type TargetPage } from '../dialects/postgres/counting/list-targets';
 import { refusedTargets } from '../dialects/postgres/outbox/refused-targets';
 import { withConnection, withTransaction } from '../dialects/postgres/query';
-import { workAtOnce } from '../engines/at-once';
+import { forEachConcurrent } from '../engines/for-each-concurrent';
 import { describeTarget, type JobContext } from '../engines/context';
 import { drain } from '../engines/outbox/drain';
 import { bringEpochsTogether, failLost } from './lost-shards';
@@ -133,7 +133,7 @@ function applyGroups(
   groups: readonly (readonly [shard: number, targets: readonly string[]])[],
   onLost: (shard: number) => void,
 ): Promise<void> {
-  return workAtOnce(groups, APPLIED_AT_ONCE, async ([shard, targets]) => {
+  return forEachConcurrent(groups, APPLIED_AT_ONCE, async ([shard, targets]) => {
     await reconcile(context, shard, { select: 'targets', targets }, { onLost: () => onLost(shard) });
     await batchesGone(context, shard, targets);
   });

@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { DeltaBuffer, Finalized, FinalizeOptions, Recount } from '../engines/buffered/buffer';
 import type { Alarm, Snapshot } from '../model/pending';
 import { byShard } from '../model/shard';
-import { workAtOnce } from '../engines/at-once';
+import { forEachConcurrent } from '../engines/for-each-concurrent';
 
 /** Milliseconds that a watch holds claims back at most, should its recalculation die; renewed while it lives. */
 const TTL = 10_000;
@@ -124,5 +124,5 @@ function eachShard<T>(
   target: (item: T) => string,
   work: (shard: number, group: readonly T[]) => Promise<void>,
 ): Promise<void> {
-  return workAtOnce([...byShard(items, target, shards)], Infinity, ([shard, group]) => work(shard, group));
+  return forEachConcurrent([...byShard(items, target, shards)], Infinity, ([shard, group]) => work(shard, group));
 }

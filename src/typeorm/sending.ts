@@ -27,7 +27,7 @@ export function wrapSending(prototype: WriteBuilder): void {
  * Tells `listener` the builder's statement when it is about to be sent, which `listener` may change; what it throws keeps
  * the statement from being sent. Until {@link stopHearing} is called.
  */
-export function hearSending(builder: Heard, listener: Listener): void {
+export function onBeforeSend(builder: Heard, listener: Listener): void {
   builder[LISTENER] = listener;
 }
 

@@ -5,12 +5,12 @@ import {
   lockDefinitions,
   noteRecounts,
   readDefinitions,
-  refreshSightings,
+  refreshHeartbeats,
   writeDefinitions,
 } from '../dialects/postgres/installation/definitions';
 import { withConnection, withTransaction } from '../dialects/postgres/query';
 import type { TablePaths } from '../dialects/postgres/installation/tables';
-import { look, type OwnDefinitions } from './sightings';
+import { look, type OwnDefinitions } from './heartbeats';
 
 /**
  * Says that this process counts by its definitions, and notes the recounts that are due because others count, or
@@ -26,7 +26,7 @@ export async function noticeDefinitions(
 ): Promise<readonly CounterColumn[]> {
   const glance = await withConnection(dataSource, async (runner) => {
     const found = look(await readDefinitions(runner, tables), own, { interval, isNew: false });
-    if (found.seen.size > 0) await refreshSightings(runner, tables, found.seen);
+    if (found.seen.size > 0) await refreshHeartbeats(runner, tables, found.seen);
     return found;
   });
   if (glance.changed.size === 0) return glance.waiting;

@@ -9,10 +9,10 @@ import { type ProcessSelf, sayGone, whereAmI } from '../dialects/postgres/instal
 import { withConnection } from '../dialects/postgres/query';
 import { besidePool } from '../dialects/postgres/side-connection';
 import type { TablePaths } from '../dialects/postgres/installation/tables';
-import { within } from '../time-limit';
+import { withTimeout } from '../time-limit';
 import type { JobContext } from '../engines/context';
 import { noticeDefinitions } from './notice-definitions';
-import { type OwnDefinitions, ownDefinitions } from './sightings';
+import { type OwnDefinitions, ownDefinitions } from './heartbeats';
 
 /** The longest that `stop()` waits for a connection, ms: nobody else waits for it. */
 const STOP_LIMIT = 1_000;
@@ -76,7 +76,7 @@ export class Presence {
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
-    if (this.#run !== null) await within(this.#run, STOP_LIMIT, undefined);
+    if (this.#run !== null) await withTimeout(this.#run, STOP_LIMIT, undefined);
   }
 
   /** The same when the process ends, as others are told. */
@@ -87,7 +87,7 @@ export class Presence {
       withConnection(this.#dataSource, (runner) => sayGone(runner, this.#tables, this.#self)),
     );
     // One that cannot say so is taken for gone after a while.
-    await within(gone, STOP_LIMIT, undefined).catch(() => undefined);
+    await withTimeout(gone, STOP_LIMIT, undefined).catch(() => undefined);
   }
 
   #look(withTables: boolean): void {

@@ -1,6 +1,6 @@
 import type { JobContext } from '../engines/context';
 import type { Scheduler } from '../schedule/scheduler';
-import { within } from '../time-limit';
+import { withTimeout } from '../time-limit';
 import type { CounterWorker } from './worker';
 
 /** An installation that is open, as far as workers are concerned. */
@@ -50,7 +50,7 @@ export class StartedWorkers {
   /** Waits for those that are starting, 5 s at most; one that comes later is closed then. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const starting = within(Promise.allSettled(this.#starting), STARTING_LIMIT, undefined);
+    const starting = withTimeout(Promise.allSettled(this.#starting), STARTING_LIMIT, undefined);
     await Promise.all([...this.#workers].map((worker) => worker.close()));
     await starting;
   }

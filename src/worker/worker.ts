@@ -8,7 +8,7 @@ import { reconcile } from '../engines/buffered/reconcile';
 import { Repeated } from './repeated';
 import type { RunningScheduler, Scheduler } from '../schedule/scheduler';
 import { sweep } from './sweep';
-import { within } from '../time-limit';
+import { withTimeout } from '../time-limit';
 
 /** Options of a worker. */
 export interface WorkerOptions {
@@ -113,7 +113,7 @@ export class CounterWorker {
     const stopped = this.#repeated.map((one) => one.stop());
     const finished = Promise.all([this.#running?.close(), ...stopped]).then(() => true);
     // A database or a Redis that answers no more must not keep the process: what is claimed is taken over by others.
-    if (!(await within(finished, CLOSE_LIMIT, false))) await this.#running?.close(true);
+    if (!(await withTimeout(finished, CLOSE_LIMIT, false))) await this.#running?.close(true);
   }
 
   async #handle(kind: 'reconcile' | 'recalculate', shard: number, at: number): Promise<void> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { BullMqScheduler } from '../../src/schedule/bullmq/bullmq-scheduler';
 import { consumerConnection, producerConnection } from '../../src/schedule/bullmq/connections';
-import { within } from '../../src/time-limit';
+import { withTimeout } from '../../src/time-limit';
 import { startChild } from '../support/child';
 import { type RedisServer, startRedis } from '../support/services';
 import { alarm, isPending, Probe } from './scheduler/harness';
@@ -153,7 +153,7 @@ describe('while Redis is down', () => {
     await once(child, 'message');
     await meanwhile(server);
     child.send('close');
-    expect(await within(exited, 15_000, 'still alive')).toEqual([0, null]);
+    expect(await withTimeout(exited, 15_000, 'still alive')).toEqual([0, null]);
   });
 });
 

@@ -8,10 +8,16 @@ import { Author, Post } from '../integration/blog';
 const SRC = `${process.cwd()}/src/`;
 
 /** Whoever shortens a walk lowers these: a reader follows it file by file. */
-const MOST = { save: 58, recount: 72 };
+const MOST = { save: 59, recount: 53 };
+
+/** Files of ours that work passes each time; what runs beside it, of its own accord, does not. */
+async function walkOf(work: () => Promise<unknown>): Promise<string[]> {
+  const [first, ...others] = [await filesOf(work), await filesOf(work), await filesOf(work)];
+  return first.filter((file) => others.every((one) => one.includes(file)));
+}
 
 /** Files of ours in which a function ran meanwhile. */
-async function walkOf(work: () => Promise<unknown>): Promise<string[]> {
+async function filesOf(work: () => Promise<unknown>): Promise<string[]> {
   const session = new Session();
   session.connect();
   try {
@@ -45,17 +51,23 @@ describe('the files that a walk passes', () => {
   afterAll(() => fixture.close());
 
   test('a plain save(), until the wake-up is set', async () => {
+    // Each of another parent, which becomes due.
+    const authors = await fixture.dataSource.manager.save(Author, [{ name: 'b' }, { name: 'c' }, { name: 'd' }]);
     const walk = await walkOf(async () => {
-      await fixture.dataSource.manager.save(Post, { author });
+      await fixture.dataSource.manager.save(Post, { author: authors.pop() ?? author });
       await fixture.counters.settled();
     });
     expect(walk.length).toBeLessThanOrEqual(MOST.save);
-    expect(walk).toEqual(expect.arrayContaining(['typeorm/hook.ts', 'publish/hand-off.ts', 'schedule/scheduler.ts']));
+    expect(walk).toEqual(
+      expect.arrayContaining(['typeorm/hook.ts', 'publish/delta-publisher.ts', 'schedule/scheduler.ts']),
+    );
   });
 
   test('a recount of one row', async () => {
     const walk = await walkOf(() => fixture.counters.recalculate({ target: Author, ids: [author.id] }));
     expect(walk.length).toBeLessThanOrEqual(MOST.recount);
-    expect(walk).toEqual(expect.arrayContaining(['recount/recount-targets.ts', 'dialects/postgres/apply/apply.ts']));
+    expect(walk).toEqual(
+      expect.arrayContaining(['recount/recount-targets.ts', 'dialects/postgres/counting/recount.ts']),
+    );
   });
 });

@@ -2,7 +2,7 @@ import type { Counter, CounterTarget, Definitions, Path, PathStep, TargetKind } 
 import type { Catalogue } from '../../dialects/postgres/catalogue/catalogue';
 import { type ColumnsOf, vouchesFor } from '../../dialects/postgres/catalogue/vouches';
 
-/** Rows of a table as rows between sources and targets. */
+/** Rows of a table as intermediate rows sources and targets. */
 export interface PathLink {
   readonly kind: TargetKind;
   readonly step: PathStep;

@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Row } from '../../model/definition';
 import { type ActionEdge, type ActionNode, type ActionRoot, type RowEvent, withDerived } from './actions-plan';
-import { afterOf, keepApart, pairUpdated } from '../lock-and-read';
+import { afterOf, asDeletesAndInserts, pairUpdated } from '../lock-and-read';
 import { onLockedRows } from '../locked-rows';
 import { writtenColumns } from '../plan';
 import { keyOf } from '../../typeorm/row-text';
@@ -70,7 +70,7 @@ async function changesBelow(
     const plan = old?.plan ?? followed?.plan;
     if (plan === undefined) continue;
     const now = before.isUncertain && old !== undefined ? await readAgain(runner, old) : new Map<string, Row>();
-    tables.push({ plan, changes: keepApart(old?.rows ?? [], [...merged(now, followed).values()]) });
+    tables.push({ plan, changes: asDeletesAndInserts(old?.rows ?? [], [...merged(now, followed).values()]) });
   }
   return tables;
 }

@@ -52,7 +52,7 @@ interface Captured {
   readonly row: Row;
   /** What was there before the work; `null` when it is made in this transaction. */
   readonly before: Row | null;
-  readonly isDoubtful: boolean;
+  readonly isInDoubt: boolean;
 }
 
 type CapturedRows = ReadonlyMap<string, Captured>;
@@ -183,9 +183,9 @@ function capturedRows(kept: readonly TableChanges[], transactionId: string): Cap
     for (const { before, after } of changes) {
       const [old, now] = [before, after].map((row) => row && keyOf(plan.primaryKey, row));
       if (before !== null && typeof old === 'string' && !rows.has(old))
-        rows.set(old, { row: before, before: isMadeSince(transactionId, before) ? null : before, isDoubtful: true });
+        rows.set(old, { row: before, before: isMadeSince(transactionId, before) ? null : before, isInDoubt: true });
       if (after !== null && typeof now === 'string' && !rows.has(now))
-        rows.set(now, { row: after, before: null, isDoubtful: false });
+        rows.set(now, { row: after, before: null, isInDoubt: false });
     }
   }
   return rows;
@@ -197,11 +197,11 @@ function doubtfulOf(
   met: CapturedRows,
 ): TableChanges[] {
   return kept.map(({ plan, changes }) => {
-    const isDoubtful = (row: Row | null): boolean => {
+    const isInDoubt = (row: Row | null): boolean => {
       const key = row && keyOf(plan.primaryKey, row);
-      return key !== null && known?.has(key) !== true && met.get(key)?.isDoubtful === true;
+      return key !== null && known?.has(key) !== true && met.get(key)?.isInDoubt === true;
     };
-    return { plan, changes: changes.filter(({ before, after }) => isDoubtful(before) || isDoubtful(after)) };
+    return { plan, changes: changes.filter(({ before, after }) => isInDoubt(before) || isInDoubt(after)) };
   });
 }
 

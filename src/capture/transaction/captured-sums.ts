@@ -13,7 +13,7 @@ export interface CapturedDelta {
   readonly mode: Mode;
 }
 
-/** The sums of a transaction, by how they are handed over. */
+/** The sums of a transaction, by how they are published. */
 export type CapturedSums = Readonly<Record<Mode, TargetDelta[]>>;
 
 /** What was captured in a part of a transaction. */
@@ -27,7 +27,7 @@ export interface Captured {
 
 /**
  * The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. What is asked
- * of a whole target is handed over by `mode`.
+ * of a whole target is published by `mode`.
  */
 export function sumUp(parts: readonly Captured[], mode: Mode): CapturedSums {
   const sums = { buffered: new Map(), outbox: new Map() } satisfies Record<Mode, Sums>;

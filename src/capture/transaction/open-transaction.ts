@@ -34,11 +34,11 @@ export type Ending = 'commit' | 'rollback';
 
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
-  /** How what is asked of a whole target is handed over; the deltas of its counters may go another way. */
+  /** How what is asked of a whole target is published; the deltas of its counters may go another way. */
   readonly #mode: Mode;
   /** Made by the library around one statement: no other statement is part of it. */
   readonly isSingle: boolean;
-  /** What was captured is being handed over, as its COMMIT waits for: settles when the last of it so far is over. */
+  /** What was captured is being published, as its COMMIT waits for: settles when the last of it so far is over. */
   preparing: Promise<void> | null = null;
   /** Statements that wrote their deltas to the outbox by themselves. */
   enclosures = 0;
@@ -85,12 +85,12 @@ export class OpenTransaction {
   }
 
   /** Its BEGIN, or its end, is not answered yet, and may not have been sent: another subscriber can refuse it. */
-  get isDoubtful(): boolean {
+  get isInDoubt(): boolean {
     return this.#ending !== null || !this.#isBegun;
   }
 
-  /** Something was recorded after it was handed over. */
-  get isOutrun(): boolean {
+  /** Something was recorded after it was published. */
+  get changedAfterPublishing(): boolean {
     return this.#version !== this.#versionAtEnd;
   }
 
@@ -145,7 +145,7 @@ export class OpenTransaction {
   }
 
   /** The database is in it, and its end is not under way. */
-  goOn(): void {
+  resume(): void {
     this.#isBegun = true;
     this.#ending = null;
   }
@@ -159,7 +159,7 @@ export class OpenTransaction {
       // A second BEGIN changes nothing.
       this.follow();
     }
-    this.goOn();
+    this.resume();
   }
 
   /** A command that begins or divides it was seen. */
@@ -366,7 +366,7 @@ export class OpenTransaction {
     // Handed over already, and not to be confirmed any more.
     if (this.#ending !== null)
       for (const { target } of Object.values(sumUp(dropped, this.#mode)).flat()) this.heal(target);
-    // What was handed over while this was under way has to be handed over anew.
+    // What was published while this was under way has to be published anew.
     if (!dropped.every(isEmpty)) this.#version += 1;
   }
 
@@ -375,7 +375,7 @@ export class OpenTransaction {
     return sumUp(this.#stack(), this.#mode);
   }
 
-  /** Everything that {@link sums} names, however it would be handed over. */
+  /** Everything that {@link sums} names, however it would be published. */
   targets(): TargetDelta[] {
     return Object.values(this.sums()).flat();
   }

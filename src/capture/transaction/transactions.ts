@@ -16,12 +16,12 @@ import { Roles } from './roles';
 import { SchemaChanges } from './schema-changes';
 import { Slot } from '../../model/slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
-import { commitOutcome, doubt, giveUp, isRefusal } from './unanswered';
-import { Unsettled } from './unsettled';
+import { commitOutcome, putInDoubt, giveUp, isRefusal } from './unanswered';
+import { ActiveTransactions } from './active-transactions';
 
 /** What following transactions needs of the library around it. */
 export interface TransactionsOptions {
-  /** How deltas are handed over when their counter does not say. */
+  /** How deltas are published when their counter does not say. */
   readonly mode: Mode;
   /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
   readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
@@ -44,22 +44,22 @@ type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']
  * `beforeTransactionCommit`), settled by what the server answered.
  */
 export class Transactions implements EntitySubscriberInterface {
-  readonly #handOff: Publisher;
+  readonly #publisher: Publisher;
   readonly #options: TransactionsOptions;
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
   readonly #schemaChanges: SchemaChanges;
   /** Roles that callers have set. */
   readonly roles = new Roles();
   /** Those that have sent a counted statement and are not over. */
-  readonly #unsettled = new Unsettled();
+  readonly #unsettled = new ActiveTransactions();
   /** Query runners on whose connection an answer was given up: it may come yet. */
   readonly #owing = new Slot<QueryRunner, true>();
   /** Counted statements under way that commit by themselves. */
   #outside = 0;
   #retired: (() => void) | null = null;
 
-  constructor(handOff: Publisher, options: TransactionsOptions) {
-    this.#handOff = handOff;
+  constructor(publisher: Publisher, options: TransactionsOptions) {
+    this.#publisher = publisher;
     this.#options = options;
     this.#schemaChanges = new SchemaChanges(options.onSchemaChange);
   }
@@ -78,7 +78,7 @@ export class Transactions implements EntitySubscriberInterface {
    */
   adopt(runner: QueryRunner, single = false): OpenTransaction {
     const adopted = this.#expect(runner, single);
-    if (single) adopted.goOn();
+    if (single) adopted.resume();
     else adopted.begin(heardOn(runner));
     return adopted;
   }
@@ -103,8 +103,8 @@ export class Transactions implements EntitySubscriberInterface {
     // What was let through a moment ago is sent by then.
     await nextTurn();
     await runner.query('SELECT 1').catch(() => undefined);
-    if (this.#open.get(runner) !== transaction || !transaction.isDoubtful) return;
-    if (isInTransaction(runner) !== false) transaction.goOn();
+    if (this.#open.get(runner) !== transaction || !transaction.isInDoubt) return;
+    if (isInTransaction(runner) !== false) transaction.resume();
     else this.#settle(runner, transaction, transaction.isRollingBack ? 'unseen' : 'unknown', false);
   }
 
@@ -125,15 +125,15 @@ export class Transactions implements EntitySubscriberInterface {
     const transaction = known ?? new OpenTransaction(this.#options.mode);
     // Another id: the end of the transaction we knew was not seen, nor how it ended.
     const forgotten = id === null ? null : transaction.identify(id);
-    if (forgotten !== null) this.#handOff.recalculate(forgotten);
+    if (forgotten !== null) this.#publisher.recalculate(forgotten);
     try {
       fill(transaction);
     } catch (error) {
       transaction.refuse(error as Error);
-      if (known === undefined) this.#handOff.recalculate(transaction.targets());
+      if (known === undefined) this.#publisher.recalculate(transaction.targets());
       throw error;
     }
-    if (known === undefined || runner === null) this.#handOff.recalculate(transaction.targets());
+    if (known === undefined || runner === null) this.#publisher.recalculate(transaction.targets());
     else this.#unsettled.add(known, runner);
   }
 
@@ -145,7 +145,7 @@ export class Transactions implements EntitySubscriberInterface {
   /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
   wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
     const transaction = runner === null ? undefined : this.#open.get(runner);
-    if (transaction === undefined) this.#handOff.wake(alarms);
+    if (transaction === undefined) this.#publisher.wake(alarms);
     else transaction.wake(alarms);
   }
 
@@ -171,7 +171,7 @@ export class Transactions implements EntitySubscriberInterface {
     try {
       return await work();
     } catch (error) {
-      doubt(transaction, error);
+      putInDoubt(transaction, error);
       throw error;
     } finally {
       leave();
@@ -185,7 +185,7 @@ export class Transactions implements EntitySubscriberInterface {
     try {
       transaction.identify(await transactionIdOf(runner));
     } catch (error) {
-      // Without it what was recorded cannot be handed over.
+      // Without it what was recorded cannot be published.
       transaction.refuse(error as Error);
     }
   }
@@ -255,10 +255,10 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
-  /** Resolves when every transaction that is handed over to the buffer is over, or after `limit` ms. */
+  /** Resolves when every transaction that is published to the buffer is over, or after `limit` ms. */
   async drain(limit: number): Promise<void> {
     const end = performance.now() + limit;
-    while (this.#handOff.isOwing && performance.now() < end) await delay(5);
+    while (this.#publisher.isOwing && performance.now() < end) await delay(5);
   }
 
   /** Has `stop` called, which ends the following, once no transaction is left that has sent a counted statement. */
@@ -294,7 +294,7 @@ export class Transactions implements EntitySubscriberInterface {
     const isRefused = isRefusal(error);
     if (kind === 'begin' && isRefused) this.#open.set(runner, undefined);
     // One that was given up may be done yet.
-    else if (kind === 'rollback' && isRefused) transaction?.goOn();
+    else if (kind === 'rollback' && isRefused) transaction?.resume();
     else if (!isRefused && transaction !== undefined) giveUp(transaction, command, error);
   }
 
@@ -329,10 +329,10 @@ export class Transactions implements EntitySubscriberInterface {
       if (transaction.isDated) await this.#recheck(transaction);
       prepared = transaction.version;
       try {
-        await this.#handOff.prepare(transaction, runner);
+        await this.#publisher.prepare(transaction, runner);
       } catch (error) {
         // A COMMIT that is sent again would write to the outbox a second time.
-        doubt(transaction, error);
+        putInDoubt(transaction, error);
         throw await this.#options.explain(error, runner);
       }
     } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
@@ -393,16 +393,17 @@ export class Transactions implements EntitySubscriberInterface {
       this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
     this.#stopIfRetired();
-    if (outcome !== 'rolled back') this.#handOff.wake(transaction.alarms);
+    if (outcome !== 'rolled back') this.#publisher.wake(transaction.alarms);
     if (transaction.isIdle) return;
-    // What was handed over is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
-    const isOutrun = outcome === 'committed' && transaction.isOutrun;
-    if (outcome === 'committed' && !isOutrun) this.#handOff.confirm(transaction);
-    if (outcome === 'rolled back' || outcome === 'unseen' || isOutrun) this.#handOff.discard(transaction);
+    // What was published is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
+    const changedAfterPublishing = outcome === 'committed' && transaction.changedAfterPublishing;
+    if (outcome === 'committed' && !changedAfterPublishing) this.#publisher.confirm(transaction);
+    if (outcome === 'rolled back' || outcome === 'unseen' || changedAfterPublishing)
+      this.#publisher.discard(transaction);
     // Not before it is over everywhere: it may have been ended by PREPARE TRANSACTION.
     if (outcome === 'unseen')
-      this.#handOff.recalculate(transaction.everyTarget().map((target) => ({ target, heal: true })));
-    if (isOutrun) this.#handOff.recalculate(transaction.targets());
-    if (outcome === 'unknown') this.#handOff.leave(transaction);
+      this.#publisher.recalculate(transaction.everyTarget().map((target) => ({ target, heal: true })));
+    if (changedAfterPublishing) this.#publisher.recalculate(transaction.targets());
+    if (outcome === 'unknown') this.#publisher.leave(transaction);
   }
 }

@@ -51,7 +51,7 @@ function unanswered(cause: unknown): CounterCacheError {
 }
 
 /** Keeps a transaction from being committed, if what a counted statement of it failed with does not say what it did. */
-export function doubt(transaction: OpenTransaction, error: unknown): void {
+export function putInDoubt(transaction: OpenTransaction, error: unknown): void {
   if (isUnanswered(error)) transaction.refuse(unanswered(error));
 }
 

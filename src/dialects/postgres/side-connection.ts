@@ -3,7 +3,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource, QueryRunner } from 'typeorm';
 
 import { BufferUnavailableError, notInitialized } from '../../errors';
-import { within } from '../../time-limit';
+import { withTimeout } from '../../time-limit';
 
 /**
  * When our own work goes over the connection beside the pool. `full`: while the pool has none to give, since all may be held
@@ -65,7 +65,7 @@ export async function besidePoolWithin<T>(
   work: () => Promise<T>,
 ): Promise<T | null> {
   const choice: Choice = { when: 'always' };
-  const result = await within(chosen.run(choice, work), limit, null);
+  const result = await withTimeout(chosen.run(choice, work), limit, null);
   if (result === null) sideConnectionOf(dataSource).giveUp(choice);
   return result;
 }
@@ -162,7 +162,7 @@ export class SideConnection {
     const waiting = [...this.#waiting];
     for (const goElsewhere of waiting) goElsewhere();
     // Work that was given up may hold the connection until the buffer answers: not waited for.
-    await within(pool.end(), CLOSE_TIMEOUT, undefined).catch(() => undefined);
+    await withTimeout(pool.end(), CLOSE_TIMEOUT, undefined).catch(() => undefined);
     if (holder?.isGivenBack === false) this.#end(holder);
   }
 

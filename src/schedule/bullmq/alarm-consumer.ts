@@ -5,7 +5,7 @@ import type { AlarmData } from './alarm-producer';
 import { isRefusal } from './connection-errors';
 import { consumerConnection } from './connections';
 import { guardConnections } from './guard';
-import { within } from '../../time-limit';
+import { withTimeout } from '../../time-limit';
 
 /** How to take jobs, and whom to tell of what goes wrong. */
 export interface AlarmConsumerOptions {
@@ -147,7 +147,7 @@ export class AlarmConsumer implements RunningScheduler {
   /** `graceful` tells Redis about finished jobs first; otherwise the connections are cut. */
   async #closeWorker(graceful: boolean): Promise<void> {
     const closed = this.#worker.close(!graceful).then(() => true);
-    if (!(await within(closed, CLOSING_TIMEOUT, false))) void this.#worker.disconnect().catch(() => undefined);
+    if (!(await withTimeout(closed, CLOSING_TIMEOUT, false))) void this.#worker.disconnect().catch(() => undefined);
   }
 }
 

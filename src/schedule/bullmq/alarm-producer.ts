@@ -4,7 +4,7 @@ import type { Alarm } from '../../model/pending';
 import { BufferUnavailableError } from '../../errors';
 import { COMMAND_TIMEOUT, producerConnection } from './connections';
 import { guardConnections } from './guard';
-import { within } from '../../time-limit';
+import { withTimeout } from '../../time-limit';
 
 /** What users may say about our jobs; uniqueness and timing are ours. */
 export type AlarmJobOptions = Omit<JobsOptions, 'jobId' | 'deduplication' | 'delay' | 'repeat' | 'parent' | 'debounce'>;
@@ -98,7 +98,7 @@ export class AlarmProducer {
       () => true,
       () => false,
     );
-    return within(answer, CLOSING_TIMEOUT, false);
+    return withTimeout(answer, CLOSING_TIMEOUT, false);
   }
 
   /** Closes the connection; cuts it when Redis does not answer within a second. */
@@ -109,12 +109,12 @@ export class AlarmProducer {
       () => false,
     );
     // A connection that cannot say goodbye would reconnect for ever and keep the process alive.
-    if (!(await within(closed, CLOSING_TIMEOUT, false))) void this.#queue.disconnect().catch(() => undefined);
+    if (!(await withTimeout(closed, CLOSING_TIMEOUT, false))) void this.#queue.disconnect().catch(() => undefined);
   }
 
   /** BullMQ itself would wait without limit for a connection that was never made. */
   async #assertConnected(): Promise<void> {
-    if (!this.#ready) await within(this.#attempted, COMMAND_TIMEOUT, undefined);
+    if (!this.#ready) await withTimeout(this.#attempted, COMMAND_TIMEOUT, undefined);
     if (!this.#ready)
       throw new BufferUnavailableError(
         `cannot add jobs to queue '${this.#queue.name}': Redis cannot be reached. The sweep finds what it was for`,

@@ -109,7 +109,7 @@ describeVersions('columns that the database derives', (server) => {
     expect(await sums()).toEqual([90, 27, 0]);
   });
 
-  test('of rows between move what hangs below', async () => {
+  test('of intermediate rows move what hangs below', async () => {
     const { manager } = fixture.dataSource;
     const worker = await fixture.counters.startWorker();
     const line = await manager.findOneByOrFail(Line, { code: 'a' });

@@ -99,7 +99,7 @@ describeVersions('the key of a target', (server) => {
     ]);
   });
 
-  test('is refused with all others at once, polymorphic targets and rows between included', async () => {
+  test('is refused with all others at once, polymorphic targets and intermediate rows included', async () => {
     const problems = await problemsOf('');
     expect(problems).toHaveLength(4);
     expect(problems).toEqual(

@@ -4,7 +4,7 @@ import { Counters, type CountersOptions, defineCounterCache } from 'typeorm-coun
 import type { CounterColumn } from '../../../src/model/definition';
 import { fingerprintOf } from '../../../src/model/fingerprint';
 import { encodeColumn } from '../../../src/model/target';
-import type { Sighting, Sightings } from '../../../src/dialects/postgres/installation/definitions';
+import type { Heartbeat, Heartbeats } from '../../../src/dialects/postgres/installation/definitions';
 import { createDatabase, type TestDatabase } from '../../support/database';
 import { deleteKeysOf, redisUrl } from '../../support/redis';
 import { newDataSource, TEST_OPTIONS } from '../../support/setup';
@@ -182,11 +182,11 @@ async function isKnown(version: Version): Promise<boolean> {
   return columns.every((column) => known.has(`definition:${idOf(column)} ${fingerprintOf(column)}`));
 }
 
-async function sightings({ dataSource }: Version): Promise<(Sighting & { id: string; fingerprint: string })[]> {
+async function sightings({ dataSource }: Version): Promise<(Heartbeat & { id: string; fingerprint: string })[]> {
   const rows = await dataSource.query<{ id: string; value: string }[]>(
     `SELECT id, value FROM counter_cache_state WHERE starts_with(id, 'definition:')`,
   );
   return rows.flatMap(({ id, value }) =>
-    Object.entries(JSON.parse(value) as Sightings).map(([fingerprint, one]) => ({ ...one, id, fingerprint })),
+    Object.entries(JSON.parse(value) as Heartbeats).map(([fingerprint, one]) => ({ ...one, id, fingerprint })),
   );
 }

@@ -32,7 +32,7 @@ const TABLES = `
   CREATE TABLE shop (code int PRIMARY KEY, "regionId" int NOT NULL DEFAULT 0 REFERENCES region ON UPDATE SET DEFAULT);
   CREATE TABLE sale (id int PRIMARY KEY, "shopCode" int NOT NULL REFERENCES shop ON UPDATE CASCADE);`;
 
-describeVersions('rows between whose versions nothing pairs', (server) => {
+describeVersions('intermediate rows whose versions nothing pairs', (server) => {
   let fixture: Fixture;
   const counts = async (): Promise<Record<number, number>> => {
     const regions = await fixture.dataSource.manager.find(Region);

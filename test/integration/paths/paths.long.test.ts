@@ -125,7 +125,7 @@ describe.each(['18', '17.0'])('a path of three steps, PostgreSQL %s', (version) 
     await expectExactOnceIdle();
   });
 
-  test('nothing of a rolled-back move is asked for; irrelevant changes of rows between ask for nothing', async () => {
+  test('nothing of a rolled-back move is asked for; irrelevant changes of intermediate rows ask for nothing', async () => {
     const { products, categories } = await seed();
     await fixture.counters.flush();
     const requested: unknown[] = [];

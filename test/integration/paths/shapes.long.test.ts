@@ -143,7 +143,7 @@ test('a polymorphic first step, a one-to-one relation from its other side, a rel
   await expectExact();
 });
 
-test('rows between whose key has several columns, without a foreign key of the database', async () => {
+test('intermediate rows whose key has several columns, without a foreign key of the database', async () => {
   const { manager } = fixture.dataSource;
   const shop = { chain: 1, number: 7 };
   await manager.insert(Order, [{ shop }, { shop }, { shop: { chain: 1, number: 8 } }]);

@@ -33,7 +33,7 @@ class Item {
   shelf!: Relation<Shelf>;
 }
 
-describeVersions('rows between that a writer may not see', (server) => {
+describeVersions('intermediate rows that a writer may not see', (server) => {
   let world: World;
   let writer: Member;
   let worker: Member;

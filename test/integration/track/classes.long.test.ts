@@ -107,7 +107,7 @@ describe('counters.track of one class of a table', () => {
 });
 
 describe('counters.track of counters with paths', () => {
-  test.each(['raw SQL', 'TypeORM'])('of sources and of rows between, both deleted by %s', async (how) => {
+  test.each(['raw SQL', 'TypeORM'])('of sources and of intermediate rows, both deleted by %s', async (how) => {
     const { manager } = fixture.dataSource;
     const pet = await manager.save(manager.create(Dog, { owner: one }));
     await manager.insert(Toy, [{ pet }, { pet }]);

@@ -1,6 +1,6 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
-import { within } from '../../../src/time-limit';
+import { withTimeout } from '../../../src/time-limit';
 import { Post, setupWriters, Writer, type Writers } from './writers';
 
 let writers: Writers;
@@ -24,7 +24,7 @@ const postsOf = (writer: Writer): Promise<number> =>
 const track = (manager: EntityManager, work: (manager: EntityManager) => Promise<unknown>): Promise<unknown> =>
   writers.counters.track(manager, Post, { writer: { id: one.id } }, work);
 const outcomeOf = async (work: Promise<unknown>): Promise<unknown> =>
-  within(
+  withTimeout(
     work.then(
       () => 'done',
       (error: Error) => error.message,

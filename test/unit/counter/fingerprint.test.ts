@@ -76,7 +76,7 @@ test('the source text of a method counts, also of one that is named', async () =
   expect(await fingerprint(named)).toBe(before);
 });
 
-test('the tables of a path are those of its source and of the rows between', async () => {
+test('the tables of a path are those of its source and of the intermediate rows', async () => {
   const { Comment, entities } = blog();
   defineCounterCache(Comment, { relation: 'post.author', column: 'postsCount' } as never);
   expect(sourceTablesOf(await columnOf(entities))).toEqual(['comment', 'post']);

@@ -5,7 +5,7 @@ import { START } from './rebuilding';
 import type { TablePaths } from './tables';
 
 /** One definition of a column, as processes that declare it were seen. Times are the database's, ms. */
-export interface Sighting {
+export interface Heartbeat {
   readonly first: number;
   readonly seen: number;
   /** Milliseconds between two signs of such a process. */
@@ -17,11 +17,11 @@ export interface Sighting {
 }
 
 /** Every definition that a column had, by fingerprint. */
-export type Sightings = Readonly<Record<string, Sighting>>;
+export type Heartbeats = Readonly<Record<string, Heartbeat>>;
 
 /** What is known of all columns, by the id of their row. */
 export interface KnownDefinitions {
-  readonly columns: ReadonlyMap<string, Sightings>;
+  readonly columns: ReadonlyMap<string, Heartbeats>;
   /** The database's clock, ms. */
   readonly now: number;
 }
@@ -44,14 +44,14 @@ export async function readDefinitions(runner: QueryRunner, tables: TablePaths): 
   const found = rows.filter((row) => row['id'] !== null);
   return {
     columns: new Map(
-      found.map((row) => [String(row['id']).slice(DEFINITION.length), JSON.parse(String(row['value'])) as Sightings]),
+      found.map((row) => [String(row['id']).slice(DEFINITION.length), JSON.parse(String(row['value'])) as Heartbeats]),
     ),
     now: Number(rows[0]?.['now']),
   };
 }
 
 /** Notes that definitions were seen again: column → fingerprint. */
-export async function refreshSightings(
+export async function refreshHeartbeats(
   runner: QueryRunner,
   { state }: TablePaths,
   seen: ReadonlyMap<string, string>,
@@ -90,9 +90,9 @@ export async function lockDefinitions(runner: QueryRunner, tables: TablePaths): 
 export async function writeDefinitions(
   runner: QueryRunner,
   tables: TablePaths,
-  columns: ReadonlyMap<string, Sightings>,
+  columns: ReadonlyMap<string, Heartbeats>,
 ): Promise<void> {
-  const rows = [...columns].map(([id, sightings]) => [DEFINITION + id, JSON.stringify(sightings)] as const);
+  const rows = [...columns].map(([id, heartbeats]) => [DEFINITION + id, JSON.stringify(heartbeats)] as const);
   await upsert(runner, tables, rows);
 }
 

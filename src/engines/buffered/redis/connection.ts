@@ -5,7 +5,7 @@ import { Redis, type RedisOptions, ReplyError } from 'ioredis';
 import { isRedisClient } from '../../../check-redis';
 import { BufferUnavailableError } from '../../../errors';
 import { isWaiting, keepAlive } from '../../../liveness';
-import { within } from '../../../time-limit';
+import { withTimeout } from '../../../time-limit';
 import { addressOf, ConnectionAttempt } from './connection-attempt';
 import { type AccessOptions, assertAccess } from './permissions';
 import type { RedisConnections } from './redis-buffer';
@@ -158,7 +158,7 @@ function isAnswer(error: unknown): boolean {
 
 /** @throws BufferUnavailableError that names the server */
 async function answered(work: Promise<unknown>, milliseconds: number, attempt: ConnectionAttempt): Promise<void> {
-  const inTime = await within(
+  const inTime = await withTimeout(
     work.then(() => true),
     milliseconds,
     false,
@@ -204,5 +204,5 @@ async function quit(redis: Redis): Promise<void> {
     () => true,
     () => false,
   );
-  if (!(await within(farewell, QUIT_TIMEOUT, false))) cut(redis);
+  if (!(await withTimeout(farewell, QUIT_TIMEOUT, false))) cut(redis);
 }

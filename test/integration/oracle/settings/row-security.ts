@@ -37,7 +37,7 @@ type Role = 'writer' | 'worker';
 /** Each role is of one database: roles outlive it. */
 const roleOf = (role: Role, databaseUrl: string): string => `${role}_of_${new URL(databaseUrl).pathname.slice(1)}`;
 
-/** Some tables get policies: of sources, of targets, of rows between, and never the same. */
+/** Some tables get policies: of sources, of targets, of intermediate rows, and never the same. */
 async function protect({ sql, random, note }: Ground): Promise<void> {
   for (const name of TABLES) {
     const table = `"${name}"`;

@@ -73,7 +73,7 @@ export const PATH_SOURCES = group('Sources on a path (`review.product.category`)
   },
 ]);
 
-export const ROWS_BETWEEN = group('Rows between (`review`, `product`)', [
+export const ROWS_BETWEEN = group('Intermediate rows (`review`, `product`)', [
   {
     name: 'insert',
     captured: [],

@@ -8,8 +8,8 @@ import type { CapturedSums } from '../capture/transaction/captured-sums';
 import { outboxRows } from '../capture/inline-outbox/outbox-rows';
 import { OutboxWriter, type OutboxTools } from './outbox-writer';
 
-/** What a handover works with. */
-export interface HandoverTools extends OutboxTools {
+/** What a publication works with. */
+export interface PublicationTools extends OutboxTools {
   readonly buffer: DeltaBuffer;
   readonly health: BufferHealth;
 }
@@ -19,8 +19,8 @@ type Intents = ReadonlyMap<number, Intent>;
 const NONE: Intents = new Map();
 
 /** Takes the deltas of one transaction to where they wait, before its COMMIT; once more when more was captured meanwhile. */
-export class Handover {
-  readonly #tools: HandoverTools;
+export class Publication {
+  readonly #tools: PublicationTools;
   /** The transaction's. */
   readonly id: string;
   /** Its end is waited for, so that the buffer can be told of it. */
@@ -31,7 +31,7 @@ export class Handover {
   #buffered: Intents = NONE;
   #isWritten = false;
 
-  constructor(id: string, tools: HandoverTools, runner: QueryRunner) {
+  constructor(id: string, tools: PublicationTools, runner: QueryRunner) {
     this.id = id;
     this.#tools = tools;
     this.#writer = new OutboxWriter(id, runner, tools);

@@ -7,19 +7,19 @@ import { CounterCacheError } from '../errors';
 import { Outage } from '../outage';
 import type { OutboxDelta } from '../dialects/postgres/outbox/write-outbox';
 import type { TablePaths } from '../dialects/postgres/installation/tables';
-import { within } from '../time-limit';
+import { withTimeout } from '../time-limit';
 import { BufferHealth } from './buffer-health';
 import { Discards } from './discards';
-import { Handover, type HandoverTools } from './handover';
+import { Publication, type PublicationTools } from './publication';
 import { LostTargets } from './lost-targets';
 import type { Publisher } from '../capture/transaction/publisher';
 import type { OpenTransaction } from '../capture/transaction/open-transaction';
 import { healRowOf } from '../capture/inline-outbox/outbox-rows';
 import { Slot } from '../model/slot';
-import { UnderWay } from './under-way';
+import { InFlight } from './in-flight';
 
-/** What the hand-off needs of the library around it. */
-export interface HandOffOptions {
+/** What the publisher needs of the library around it. */
+export interface DeltaPublisherOptions {
   /** Where deltas wait, once the installation is known; rejects while our tables are missing. */
   readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
   /** Due times in the outbox are rounded up to multiples of it, ms. */
@@ -36,7 +36,7 @@ export interface HandOffOptions {
   readonly onForgotten: (targets: readonly string[]) => void;
   /** A transaction id above those of all transactions open now, from the database. */
   readonly barrier: () => Promise<bigint>;
-  /** How many targets whose delta could not be handed over are remembered until they can be recalculated. */
+  /** How many targets whose delta could not be published are remembered until they can be recalculated. */
   readonly maxPendingRepairs: number;
   /** The buffer went out of reach; called once until it recovers. */
   readonly onDegraded: (error: unknown) => void;
@@ -58,10 +58,10 @@ const NO_TRANSACTION = '0';
  * Takes what a transaction captured to where it waits, right before COMMIT, and afterwards confirms, discards, or, when
  * the outcome is unknown, leaves it to the sweep. Nothing after COMMIT throws or is awaited by the caller (I5).
  */
-export class HandOff implements Publisher {
-  readonly #options: HandOffOptions;
-  readonly #handovers = new Slot<OpenTransaction, Handover>();
-  readonly #underWay = new UnderWay();
+export class DeltaPublisher implements Publisher {
+  readonly #options: DeltaPublisherOptions;
+  readonly #publications = new Slot<OpenTransaction, Publication>();
+  readonly #inFlight = new InFlight();
   readonly #lost: LostTargets;
   readonly #health: BufferHealth;
   readonly #discards: Discards;
@@ -74,7 +74,7 @@ export class HandOff implements Publisher {
   /** Transactions of which the buffer is still to be told. */
   #owed = 0;
 
-  constructor(options: HandOffOptions) {
+  constructor(options: DeltaPublisherOptions) {
     this.#options = options;
     const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
     this.#discards = new Discards({ buffer });
@@ -96,23 +96,23 @@ export class HandOff implements Publisher {
    */
   async prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
     const sums = transaction.sums();
-    const known = this.#handovers.get(transaction);
+    const known = this.#publications.get(transaction);
     const isEmpty = sums.buffered.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
     const { buffer, tables } = await this.#opened();
     const { window } = this.#options;
     const tools = { buffer, tables, health: this.#health, window };
-    const handover = known?.id === transaction.id ? known : new Handover(transaction.id, tools, runner);
-    if (known !== undefined && known !== handover) this.#settleDebt(known);
-    this.#handovers.set(transaction, handover);
-    if (!handover.isOwed) this.#owed += 1;
-    handover.isOwed = true;
+    const publication = known?.id === transaction.id ? known : new Publication(transaction.id, tools, runner);
+    if (known !== undefined && known !== publication) this.#settleDebt(known);
+    this.#publications.set(transaction, publication);
+    if (!publication.isOwed) this.#owed += 1;
+    publication.isOwed = true;
     // What is announced so far is not confirmed then.
     const diverted = { buffered: [], outbox: [...sums.outbox, ...sums.buffered] };
     try {
-      await handover.prepare(this.#isDiverted ? diverted : sums);
+      await publication.prepare(this.#isDiverted ? diverted : sums);
     } finally {
-      if (!handover.needsBuffer) this.#settleDebt(handover);
+      if (!publication.needsBuffer) this.#settleDebt(publication);
     }
   }
 
@@ -124,16 +124,16 @@ export class HandOff implements Publisher {
     this.#isDiverted = true;
   }
 
-  /** Transactions that are handed over to the buffer and not over yet. */
+  /** Transactions that are published to the buffer and not over yet. */
   get isOwing(): boolean {
     return this.#owed > 0;
   }
 
   /** After a successful COMMIT. */
   confirm(transaction: OpenTransaction): void {
-    const handover = this.#take(transaction);
-    if (handover === undefined) return;
-    const { announced, lost, stray, alarms } = handover;
+    const publication = this.#take(transaction);
+    if (publication === undefined) return;
+    const { announced, lost, stray, alarms } = publication;
     // Closed, the buffer is told nothing more: what was announced is swept, and its targets are recounted.
     if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
@@ -154,9 +154,9 @@ export class HandOff implements Publisher {
    * recounted, once the transaction is over.
    */
   leave(transaction: OpenTransaction): void {
-    const handover = this.#take(transaction);
-    if (handover === undefined) return;
-    for (const [shard, { deltas }] of handover.lost)
+    const publication = this.#take(transaction);
+    if (publication === undefined) return;
+    for (const [shard, { deltas }] of publication.lost)
       this.#lose(
         shard,
         deltas.map(({ target }) => ({ target, heal: true })),
@@ -169,7 +169,7 @@ export class HandOff implements Publisher {
     if (alarms.length > 0 && !this.#isClosed) this.#run(this.#wake(alarms));
   }
 
-  /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be handed over. */
+  /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be published. */
   recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
     if (deltas.length === 0) return;
     if (this.#isDiverted) {
@@ -191,37 +191,37 @@ export class HandOff implements Publisher {
 
   /** Resolves when everything captured so far has reached the buffer. */
   async settled(): Promise<void> {
-    await this.#underWay.over();
+    await this.#inFlight.over();
     await this.#lost.settled();
   }
 
-  /** Asks once for what could not be handed over; what fails again is asked for later. */
+  /** Asks once for what could not be published; what fails again is asked for later. */
   requestLost(): Promise<void> {
     return this.#lost.attempt();
   }
 
   /** Resolves when what this process has committed by now has reached the buffer, whatever others commit meanwhile. */
   handedOver(): Promise<void> {
-    return this.#underWay.passed();
+    return this.#inFlight.passed();
   }
 
   /**
    * Waits for what is under way, 5 s at most. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
-   * transactions hand over afterwards goes there, too.
+   * transactions publish afterwards goes there, too.
    */
   async close(): Promise<void> {
     this.divert();
-    await within(this.#underWay.passed(), CLOSE_LIMIT, undefined);
+    await withTimeout(this.#inFlight.passed(), CLOSE_LIMIT, undefined);
     this.#isClosed = true;
     const left = await this.#lost.close();
     await this.#discards.close();
     this.#health.close();
     if (left.length > 0) this.#run(this.#healApart(left));
-    await within(this.#underWay.passed(), CLOSE_LIMIT, undefined);
+    await withTimeout(this.#inFlight.passed(), CLOSE_LIMIT, undefined);
   }
 
   /** Where deltas wait: diverted ones, if that is known. */
-  async #opened(): Promise<Pick<HandoverTools, 'buffer' | 'tables'>> {
+  async #opened(): Promise<Pick<PublicationTools, 'buffer' | 'tables'>> {
     if (!this.#isDiverted) return this.#options.open();
     const known = this.#options.installation();
     if (known === null) throw closed();
@@ -289,16 +289,16 @@ export class HandOff implements Publisher {
     await this.#options.schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
   }
 
-  #take(transaction: OpenTransaction): Handover | undefined {
-    const handover = this.#handovers.get(transaction);
-    this.#handovers.set(transaction, undefined);
-    if (handover !== undefined) this.#settleDebt(handover);
-    return handover;
+  #take(transaction: OpenTransaction): Publication | undefined {
+    const publication = this.#publications.get(transaction);
+    this.#publications.set(transaction, undefined);
+    if (publication !== undefined) this.#settleDebt(publication);
+    return publication;
   }
 
-  #settleDebt(handover: Handover): void {
-    if (handover.isOwed) this.#owed -= 1;
-    handover.isOwed = false;
+  #settleDebt(publication: Publication): void {
+    if (publication.isOwed) this.#owed -= 1;
+    publication.isOwed = false;
   }
 
   #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
@@ -307,7 +307,7 @@ export class HandOff implements Publisher {
   }
 
   #run(work: Promise<void>): void {
-    this.#underWay.add(work.catch((error: unknown) => this.#outage.failed(error)));
+    this.#inFlight.add(work.catch((error: unknown) => this.#outage.failed(error)));
   }
 }
 

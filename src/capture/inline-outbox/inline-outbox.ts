@@ -10,7 +10,7 @@ import type { SqlQuery } from '../../dialects/postgres/query';
 import type { TablePaths } from '../../dialects/postgres/installation/tables';
 import { isAlike } from '../alike';
 import { type CapturedDelta, sumUp } from '../transaction/captured-sums';
-import { Foresight } from './foresight';
+import { PredictedRows } from './predicted-rows';
 import { outboxRows } from './outbox-rows';
 import type { Place } from '../place';
 import type { TablePlan } from '../plan';
@@ -19,7 +19,7 @@ import type { Returned } from '../returning';
 import type { WriteBuilder } from '../../typeorm/write-builder';
 
 /** What enclosing needs of the library around it. */
-export interface EncloserOptions extends Pick<RecorderOptions, 'mode'> {
+export interface InlineOutboxOptions extends Pick<RecorderOptions, 'mode'> {
   /** Where deltas wait; `null` while that is not known. */
   readonly installation: () => Waiting | null;
   /** Due times of alarms are rounded up to multiples of it, ms. */
@@ -100,10 +100,10 @@ export class Enclosed {
  * Puts the deltas of inserts into the statements themselves, where they are certain to go to the outbox and can be told
  * from the values to be inserted. No round trip more, and whatever becomes of the statement becomes of its deltas.
  */
-export class Encloser {
-  readonly #options: EncloserOptions;
+export class InlineOutbox {
+  readonly #options: InlineOutboxOptions;
   readonly #recorder: Recorder;
-  readonly #foresights: ReadonlyMap<TablePlan, Foresight>;
+  readonly #foresights: ReadonlyMap<TablePlan, PredictedRows>;
   readonly #trust: Map<TablePlan, Trust>;
 
   constructor(
@@ -111,7 +111,7 @@ export class Encloser {
     catalogue: Catalogue,
     plans: Iterable<TablePlan>,
     recorder: Recorder,
-    options: EncloserOptions,
+    options: InlineOutboxOptions,
   ) {
     this.#options = options;
     this.#recorder = recorder;
@@ -119,7 +119,7 @@ export class Encloser {
     this.#foresights = new Map(
       enclosable.map((plan) => {
         const table = catalogue.tableAt(plan.metadata.tablePath);
-        return [plan, new Foresight(dataSource, plan.metadata, plan.counters, table)];
+        return [plan, new PredictedRows(dataSource, plan.metadata, plan.counters, table)];
       }),
     );
     this.#trust = new Map(enclosable.map((plan) => [plan, trustOf(catalogue, plan)]));
@@ -140,12 +140,12 @@ export class Encloser {
 
   /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
   enclose({ plan, builder, place, query, isOutside }: Enclosable): Enclosed | null {
-    const foresight = this.#foresights.get(plan);
+    const predictedRows = this.#foresights.get(plan);
     const installation = this.#options.installation();
     const trust = this.#trust.get(plan);
-    if (foresight === undefined || installation === null || !canEnclose(query)) return null;
+    if (predictedRows === undefined || installation === null || !canEnclose(query)) return null;
     if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
-    const foreseen = this.#foresee(plan, foresight, builder);
+    const foreseen = this.#foresee(plan, predictedRows, builder);
     if (foreseen === null) return null;
     const { outbox } = sumUp([{ deltas: foreseen.deltas, resets: new Set(), heals: new Set() }], this.#options.mode);
     const rows = outboxRows(outbox, installation.buffer.shards);
@@ -156,8 +156,8 @@ export class Encloser {
     return new Enclosed(foreseen, rows, this.#options.window);
   }
 
-  #foresee({ counters }: TablePlan, foresight: Foresight, builder: WriteBuilder): Foreseen | null {
-    const rows = foresight.rowsOf(builder);
+  #foresee({ counters }: TablePlan, predictedRows: PredictedRows, builder: WriteBuilder): Foreseen | null {
+    const rows = predictedRows.rowsOf(builder);
     if (rows === null) return null;
     try {
       return { foreseen: rows, deltas: this.#recorder.deltasOf(counters, rows) };
@@ -177,7 +177,7 @@ function trustOf(catalogue: Catalogue, { metadata }: TablePlan): Trust {
 }
 
 /** Everything that its rows count goes to the outbox, and nothing has to be looked up for it. */
-function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { mode }: EncloserOptions): boolean {
+function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { mode }: InlineOutboxOptions): boolean {
   return (
     counters.length > 0 &&
     kinds.length === 0 &&

@@ -14,7 +14,7 @@ interface Link {
 const MANY = 256;
 
 /** Transactions that have sent a counted statement and are not over: a list whose links know nothing of those that were taken out. */
-export class Unsettled {
+export class ActiveTransactions {
   readonly #links = new Slot<OpenTransaction, Link>();
   #last: Link | null = null;
   #size = 0;

@@ -38,7 +38,7 @@ function plainText(value: unknown): unknown {
 }
 
 /** What a table's new rows will hold, in the columns that its counters need, before the database has made them. */
-export class Foresight {
+export class PredictedRows {
   readonly #driver: Driver;
   readonly #columns: readonly ColumnMetadata[];
   readonly #table: CatalogueTable | undefined;

@@ -1,7 +1,7 @@
 import { fingerprintOf, sourceTablesOf } from '../model/fingerprint';
 import type { CounterColumn, Definitions } from '../model/definition';
 import { encodeColumn } from '../model/target';
-import type { KnownDefinitions, Sighting, Sightings } from '../dialects/postgres/installation/definitions';
+import type { KnownDefinitions, Heartbeat, Heartbeats } from '../dialects/postgres/installation/definitions';
 
 /** A counter column as this process declares it. */
 export interface OwnDefinition {
@@ -20,7 +20,7 @@ export interface OwnDefinitions {
 /** What a look at the known definitions leads to. */
 export interface Look {
   /** What has to be written down, by column: a new definition, or a recount that is requested. */
-  readonly changed: ReadonlyMap<string, Sightings>;
+  readonly changed: ReadonlyMap<string, Heartbeats>;
   /** Known definitions that are seen again: column → fingerprint. */
   readonly seen: ReadonlyMap<string, string>;
   /** Ids of kinds all of whose targets have to be recounted. */
@@ -71,68 +71,68 @@ export function ownDefinitions({ kinds }: Definitions, tables: Iterable<string>)
 export function look(known: KnownDefinitions, own: OwnDefinitions, options: LookOptions): Look {
   const { now } = known;
   const { interval, isNew } = options;
-  const changed = new Map<string, Sightings>();
+  const changed = new Map<string, Heartbeats>();
   const seen = new Map<string, string>();
   const kinds = new Set<string>();
   const waiting: CounterColumn[] = [];
   for (const [id, { column, fingerprint, sources }] of own.columns) {
-    const sightings = known.columns.get(id) ?? firstSeen(now, options);
-    const before = sightings[fingerprint];
+    const heartbeats = known.columns.get(id) ?? firstSeen(now, options);
+    const before = heartbeats[fingerprint];
     const { first, counted } = before ?? { first: now, counted: isNew ? now : null };
-    const isRequested = isRecountDue(sightings, fingerprint, counted, now, interval);
+    const isRequested = isRecountDue(heartbeats, fingerprint, counted, now, interval);
     if (isRequested) kinds.add(column.kind.id);
     else if (counted === null && now - first > PATIENCE) waiting.push(column);
     const sighting = { first, seen: now, interval, counted: isRequested ? now : counted, sources };
     if (isRequested || before?.interval !== interval)
-      changed.set(id, latest({ ...sightings, [fingerprint]: sighting }));
+      changed.set(id, latest({ ...heartbeats, [fingerprint]: sighting }));
     else if (!isFresh(before, now)) seen.set(id, fingerprint);
   }
-  for (const [id, sightings] of known.columns) {
-    if (own.columns.has(id) || !mayFeed(sightings, own.tables)) continue;
-    const before = sightings[UNDECLARED];
+  for (const [id, heartbeats] of known.columns) {
+    if (own.columns.has(id) || !mayFeed(heartbeats, own.tables)) continue;
+    const before = heartbeats[UNDECLARED];
     if (before?.interval !== interval)
-      changed.set(id, latest({ ...sightings, [UNDECLARED]: undeclared(now, interval) }));
+      changed.set(id, latest({ ...heartbeats, [UNDECLARED]: undeclared(now, interval) }));
     else if (!isFresh(before, now)) seen.set(id, UNDECLARED);
   }
   return { changed, seen, kinds: [...kinds], waiting };
 }
 
 function isRecountDue(
-  sightings: Sightings,
+  heartbeats: Heartbeats,
   fingerprint: string,
   counted: number | null,
   now: number,
   interval: number,
 ): boolean {
-  const others = Object.entries(sightings).flatMap(([other, sighting]) => (other === fingerprint ? [] : [sighting]));
+  const others = Object.entries(heartbeats).flatMap(([other, sighting]) => (other === fingerprint ? [] : [sighting]));
   const isWanted = counted === null || others.some(({ seen }) => seen >= counted);
   return isWanted && others.every((other) => isSilent(other, now, interval));
 }
 
 /** Several processes with one definition need not all say so. */
-function isFresh({ seen, interval }: Sighting, now: number): boolean {
+function isFresh({ seen, interval }: Heartbeat, now: number): boolean {
   return seen > now - interval / 2;
 }
 
 /** No process with this definition lives, as far as one can tell. */
-function isSilent({ seen, interval }: Sighting, now: number, ownInterval: number): boolean {
+function isSilent({ seen, interval }: Heartbeat, now: number, ownInterval: number): boolean {
   return seen + SILENT_INTERVALS * Math.max(interval, ownInterval) <= now;
 }
 
 /** Of a column that is new to an installation in use: processes that do not know it may be writing, and say so soon. */
-function firstSeen(now: number, { interval, isNew }: LookOptions): Sightings {
+function firstSeen(now: number, { interval, isNew }: LookOptions): Heartbeats {
   return isNew ? {} : { [UNDECLARED]: undeclared(now, interval) };
 }
 
-function undeclared(now: number, interval: number): Sighting {
+function undeclared(now: number, interval: number): Heartbeat {
   return { first: now, seen: now, interval, counted: null, sources: [] };
 }
 
-function mayFeed(known: Sightings, tables: ReadonlySet<string>): boolean {
+function mayFeed(known: Heartbeats, tables: ReadonlySet<string>): boolean {
   return Object.values(known).some(({ sources }) => sources.some((source) => tables.has(source)));
 }
 
-function latest(sightings: Sightings): Sightings {
-  const sorted = Object.entries(sightings).toSorted(([, a], [, b]) => b.seen - a.seen);
+function latest(heartbeats: Heartbeats): Heartbeats {
+  const sorted = Object.entries(heartbeats).toSorted(([, a], [, b]) => b.seen - a.seen);
   return Object.fromEntries(sorted.slice(0, REMEMBERED));
 }

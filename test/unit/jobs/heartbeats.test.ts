@@ -1,6 +1,6 @@
 import { defineCounterCache } from '../../../src/declare/decorator';
-import { look, ownDefinitions, type Look, type OwnDefinitions } from '../../../src/worker/sightings';
-import type { Sightings } from '../../../src/dialects/postgres/installation/definitions';
+import { look, ownDefinitions, type Look, type OwnDefinitions } from '../../../src/worker/heartbeats';
+import type { Heartbeats } from '../../../src/dialects/postgres/installation/definitions';
 import { blog, definitionsOf } from '../counter/blog';
 
 const INTERVAL = 1_000;
@@ -11,7 +11,7 @@ const COLUMN = 'user:postsCount';
 /** One installation, and processes with different declarations that look at it by turns. */
 class Installation {
   now = 1_000_000;
-  #columns: ReadonlyMap<string, Sightings> = new Map();
+  #columns: ReadonlyMap<string, Heartbeats> = new Map();
   #isNew = true;
 
   look(own: OwnDefinitions): Look {
@@ -145,7 +145,7 @@ test('waiting for long is told, of what was never counted only', () => {
 });
 
 test('what is written down does not grow without end', async () => {
-  let written: Sightings = {};
+  let written: Heartbeats = {};
   for (let i = 0; i < 40; i++) {
     installation.now += 2 * INTERVAL;
     const { changed } = installation.look(await declaring({ incrementBy: i + 2 }));

@@ -7,7 +7,7 @@ interface Generation {
 }
 
 /** Work that nobody awaits: only how much there is, since a set of all of it would cost the garbage collector. */
-export class UnderWay {
+export class InFlight {
   #count = 0;
   readonly #waiting: (() => void)[] = [];
   #current: Generation = newGeneration();

@@ -3,7 +3,7 @@
  *
  * @throws what was thrown first
  */
-export async function workAtOnce<T>(
+export async function forEachConcurrent<T>(
   items: readonly T[],
   atOnce: number,
   work: (item: T) => Promise<void>,
