@@ -154,7 +154,7 @@ async function followMoved(
   return [...moved];
 }
 
-/** The versions of a row between whose target has to be recounted. */
+/** The versions of an intermediate row whose target has to be recounted. */
 function movedRows(link: PathLink, { before, after }: RowChange, appearing: Appearing): Row[] {
   const { step } = link;
   if (before === null) {

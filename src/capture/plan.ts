@@ -210,7 +210,7 @@ export function keyedKinds(plan: TablePlan, builder: WriteBuilder): readonly Tar
   return plan.kinds.filter(({ keys }) => hasChosenKey(plan, keys, builder));
 }
 
-/** Links that rows may hang below already when an insert makes the row between. An upsert may make one, or change one. */
+/** Links that rows may hang below already when an insert makes the intermediate row. An upsert may make one, or change one. */
 export function appearingLinks(plan: TablePlan, builder: WriteBuilder): ReadonlySet<PathLink> {
   return new Set(plan.links.filter(({ step, mayAppear }) => mayAppear && hasChosenKey(plan, step.keys, builder)));
 }

@@ -6,7 +6,7 @@ import { columnsOfInterest } from '../model/relevant-columns';
 import type { Hop } from '../model/walk';
 import { compileWhere, type Where } from '../model/where/where';
 
-/** What a `where` says of the rows along a path: one entry per row between source and target. */
+/** What a `where` says of the rows along a path: one entry per intermediate row. */
 export type Along = readonly unknown[];
 
 /** The row that a source itself refers to. */

@@ -56,7 +56,7 @@ export interface TargetKind {
   readonly touches: ReadonlyMap<string, TouchColumn>;
 }
 
-/** A row between source and target. */
+/** An intermediate row. */
 export interface PathStep {
   readonly metadata: EntityMetadata;
   /** Its columns by which the row before refers to it. */

@@ -5,7 +5,7 @@ import { targetId } from '../../model/target';
 import { followPath, type KeyTexts } from '../../dialects/postgres/counting/follow-path';
 
 /**
- * Where a path led in a snapshot that outlives its statement. A row between may have moved since, and its targets may
+ * Where a path led in a snapshot that outlives its statement. An intermediate row may have moved since, and its targets may
  * have been recounted, out of the transaction's sight.
  */
 export interface DatedEnd {

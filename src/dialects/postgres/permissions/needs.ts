@@ -13,7 +13,7 @@ export function foundingNeeds({ state, shard, outbox }: OwnTables): readonly Tab
   return [ownNeed(state, more), ownNeed(shard, more), ownNeed(outbox)];
 }
 
-/** What recounting does: it reads every source, every target, and every row between. */
+/** What recounting does: it reads every source, every target, and every intermediate row. */
 export function countingNeeds(definitions: Definitions, own: OwnTables): readonly TableNeed[] {
   return [...openingNeeds(own), ownNeed(own.ledger), ...tablesOf(definitions, false)];
 }
@@ -59,7 +59,7 @@ function ownColumns({ foreignKeys, path }: CounterTarget): readonly string[] {
   return namesOf(path?.entry ?? foreignKeys);
 }
 
-/** What is read of a row between. */
+/** What is read of an intermediate row. */
 export function stepColumns({ keys, foreignKeys, deletedColumn, where }: PathStep): readonly string[] {
   return [
     ...namesOf(keys),

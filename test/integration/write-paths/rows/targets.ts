@@ -55,7 +55,7 @@ export const DELETES = group('Deletes that spread in the database', [
     },
   },
   {
-    name: '`ON DELETE SET NULL` of a row between',
+    name: '`ON DELETE SET NULL` of an intermediate row',
     captured: ['cascade', 'recount'],
     run: async ({ manager }) => {
       const { category } = await catalogue(manager);
