@@ -8,16 +8,13 @@ import { ifPermitted, reportNotPermitted } from '../engines/permitted';
 import { recountChanged } from './recount-changed';
 import { recountEvery } from './recount-every';
 import { recalculateIsolating } from './recount-isolating';
-import { type Recalculated, type RecalculateOptions, UNKNOWN } from './recount-targets';
+import { FAILED_DELAY, type Recalculated, type RecalculateOptions, UNKNOWN } from './recount-targets';
 
 /** Targets asked for at once. */
 const TARGETS = 500;
 
 /** Milliseconds after which a refused recalculation is tried again. */
 const REFUSED_DELAY = 500;
-
-/** Milliseconds after which a recount that failed by itself (a `method` that throws, say) is tried again. */
-const FAILED_DELAY = 60_000;
 
 /** Recalculates what is due in a shard, until the worker stops; what is refused now is put off. */
 export async function recalculateDue(context: JobContext, shard: number): Promise<void> {
@@ -53,9 +50,11 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
     const failed = targetsOf(results, ['failed']);
     const left = due.map(({ target }) => target).filter((target) => !done.has(target));
     for (const target of left) postponed.add(target);
+    const putOff = new Set(results.filter(({ isPutOff }) => isPutOff === true).map(({ target }) => target));
     const refused = left.filter((target) => !failed.has(target));
+    const unhandled = [...failed].filter((target) => !putOff.has(target));
     if (refused.length > 0) await context.schedule(await context.buffer.postpone(shard, refused, REFUSED_DELAY));
-    if (failed.size > 0) await context.schedule(await context.buffer.postpone(shard, [...failed], FAILED_DELAY));
+    if (unhandled.length > 0) await context.schedule(await context.buffer.postpone(shard, unhandled, FAILED_DELAY));
   }
 }
 

@@ -27,6 +27,9 @@ const METHOD_TARGETS = 100;
 /** Milliseconds after which deltas of the outbox that were refused are tried again. */
 const RETRY_DELAY = 1_000;
 
+/** Milliseconds after which a recount that failed by itself (a `method` that throws, say) is tried again. */
+export const FAILED_DELAY = 60_000;
+
 /** What may be left of a target that was not recounted. */
 export const UNKNOWN = { dirty: true, waiting: true } as const;
 
@@ -42,6 +45,8 @@ export interface Recalculated {
   readonly waiting: boolean;
   /** What could not be recounted: all of it or, when `drifts` says something of other columns, a part. */
   readonly uncountable?: readonly Uncountable[];
+  /** Its request is put off already. */
+  readonly isPutOff?: boolean;
 }
 
 /** How targets are recalculated. */
@@ -121,9 +126,13 @@ async function recalculateKind(
     const left = { dirty: dirty.has(target), waiting: counts.waiting.has(target) };
     const finalized = outcomes.get(target);
     const uncountable = counts.uncountable.of(target);
-    if (finalized === undefined) return { target, outcome: 'failed' as const, drifts: [], uncountable, ...UNKNOWN };
+    if (finalized === undefined) {
+      const isPutOff = options.consume && uncountable.length > 0;
+      return { target, outcome: 'failed' as const, drifts: [], uncountable, isPutOff, ...UNKNOWN };
+    }
     const result = resultOf(context, columns, finalized, counted.get(target) ?? null, left);
-    return uncountable.length === 0 ? result : { ...result, outcome: 'failed' as const, uncountable };
+    if (uncountable.length === 0 || result.outcome === 'lost') return result;
+    return { ...result, outcome: 'failed' as const, uncountable, isPutOff: options.consume };
   });
   return [...refused, ...refusals(early, []), ...results];
 }
@@ -156,6 +165,8 @@ async function finalizeCountable(
   const outcomes = new Map(whole.outcomes.map((outcome) => [outcome.target, outcome]));
   if (uncountable.isEmpty) return { outcomes, dirty: whole.dirty };
   const others = recounts.filter((one) => !isWhole(one));
+  // While they are watched: a request that comes from now on is not put off with the one that failed.
+  if (options.consume) await watches.postpone(others.map(targetOf), FAILED_DELAY, schedule);
   const partly = others.filter(({ missing }) => missing === null || missing.size > 0);
   const part = await watches.finalize(snapshot, partly, { ...options, consume: false }, schedule);
   for (const outcome of part.outcomes) outcomes.set(outcome.target, outcome);
@@ -171,6 +182,10 @@ async function finalizeCountable(
 async function retryRefused({ dataSource, tables }: JobContext, targets: readonly string[]): Promise<void> {
   if (targets.length === 0) return;
   await withConnection(dataSource, (runner) => retryRows(runner, tables, targets, RETRY_DELAY));
+}
+
+function targetOf({ target }: Recount): string {
+  return target;
 }
 
 function refusals(targets: readonly string[], watched: readonly string[]): Recalculated[] {

@@ -92,6 +92,17 @@ export class Watches {
     return { outcomes: recounts.flatMap(({ target }) => outcomes.get(target) ?? []), dirty };
   }
 
+  /** Puts off the requests of targets whose watch stands: one that came meanwhile has ended it. */
+  async postpone(
+    targets: readonly string[],
+    delay: number,
+    schedule: (alarms: readonly Alarm[]) => Promise<void>,
+  ): Promise<void> {
+    await eachShard(this.#buffer, targets, itself, async (shard, group) => {
+      await schedule(await this.#buffer.postpone(shard, group, delay, this.#token));
+    });
+  }
+
   /** Ends those that still stand. */
   end(): Promise<void> {
     return this.leave(this.watched);

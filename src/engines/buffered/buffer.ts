@@ -196,8 +196,11 @@ export interface DeltaBuffer {
   renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
   /** Ends watches of this token. */
   unwatch(shard: number, token: string, targets: readonly string[]): Promise<void>;
-  /** Puts off a due recalculation (refused, or failed) by `delay` ms. */
-  postpone(shard: number, targets: readonly string[], delay: number): Promise<readonly Alarm[]>;
+  /**
+   * Puts off a due recalculation (refused, or failed) by `delay` ms; with a token only where its watch stands, since a
+   * request that came meanwhile has ended it and is not to wait.
+   */
+  postpone(shard: number, targets: readonly string[], delay: number, token?: string): Promise<readonly Alarm[]>;
 
   /** Pending and claimed amounts; `version` changes whenever an amount moves between pending, a batch and the column. */
   read(

@@ -92,6 +92,17 @@ export function describeRecalculations(open: OpenBuffer): void {
       expect(await buffer.watch(0, 'token', [a], { ttl: 60_000, horizon: 4n })).toEqual(['barred']);
     });
 
+    it('of a recount that is under way waits, but not one that came since', async () => {
+      const buffer = await open();
+      await buffer.request(0, [a, b], { barrier: 4n, delay: 0 });
+      expect(await buffer.watch(0, 'token', [a, b], WATCH)).toEqual(['watching', 'watching']);
+      await buffer.request(0, [b], { barrier: 5n, delay: 0 });
+      expect(await buffer.postpone(0, [a, b], 60_000, 'token')).toHaveLength(1);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: b, heal: true }]);
+      await buffer.request(0, [a], { barrier: 6n, delay: 0 });
+      expect(await buffer.dueRecalculations(0, 10)).toHaveLength(2);
+    });
+
     it('that is gone stays gone', async () => {
       const buffer = await open();
       expect(await buffer.postpone(0, [a], 0)).toEqual([]);

@@ -167,9 +167,11 @@ export class MemoryBuffer implements DeltaBuffer {
     for (const target of targets) if (state.tokenOn(target, now) === token) state.endWatch(target);
   }
 
-  async postpone(shard: number, targets: readonly string[], delay: number): Promise<readonly Alarm[]> {
+  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly Alarm[]> {
     const step = this.#step();
-    postpone(this.#shard(shard), targets, delay, step);
+    const state = this.#shard(shard);
+    const standing = targets.filter((target) => token === '' || state.tokenOn(target, step.now) === token);
+    postpone(state, standing, delay, step);
     return step.alarms(shard);
   }
 

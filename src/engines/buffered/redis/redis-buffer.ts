@@ -165,8 +165,8 @@ export class RedisBuffer implements DeltaBuffer {
     return decodeAlarms(shard, ...(reply as TimesReply));
   }
 
-  async postpone(shard: number, targets: readonly string[], delay: number): Promise<readonly Alarm[]> {
-    const reply = await this.#work(shard, 'postpone', delay, this.#options.window, ...targets);
+  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly Alarm[]> {
+    const reply = await this.#work(shard, 'postpone', delay, this.#options.window, token, ...targets);
     return decodeAlarms(shard, ...(reply as TimesReply));
   }
 

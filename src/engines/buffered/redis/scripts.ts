@@ -43,7 +43,7 @@ export const SCRIPTS = {
   'stale-intents': ['intentTimes'],
   'sweep-intents': ['intents', 'intentTimes', 'recalc', 'barriers', 'watches', 'logs', 'kinds'],
   request: ['recalc', 'barriers', 'watches', 'logs', 'kinds'],
-  postpone: ['recalc', 'kinds'],
+  postpone: ['recalc', 'watches', 'kinds'],
   'due-recalculations': ['recalc', 'barriers', 'kinds'],
   watch: ['claimed', 'watches', 'barriers', 'logs', 'kinds', 'batches', 'unlisted'],
   renew: ['watches', 'kinds'],
