@@ -40,6 +40,8 @@ async function copyInto(schema: string, { sql }: Pick<Place, 'sql'>): Promise<vo
 /** The path of the present operation. */
 class Path {
   isElsewhere = false;
+  /** One operation at a time: otherwise nobody can tell whose path it is. */
+  isAlone = false;
 
   choose(random: Random): string {
     const isHome = random.chance(0.2);
@@ -132,14 +134,17 @@ async function open(place: Place): Promise<Partial<Surroundings>> {
   return {
     schemas: ['public', ...OTHERS],
     writes: writesOf(current),
-    beforeOperation: async () => void (current.isElsewhere = false),
+    async beforeOperation() {
+      current.isElsewhere = false;
+      current.isAlone = true;
+    },
     async onBegin(manager, random) {
       if (random.chance(0.6)) return null;
       const statement = setLocal(current.choose(random), random);
       await manager.query(statement);
       return statement;
     },
-    mayRefuse: () => current.isElsewhere,
+    mayRefuse: () => !current.isAlone || current.isElsewhere,
   };
 }
 
