@@ -341,15 +341,9 @@ export class Counters {
     await this.#publisher.close();
     await this.#residence.leave();
     const side = sideConnectionOf(this.#dataSource);
-    // What holds it is an opening that the database does not answer.
-    if (
-      !(await withTimeout(
-        this.#opening.idle().then(() => true),
-        IDLE_LIMIT,
-        false,
-      ))
-    )
-      await side.close();
+    await withTimeout(this.#opening.idle(), IDLE_LIMIT, undefined);
+    // An opening that the database does not answer holds it, and may take it once more.
+    await side.close();
     await this.#installer.close();
     await side.close();
     this.#isClosed = true;

@@ -126,13 +126,12 @@ async function recalculateKind(
     const left = { dirty: dirty.has(target), waiting: counts.waiting.has(target) };
     const finalized = outcomes.get(target);
     const uncountable = counts.uncountable.of(target);
-    if (finalized === undefined) {
-      const isPutOff = options.consume && uncountable.length > 0;
+    const isPutOff = options.consume && uncountable.length > 0;
+    if (finalized === undefined)
       return { target, outcome: 'failed' as const, drifts: [], uncountable, isPutOff, ...UNKNOWN };
-    }
     const result = resultOf(context, columns, finalized, counted.get(target) ?? null, left);
     if (uncountable.length === 0 || result.outcome === 'lost') return result;
-    return { ...result, outcome: 'failed' as const, uncountable, isPutOff: options.consume };
+    return { ...result, outcome: 'failed' as const, uncountable, isPutOff };
   });
   return [...refused, ...refusals(early, []), ...results];
 }
@@ -166,7 +165,12 @@ async function finalizeCountable(
   if (uncountable.isEmpty) return { outcomes, dirty: whole.dirty };
   const others = recounts.filter((one) => !isWhole(one));
   // While they are watched: a request that comes from now on is not put off with the one that failed.
-  if (options.consume) await watches.postpone(others.map(targetOf), FAILED_DELAY, schedule);
+  if (options.consume)
+    await watches.postpone(
+      others.map(({ target }) => target),
+      FAILED_DELAY,
+      schedule,
+    );
   const partly = others.filter(({ missing }) => missing === null || missing.size > 0);
   const part = await watches.finalize(snapshot, partly, { ...options, consume: false }, schedule);
   for (const outcome of part.outcomes) outcomes.set(outcome.target, outcome);
@@ -182,10 +186,6 @@ async function finalizeCountable(
 async function retryRefused({ dataSource, tables }: JobContext, targets: readonly string[]): Promise<void> {
   if (targets.length === 0) return;
   await withConnection(dataSource, (runner) => retryRows(runner, tables, targets, RETRY_DELAY));
-}
-
-function targetOf({ target }: Recount): string {
-  return target;
 }
 
 function refusals(targets: readonly string[], watched: readonly string[]): Recalculated[] {

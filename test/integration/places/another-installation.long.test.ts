@@ -5,7 +5,7 @@ import { type Alarm, InProcessScheduler, type Scheduler } from 'typeorm-counter-
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { execute as executeOn } from '../../support/database';
 import { deleteKeysOf, redisUrl } from '../../support/redis';
-import { type Fixture, setup } from '../../support/setup';
+import { type Fixture, setup, type SetupOptions } from '../../support/setup';
 import { until } from '../../support/until';
 import { describeVersions } from '../../support/versions';
 import { Author, ENTITIES, Post } from './schemas';
@@ -18,19 +18,22 @@ describeVersions('the installation becomes another one beneath a process with a 
   let client: Client;
   const installations = new Set<string>();
 
-  beforeEach(async () => {
-    const counters = { redisTimeout: 1_000 };
-    fixture = await setup({ entities: [...ENTITIES], server: server(), counters, worker: true });
+  beforeEach(() => openFixture({ counters: { redisTimeout: 1_000 } }));
+  afterEach(closeFixture);
+
+  async function openFixture(options: Pick<SetupOptions, 'counters' | 'dataSource'>): Promise<void> {
+    fixture = await setup({ entities: [...ENTITIES], server: server(), worker: true, ...options });
     await fixture.dataSource.manager.save(Author, { id: 1 });
     client = new Client({ connectionString: fixture.databaseUrl });
     await client.connect();
-  });
-  afterEach(async () => {
+  }
+
+  async function closeFixture(): Promise<void> {
     await client.end();
     await fixture.close();
     for (const id of installations) await deleteKeysOf(id);
     installations.clear();
-  });
+  }
 
   async function change(): Promise<void> {
     const { rows } = await client.query<{ value: string }>(
@@ -48,6 +51,16 @@ describeVersions('the installation becomes another one beneath a process with a 
       for (const { at } of await executeOn(server(), LOOKS, [name])) seen.add(at);
       return seen.size > count;
     });
+  }
+
+  /** Another installation that cannot be opened, until the transaction of `client` ends: our table takes no line. */
+  async function changeAndLock(): Promise<void> {
+    await client.query('BEGIN');
+    await change();
+    await client.query('COMMIT');
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE counter_cache_state IN SHARE ROW EXCLUSIVE MODE');
+    await looks(1);
   }
 
   async function expectCounted(count: number): Promise<void> {
@@ -77,13 +90,9 @@ describeVersions('the installation becomes another one beneath a process with a 
   });
 
   test('while transactions whose COMMITs wait for it hold every connection, and a worker waits for one', async () => {
-    await client.end();
-    await fixture.close();
-    fixture = await setup({ entities: [...ENTITIES], server: server(), dataSource: { poolSize: 2 }, worker: true });
-    client = new Client({ connectionString: fixture.databaseUrl });
-    await client.connect();
+    await closeFixture();
+    await openFixture({ dataSource: { poolSize: 2 } });
     const { manager } = fixture.dataSource;
-    await manager.save(Author, { id: 1 });
     await manager.insert(Post, { authorId: 1 });
     await expectCounted(1);
     const { rows } = await client.query<{ value: string }>(
@@ -119,19 +128,13 @@ describeVersions('the installation becomes another one beneath a process with a 
   });
 
   test('and cannot be opened, as our table is locked: the counters close all the same', async () => {
-    await client.query('BEGIN');
-    await change();
-    await client.query('COMMIT');
-    await client.query('BEGIN');
-    await client.query('LOCK TABLE counter_cache_state IN SHARE ROW EXCLUSIVE MODE');
-    await looks(1);
+    await changeAndLock();
     await expect(fixture.counters.close()).resolves.toBeUndefined();
     await client.query('ROLLBACK');
   });
 
   test('and the scheduler does not start there at first', async () => {
-    await client.end();
-    await fixture.close();
+    await closeFixture();
     let starts = 0;
     const scheduler = new InProcessScheduler({ onError: (error) => fixture.errors.push(error) });
     const start: Scheduler['start'] = (handler, options) =>
@@ -143,11 +146,8 @@ describeVersions('the installation becomes another one beneath a process with a 
         close: () => scheduler.close(),
       },
     };
-    fixture = await setup({ entities: [...ENTITIES], server: server(), counters, worker: true });
-    client = new Client({ connectionString: fixture.databaseUrl });
-    await client.connect();
+    await openFixture({ counters });
     const { manager } = fixture.dataSource;
-    await manager.save(Author, { id: 1 });
     await change();
     await until(() => fixture.errors.some((error) => String(error).includes('not now')));
     await manager.insert(Post, { authorId: 1 });
@@ -157,12 +157,7 @@ describeVersions('the installation becomes another one beneath a process with a 
   });
 
   test('and cannot be opened, while a worker is starting: the counters close all the same', async () => {
-    await client.query('BEGIN');
-    await change();
-    await client.query('COMMIT');
-    await client.query('BEGIN');
-    await client.query('LOCK TABLE counter_cache_state IN SHARE ROW EXCLUSIVE MODE');
-    await looks(1);
+    await changeAndLock();
     const starting = fixture.counters.startWorker().catch((error: unknown) => error);
     await expect(fixture.counters.close()).resolves.toBeUndefined();
     await client.query('ROLLBACK');
