@@ -61,18 +61,16 @@ function cycles() {
 function render() {
   const rooms = new Map();
   for (const file of files) {
-    const { count = 0, lines = 0 } = rooms.get(roomOf(file)) ?? {};
-    rooms.set(roomOf(file), { count: count + 1, lines: lines + texts.get(file).split('\n').length - 1 });
+    rooms.set(roomOf(file), (rooms.get(roomOf(file)) ?? 0) + 1);
   }
   const names = [...rooms.keys()].filter((room) => room !== FACADE).toSorted(alphabetically);
   const picture = ['```mermaid', 'flowchart TD'];
-  for (const name of names) picture.push(`  ${name}["${name}/<br>${rooms.get(name).count} files"]`);
+  for (const name of names) picture.push(`  ${name}["${name}/<br>${rooms.get(name)} files"]`);
   for (const [from, targets] of [...arrows()].toSorted(([left], [right]) => alphabetically(left, right)))
     for (const to of [...targets].toSorted(alphabetically)) picture.push(`  ${from} --> ${to}`);
   picture.push('```');
-  const total = [...rooms.values()].reduce((sum, { lines }) => sum + lines, 0);
   const loops = cycles();
-  const figures = `${files.length} files, ${total.toLocaleString('en')} lines; ${rooms.get(FACADE).count} files are the façade, and what all rooms use. Files in import cycles: ${loops.length === 0 ? 'none' : loops.join(', ')}.`;
+  const figures = `${files.length} files; ${rooms.get(FACADE)} of them are the façade, and what all rooms use. Files in import cycles: ${loops.length === 0 ? 'none' : loops.join(', ')}.`;
   return [BEGIN, '', ...picture, '', figures, '', END].join('\n');
 }
 
