@@ -157,6 +157,21 @@ export async function hasRecounts(runner: QueryRunner, tables: TablePaths, kinds
   return (await rowsOf(runner, sql, [kinds.map((kind) => RECOUNT + kind)])).length > 0;
 }
 
+/** How many recounts are noted in SQL, some of whose targets are not requested yet: of these kinds, and of lost shards. */
+export async function countNoted(
+  runner: QueryRunner,
+  { state, shard }: TablePaths,
+  kinds: readonly string[],
+): Promise<number> {
+  const [row] = await rowsOf(
+    runner,
+    `SELECT (SELECT count(*) FROM ${state} WHERE "id" = ANY($1::text[]))
+       + (SELECT count(*) FROM ${shard} WHERE "rebuilding" IS NOT NULL) AS "noted"`,
+    [kinds.map((kind) => RECOUNT + kind)],
+  );
+  return Number(row?.['noted']);
+}
+
 /** One of these kinds to go on with, locked until the transaction ends; those that others work on are passed over. */
 export async function lockRecount(
   runner: QueryRunner,
