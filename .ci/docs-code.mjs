@@ -1,4 +1,4 @@
-// Compiles the TypeScript of README.md and docs/*.md against dist/, and bounds the README and its tables.
+// Compiles the TypeScript of README.md and docs/*.md against dist/, and bounds what documents hold.
 // CONTRIBUTING.md says how the blocks of a document belong together. With --runnable: prints the modules that
 // test/docs runs, as JSON.
 import { spawnSync } from 'node:child_process';
@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 
 const MAX_README_WORDS = 1_200;
 const MAX_CELL_WORDS = 25;
+const MAX_RESULTS_LINES = 150;
 /** In dist/, since every tool ignores it, and the next build removes what a killed run left there. */
 const FOLDER = join('dist', 'docs-code');
 
@@ -20,7 +21,12 @@ if (process.argv.includes('--runnable')) {
   const runnable = modules.filter(({ isRun }) => isRun);
   console.log(JSON.stringify(runnable.map(({ document, lines }) => ({ document, code: lines.join('\n') }))));
 } else {
-  const problems = [...compile(), ...documents.flatMap(problemsOfTables), ...problemsOfReadme()];
+  const problems = [
+    ...compile(),
+    ...documents.flatMap(problemsOfTables),
+    ...problemsOfReadme(),
+    ...problemsOfResults(),
+  ];
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) process.exit(1);
 }
@@ -87,6 +93,11 @@ function problemsOfTables({ name, lines }) {
 function problemsOfReadme() {
   const words = wordsOf(documents[0].lines.join('\n').replaceAll(/<!--[^]*?-->/g, ''));
   return words > MAX_README_WORDS ? [`README.md: ${words} words; at most ${MAX_README_WORDS}`] : [];
+}
+
+function problemsOfResults() {
+  const lines = readFileSync('bench/RESULTS.md', 'utf8').trimEnd().split('\n').length;
+  return lines > MAX_RESULTS_LINES ? [`bench/RESULTS.md: ${lines} lines; at most ${MAX_RESULTS_LINES}`] : [];
 }
 
 /** What has a letter or a digit: neither bars of tables nor dashes. */
