@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { wordsOf, wordsOfDocument } from './words.mjs';
 
 const MAX_README_WORDS = 1_200;
 const MAX_CELL_WORDS = 25;
@@ -91,16 +92,11 @@ function problemsOfTables({ name, lines }) {
 }
 
 function problemsOfReadme() {
-  const words = wordsOf(documents[0].lines.join('\n').replaceAll(/<!--[^]*?-->/g, ''));
+  const words = wordsOfDocument(documents[0].lines.join('\n'));
   return words > MAX_README_WORDS ? [`README.md: ${words} words; at most ${MAX_README_WORDS}`] : [];
 }
 
 function problemsOfResults() {
   const lines = readFileSync('bench/RESULTS.md', 'utf8').trimEnd().split('\n').length;
   return lines > MAX_RESULTS_LINES ? [`bench/RESULTS.md: ${lines} lines; at most ${MAX_RESULTS_LINES}`] : [];
-}
-
-/** What has a letter or a digit: neither bars of tables nor dashes. */
-function wordsOf(text) {
-  return text.split(/\s+/).filter((word) => /[\p{L}\p{N}]/u.test(word)).length;
 }
