@@ -20,7 +20,10 @@ const modules = documents.flatMap(modulesOf);
 
 if (process.argv.includes('--runnable')) {
   const runnable = modules.filter(({ isRun }) => isRun);
-  console.log(JSON.stringify(runnable.map(({ document, lines }) => ({ document, code: lines.join('\n') }))));
+  const first = (lines) => lines.findIndex((line) => line !== '') + 1;
+  console.log(
+    JSON.stringify(runnable.map(({ document, lines }) => ({ document, line: first(lines), code: lines.join('\n') }))),
+  );
 } else {
   const problems = [
     ...compile(),

@@ -10,6 +10,7 @@ import { until } from '../support/until';
 /** What a document marks with `<!-- run -->`. */
 interface Runnable {
   readonly document: string;
+  readonly line: number;
   readonly code: string;
 }
 
@@ -25,7 +26,7 @@ test('the first examples are among those that run', () => {
   );
 });
 
-test.each(runnable)('the code of $document runs, and its process ends by itself', async ({ code }) => {
+test.each(runnable)('the code of $document:$line runs, and its process ends by itself', async ({ code }) => {
   const database = await createDatabase();
   try {
     const onOurServers = code
