@@ -21,18 +21,16 @@ describe('Redis goes between an announcement and its confirmation', () => {
     const { id } = await dataSource.manager.save(Author, { name: 'a' });
     let degraded = 0;
     counters.on('degraded', () => (degraded += 1));
-    const runner = dataSource.createQueryRunner();
-    const query = runner.query.bind(runner);
-    // Right after COMMIT, before anybody is told of it.
-    runner.query = (async (sql: string, ...rest: []) => {
-      const answer: unknown = await query(sql, ...rest);
-      if (sql === 'COMMIT') await redis.kill();
-      return answer;
-    }) as typeof runner.query;
-    await runner.startTransaction();
-    await runner.manager.insert(Post, { authorId: id });
-    await runner.commitTransaction();
-    await runner.release();
+    // Right after COMMIT, before the confirmation is sent: that waits for the end of the turn.
+    let killed: Promise<void> | null = null;
+    dataSource.subscribers.unshift({
+      afterQuery({ query }) {
+        if (query === 'COMMIT') killed ??= redis.kill();
+      },
+    });
+    await dataSource.transaction((manager) => manager.insert(Post, { authorId: id }));
+    await until(() => killed !== null);
+    await killed;
     await until(() => degraded > 0);
     await dataSource.manager.insert(Post, { authorId: id });
     await expect(counters.flush()).rejects.toMatchObject({ code: 'BUFFER_UNAVAILABLE' });
