@@ -18,7 +18,7 @@ import type { Events } from './events';
 import { BullMqScheduler } from './schedule/bullmq/bullmq-scheduler';
 import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from './schedule/bullmq/permissions';
 import type { Scheduler } from './schedule/scheduler';
-import { type SweptEpochs, sweepEpochs } from './recount/sweep-epochs';
+import { type SweptEpochs, sweepEpochs } from './recount/lost-shards';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
 import { isNotPermitted } from './dialects/postgres/permissions/permissions';

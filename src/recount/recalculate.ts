@@ -5,8 +5,7 @@ import { CounterCacheError, NotPermittedError } from '../errors';
 import type { FailedTarget } from '../events';
 import { describeTarget, type JobContext, scheduledColumns } from '../engines/context';
 import { ifPermitted, reportNotPermitted } from '../engines/permitted';
-import { recountChanged } from './recount-changed';
-import { recountEvery } from './recount-every';
+import { recountKinds, startRequested } from './campaign';
 import { recalculateIsolating } from './recount-isolating';
 import { FAILED_DELAY, type Recalculated, type RecalculateOptions, UNKNOWN } from './recount-targets';
 
@@ -31,7 +30,7 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
     const heal = single.filter((one) => one.heal).map(({ target }) => target);
     const plain = single.filter((one) => !one.heal).map(({ target }) => target);
     const results = [
-      ...(await recountKinds(context, every)),
+      ...(await recountRequested(context, every)),
       ...(await recalculatePermitted(context, heal, {
         columns: (kind) => [...kind.columns.values()],
         consume: true,
@@ -59,10 +58,10 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
 }
 
 /** What is asked of every target of a kind is asked of each of them from now on. */
-async function recountKinds(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
+async function recountRequested(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
   if (requests.length === 0) return [];
-  const results = await recountEvery(context, requests);
-  await ifPermitted(context, () => recountChanged(context));
+  const results = await startRequested(context, requests);
+  await ifPermitted(context, () => recountKinds(context));
   return results;
 }
 

@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
 
 import type { CounterColumn } from '../model/definition';
+import { startCampaigns } from '../dialects/postgres/installation/campaigns';
 import {
   lockDefinitions,
-  noteRecounts,
   readDefinitions,
   refreshHeartbeats,
   writeDefinitions,
@@ -35,7 +35,7 @@ export async function noticeDefinitions(
     // Once more: another process may have been first.
     const { changed, kinds, waiting } = look(await readDefinitions(runner, tables), own, { interval, isNew });
     await writeDefinitions(runner, tables, changed);
-    await noteRecounts(runner, tables, kinds);
+    await startCampaigns(runner, tables, kinds);
     return waiting;
   });
 }

@@ -8,10 +8,9 @@ import type { JobContext } from '../engines/context';
 import { healDue } from '../engines/outbox/drain';
 import { ifPermitted } from '../engines/permitted';
 import { recalculateDue } from '../recount/recalculate';
-import { recountChanged } from '../recount/recount-changed';
-import { rebuild, reportLost } from '../recount/rebuild';
+import { rebuild, recountKinds } from '../recount/campaign';
+import { reportLost, sweepEpochs } from '../recount/lost-shards';
 import { reconcile, settleBatch } from '../engines/buffered/reconcile';
-import { sweepEpochs } from '../recount/sweep-epochs';
 
 /** Stale batches, and stale intents, handled per shard and sweep. */
 const LIMIT = 100;
@@ -28,8 +27,8 @@ export async function sweep(context: JobContext): Promise<void> {
   reportLost(context, lost);
   if (isRebuilding) await ifPermitted(context, () => rebuild(context));
   const failures: unknown[] = [];
-  const recountKinds = () => ifPermitted(context, () => recountChanged(context));
-  for (const step of [recountKinds, healDue]) await step(context).catch((error: unknown) => failures.push(error));
+  const campaigns = () => ifPermitted(context, () => recountKinds(context));
+  for (const step of [campaigns, healDue]) await step(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.
     for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));

@@ -1,4 +1,4 @@
-import { requestPage } from '../../src/recount/request-page';
+import { requestPage } from '../../src/recount/campaign';
 import { withTransaction } from '../../src/dialects/postgres/query';
 import { type Fixture, setup } from '../support/setup';
 import { Author, Post } from './blog';

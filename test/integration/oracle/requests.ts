@@ -1,8 +1,7 @@
 import { type ShardKey, shardKey } from '../../../src/engines/buffered/redis/keys';
 import { isEveryTarget, isKeyless } from '../../../src/model/target';
 import { kindOf } from '../../../src/engines/context';
-import { recountChanged } from '../../../src/recount/recount-changed';
-import { recountEvery } from '../../../src/recount/recount-every';
+import { recountKinds, startRequested } from '../../../src/recount/campaign';
 import { type Recalculated, type RecalculateOptions, recalculateTargets } from '../../../src/recount/recount-targets';
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
@@ -62,8 +61,8 @@ export class Requests {
   async fulfil(): Promise<void> {
     const { context } = this.#internals;
     while (this.#found.flat().some(isEveryTarget)) {
-      await this.#fulfilAll(this.#found.flat().filter(isEveryTarget), (left) => recountEvery(context, left));
-      await recountChanged(context);
+      await this.#fulfilAll(this.#found.flat().filter(isEveryTarget), (left) => startRequested(context, left));
+      await recountKinds(context);
       await this.find();
     }
     for (const targets of this.#found)
