@@ -35,7 +35,7 @@ export type {
   Intent,
   Recount,
   ShardStatus,
-  WatchOutcome,
+  LeaseOutcome,
 } from './engines/buffered/buffer';
 export type { Alarm, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
 export { MemoryBuffer, type MemoryBufferOptions } from './engines/buffered/memory/memory-buffer';

@@ -21,7 +21,7 @@ import { undoSavepoint } from '../dialects/postgres/savepoint';
 import { allocateBarrier, readHorizon } from '../dialects/postgres/snapshot';
 import { type JobContext, kindOf } from '../engines/context';
 import { type Recalculated, UNKNOWN } from './recount-targets';
-import { Watches } from './watches';
+import { RecountLease } from './recount-lease';
 
 const SAVEPOINT = 'counter_cache_page';
 
@@ -141,19 +141,19 @@ export async function startRequested(
   const known = requests.filter((request) => kindOf(definitions, request) !== undefined);
   if (known.length === 0) return [];
   const horizon = await withConnection(dataSource, readHorizon);
-  const watches = await Watches.put(buffer, known, { horizon, plain: false });
-  const started = await watches.during(() =>
+  const lease = await RecountLease.acquire(buffer, known, { horizon, plain: false });
+  const started = await lease.during(() =>
     withTransaction(dataSource, 'READ COMMITTED', (runner) =>
-      startIdleCampaigns(runner, tables, watches.watched.map(kindIdOf)),
+      startIdleCampaigns(runner, tables, lease.targets.map(kindIdOf)),
     ),
   );
   // As if the row were absent: nothing is pending for it, and the request is fulfilled.
-  const recounts = watches.watched
+  const recounts = lease.targets
     .filter((request) => started.has(kindIdOf(request)))
     .map((target) => ({ target, missing: null, rearmIn: null }));
   const snapshot = { xmin: horizon, xmax: horizon, inProgress: [] };
-  const { outcomes } = await watches.finalize(snapshot, recounts, { consume: true, dry: false }, schedule);
-  await watches.end();
+  const { outcomes } = await lease.finalize(snapshot, recounts, { consume: true, dry: false }, schedule);
+  await lease.release();
   const done = new Set(outcomes.filter(({ standing }) => standing).map(({ target }) => target));
   return known.map((target) => ({ target, outcome: done.has(target) ? 'absent' : 'refused', drifts: [], ...UNKNOWN }));
 }

@@ -312,6 +312,6 @@ describe('what jobs cost', () => {
     });
     // The page of targets, in a transaction with the search path of the opening; the horizon; the recount.
     expect(sent.sql.map((sql) => sql.split(' ')[0])).toEqual(['BEGIN', 'SELECT', 'COMMIT', 'SELECT', 'SELECT']);
-    expect(sent.scripts).toEqual(['watch', 'finalize']);
+    expect(sent.scripts).toEqual(['acquire-lease', 'finalize']);
   });
 });

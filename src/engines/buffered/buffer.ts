@@ -50,8 +50,8 @@ export interface Claim {
   readonly now: number;
 }
 
-/** Why a watch was refused: claimed in an unacknowledged batch, watched by another, or behind a barrier. */
-export type WatchOutcome = 'watching' | 'claimed' | 'watched' | 'barred';
+/** Why a lease was refused: claimed in an unacknowledged batch, leased by another, or behind a barrier. */
+export type LeaseOutcome = 'acquired' | 'claimed' | 'held' | 'barred';
 
 /** What the recount of one target found; `missing` is truth − column (− outbox), per column; `null` when the row is absent. */
 export interface Recount {
@@ -64,7 +64,7 @@ export interface Recount {
 /** How a finalize ended for one target. */
 export interface Finalized {
   readonly target: string;
-  /** False: the watch no longer stood, nothing was changed. */
+  /** False: the lease no longer stood, nothing was changed. */
   readonly standing: boolean;
   /**
    * Per recounted column, what was pending and visible to the snapshot: pending before, less what the log held and
@@ -99,14 +99,14 @@ export interface ShardStatus {
 export interface FinalizeOptions {
   /** The request for a recalculation is fulfilled. */
   readonly consume: boolean;
-  /** Change nothing: only end the watch and report. */
+  /** Change nothing: only end the lease and report. */
   readonly dry: boolean;
 }
 
 /**
  * Where pending deltas wait. Every method is atomic for its shard, runs on the buffer's own clock, and may be retried
  * or arrive late without counting twice (I3): a confirm moves an intent or finds it gone, an acknowledge deletes a
- * batch or finds it gone, a finalize needs its own watch.
+ * batch or finds it gone, a finalize needs its own lease.
  *
  * Words, invariants and protocol: `docs/protocol.md`.
  */
@@ -126,14 +126,14 @@ export interface DeltaBuffer {
 
   /** Announces a delta before COMMIT. */
   announce(shard: number, intent: Intent): Promise<void>;
-  /** Makes an announced delta pending; logs it under its transaction where a watch stands. */
+  /** Makes an announced delta pending; logs it under its transaction where a lease stands. */
   confirm(shard: number, intentId: string): Promise<Confirmed>;
   /** Forgets an announced delta. */
   discard(shard: number, intentId: string): Promise<void>;
   /** Makes a delta pending without announcing it. Not idempotent. */
   add(shard: number, intent: Intent): Promise<readonly Alarm[]>;
 
-  /** Moves pending deltas into a new batch; watched targets stay, and so does what is not `known` (all is, by default). */
+  /** Moves pending deltas into a new batch; leased targets stay, and so does what is not `known` (all is, by default). */
   claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim>;
   /** Deletes a batch; gives back what was not applied, with alarms for what is due again. */
   acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
@@ -153,7 +153,7 @@ export interface DeltaBuffer {
   ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }>;
 
   /**
-   * Asks for a recalculation with a later snapshot: removes watches, and, with a barrier, lets no recalculation pass
+   * Asks for a recalculation with a later snapshot: removes leases, and, with a barrier, lets no recalculation pass
    * before every transaction with an id up to the barrier is over. A request with a barrier wants every column recounted;
    * `0n` waits for no transaction.
    */
@@ -171,14 +171,14 @@ export interface DeltaBuffer {
    * Puts a token on targets; `horizon` is the oldest transaction still open (PostgreSQL: `pg_snapshot_xmin`). `plain`
    * also refuses targets whose barrier has passed: what asked for it wants every column recounted, not some.
    */
-  watch(
+  acquireLease(
     shard: number,
     token: string,
     targets: readonly string[],
     options: { readonly ttl: number; readonly horizon: bigint; readonly plain?: boolean },
-  ): Promise<readonly WatchOutcome[]>;
+  ): Promise<readonly LeaseOutcome[]>;
   /**
-   * Sets pending to what is missing where the watch still stands, and ends the watch.
+   * Sets pending to what is missing where the lease still stands, and ends the lease.
    * `dirty` names the targets for which something is pending now, in any column; none when `dry`.
    */
   finalize(
@@ -192,12 +192,12 @@ export interface DeltaBuffer {
     readonly dirty: readonly string[];
     readonly alarms: readonly Alarm[];
   }>;
-  /** Extends watches of this token that still stand. */
-  renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
-  /** Ends watches of this token. */
-  unwatch(shard: number, token: string, targets: readonly string[]): Promise<void>;
+  /** Extends leases of this token that still stand. */
+  renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
+  /** Ends leases of this token. */
+  releaseLease(shard: number, token: string, targets: readonly string[]): Promise<void>;
   /**
-   * Puts off a due recalculation (refused, or failed) by `delay` ms; with a token only where its watch stands, since a
+   * Puts off a due recalculation (refused, or failed) by `delay` ms; with a token only where its lease stands, since a
    * request that came meanwhile has ended it and is not to wait.
    */
   postpone(shard: number, targets: readonly string[], delay: number, token?: string): Promise<readonly Alarm[]>;

@@ -149,11 +149,11 @@ export function describeAlarms(open: OpenBuffer): void {
       expect(await buffer.status(0)).toMatchObject({ recalculations: 0 });
     });
 
-    it('neither ends a watch nor raises a barrier', async () => {
+    it('neither ends a lease nor raises a barrier', async () => {
       const buffer = await open({ window });
-      await buffer.watch(0, 'token', [a], { ttl: 60_000, horizon: 1n });
+      await buffer.acquireLease(0, 'token', [a], { ttl: 60_000, horizon: 1n });
       await confirmed(buffer, delta(a, { posts: 1 }, { recalculateIn: 0 }));
-      expect(await buffer.watch(0, 'other', [a], { ttl: 60_000, horizon: 1n })).toEqual(['watched']);
+      expect(await buffer.acquireLease(0, 'other', [a], { ttl: 60_000, horizon: 1n })).toEqual(['held']);
     });
   });
 }

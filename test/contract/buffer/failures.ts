@@ -11,7 +11,7 @@ import {
   pendingOf,
   recount,
   row,
-  WATCH,
+  LEASE,
 } from './harness';
 
 /** Targets that the database refused: parked, not due. */
@@ -84,7 +84,7 @@ export function describeFailures(open: OpenBuffer): void {
 
     it('is replaced by a recalculation, and due again', async () => {
       const buffer = await withParked(a);
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       const { outcomes, alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
       expect(outcomes).toEqual([{ target: a, standing: true, known: new Map([['posts', 1n]]) }]);
       expect(alarms).toMatchObject([{ kind: 'reconcile' }]);

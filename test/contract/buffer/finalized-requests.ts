@@ -11,7 +11,7 @@ import {
   recount,
   row,
   snapshot,
-  WATCH,
+  LEASE,
 } from './harness';
 import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
 
@@ -23,7 +23,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
     const requested = async (): Promise<DeltaBuffer> => {
       const buffer = await open();
       await buffer.request(0, [a], { barrier: 4n, delay: 0 });
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       return buffer;
     };
 
@@ -31,7 +31,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
       const buffer = await requested();
       await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 }, 60_000)], CONSUME);
       expect(await buffer.status(0)).toMatchObject({ recalculations: 0 });
-      expect(await buffer.watch(0, 'token', [a], { ttl: 1_000, horizon: 0n })).toEqual(['watching']);
+      expect(await buffer.acquireLease(0, 'token', [a], { ttl: 1_000, horizon: 0n })).toEqual(['acquired']);
     });
 
     it('stays unless it is to be consumed', async () => {
@@ -75,7 +75,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
       ]);
       await buffer.add(0, intent('8', delta(c, { posts: 6 })));
       await buffer.request(0, [a, b], { barrier: 4n, delay: 0 });
-      await buffer.watch(0, 'token', [a, b, c], WATCH);
+      await buffer.acquireLease(0, 'token', [a, b, c], LEASE);
       const { outcomes, alarms } = await buffer.finalize(
         0,
         'token',
@@ -87,14 +87,14 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
       expect(alarms).toEqual([]);
       expect([await pendingOf(buffer, a), await pendingOf(buffer, b)]).toEqual([{}, {}]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 1, recalculations: 0, failed: [] });
-      await buffer.unwatch(0, 'token', [c]);
+      await buffer.releaseLease(0, 'token', [c]);
       expect(contents(await claimAll(buffer))).toEqual({ [c]: { posts: 6n } });
-      expect(await buffer.watch(0, 'other', [a], { ttl: 1_000, horizon: 0n })).toEqual(['watching']);
+      expect(await buffer.acquireLease(0, 'other', [a], { ttl: 1_000, horizon: 0n })).toEqual(['acquired']);
     });
 
     it('is clean after a finalize that does not consume, too', async () => {
       const buffer = await open();
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.add(0, intent('7', delta(a, { posts: 3 }, { wait: 0 })));
       await buffer.finalize(0, 'token', LATE, [recount(a, null)], { consume: false, dry: false });
       const { oldestDue, dirty } = await buffer.status(0);

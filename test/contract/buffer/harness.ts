@@ -99,8 +99,8 @@ export const LATE = snapshot(1_000_000);
 /** Sees nothing. */
 export const EARLY = snapshot(1);
 
-/** Watches that last as long as a test, with no transaction open below the horizon. */
-export const WATCH = { ttl: 60_000, horizon: 1_000_000n };
+/** Leases that last as long as a test, with no transaction open below the horizon. */
+export const LEASE = { ttl: 60_000, horizon: 1_000_000n };
 export const CONSUME = { consume: true, dry: false };
 export const DRY = { consume: true, dry: true };
 

@@ -11,7 +11,7 @@ import {
   pendingOf,
   plain,
   row,
-  WATCH,
+  LEASE,
 } from './harness';
 
 /** Announce, confirm, discard, add; the sweep of intents. */
@@ -160,14 +160,14 @@ export function describeIntents(open: OpenBuffer): void {
     ])('beyond int64 (%s) ask for a recalculation', async (_, first, second) => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: first })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.announce(0, intent('8', delta(a, { posts: second })));
       const { found, alarms } = await buffer.confirm(0, '8');
       expect(found).toBe(true);
       expect(alarms).toEqual([expect.objectContaining({ kind: 'recalculate' })]);
       expect(await pendingOf(buffer, a)).toEqual({ posts: first });
       expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
-      expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watching']);
+      expect(await buffer.acquireLease(0, 'other', [a], LEASE)).toEqual(['acquired']);
     });
 
     it('beyond int64 ask for a recalculation when they are given back, too', async () => {
@@ -196,7 +196,7 @@ export function describeIntents(open: OpenBuffer): void {
     it('are dropped by the sweep, and their targets recalculated behind the barrier', async () => {
       const buffer = await open();
       await buffer.announce(0, intent('7', delta(a, { posts: 1 }), delta(b, { posts: 1 })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       const { targets, alarms } = await buffer.sweepIntents(0, ['7', 'never announced'], 90n);
       expect(targets.toSorted()).toEqual([a, b]);
       expect(alarms).toEqual([expect.objectContaining({ kind: 'recalculate', shard: 0 })]);
@@ -205,8 +205,14 @@ export function describeIntents(open: OpenBuffer): void {
         { target: a, heal: true },
         { target: b, heal: true },
       ]);
-      expect(await buffer.watch(0, 'token', [a, b], { ttl: 60_000, horizon: 90n })).toEqual(['barred', 'barred']);
-      expect(await buffer.watch(0, 'token', [a, b], { ttl: 60_000, horizon: 91n })).toEqual(['watching', 'watching']);
+      expect(await buffer.acquireLease(0, 'token', [a, b], { ttl: 60_000, horizon: 90n })).toEqual([
+        'barred',
+        'barred',
+      ]);
+      expect(await buffer.acquireLease(0, 'token', [a, b], { ttl: 60_000, horizon: 91n })).toEqual([
+        'acquired',
+        'acquired',
+      ]);
     });
 
     it('are gone after the sweep: a late confirm adds nothing (I3)', async () => {

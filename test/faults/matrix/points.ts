@@ -1,6 +1,6 @@
 import type { Mode } from 'typeorm-counter-cache';
 
-import type { Claim, Recount, WatchOutcome } from '../../../src/engines/buffered/buffer';
+import type { Claim, Recount, LeaseOutcome } from '../../../src/engines/buffered/buffer';
 import type { Batch } from '../../../src/model/pending';
 import type { Place, When } from './place';
 
@@ -145,11 +145,11 @@ const REQUESTS: readonly Omit<Point, 'group'>[] = [
 
 const RECALCULATION: readonly Omit<Point, 'group'>[] = [
   {
-    name: 'watch',
+    name: 'lease',
     place: {
       via: 'redis',
-      method: 'watch',
-      answers: (reply) => (reply as readonly WatchOutcome[]).includes('watching'),
+      method: 'acquireLease',
+      answers: (reply) => (reply as readonly LeaseOutcome[]).includes('acquired'),
     },
     modes: MODES,
     at: AROUND,

@@ -1,7 +1,7 @@
 import type { Claim, DeltaBuffer } from '../../../src/engines/buffered/buffer';
 import type { Batch, Snapshot, Unapplied } from '../../../src/model/pending';
 import { kindId, targetId } from '../../../src/model/target';
-import { NEW_BATCH, WATCH_TTL } from './canonical';
+import { NEW_BATCH, LEASE_TTL } from './canonical';
 
 /** What a call answers, reduced to what the model looks at. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -120,10 +120,10 @@ export const DUE_RECALCULATIONS = call('due recalculations', async (buffer) => {
 });
 
 /** Answers the outcome. */
-export function watch(token: string, horizon: number, plain: boolean): Call {
-  return call(`watch ${token} ${horizon} ${plain}`, async (buffer) => {
-    const options = { ttl: WATCH_TTL, horizon: BigInt(horizon), plain };
-    return (await buffer.watch(0, token, [TARGET], options))[0] ?? null;
+export function acquire(token: string, horizon: number, plain: boolean): Call {
+  return call(`acquire ${token} ${horizon} ${plain}`, async (buffer) => {
+    const options = { ttl: LEASE_TTL, horizon: BigInt(horizon), plain };
+    return (await buffer.acquireLease(0, token, [TARGET], options))[0] ?? null;
   });
 }
 
@@ -138,7 +138,7 @@ export interface Read {
 /** Why somebody recalculates: it is due, a user asked for it, or a user only wants to compare. */
 export type Purpose = 'due' | 'by hand' | 'verify';
 
-/** Ends a watch with what was read under it. */
+/** Ends a lease with what was read under it. */
 export function finalize(
   token: string,
   { missing, xmax, inProgress }: Read,

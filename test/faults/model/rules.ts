@@ -14,13 +14,13 @@ export interface Rule {
 /** Rules that Lua functions keep. */
 const IN_REDIS: readonly Rule[] = [
   {
-    name: 'hold: a watched target is not claimed',
-    patch: { text: 'and not (any_watch and standing_token(K, target, now))', by: '' },
+    name: 'hold: a leased target is not claimed',
+    patch: { text: 'and not (any_lease and standing_token(K, target, now))', by: '' },
     scenario: { writers: 1, crashes: 1 },
   },
   {
-    name: 'log: what is confirmed under a watch is logged',
-    patch: { text: 'local watched = any_watch and standing_token(K, target, now)', by: 'local watched = false' },
+    name: 'log: what is confirmed under a lease is logged',
+    patch: { text: 'local leased = any_lease and standing_token(K, target, now)', by: 'local leased = false' },
     scenario: { writers: 1 },
   },
   {
@@ -34,9 +34,9 @@ const IN_REDIS: readonly Rule[] = [
     scenario: { writers: 1 },
   },
   {
-    name: 'generation: a request ends the watch',
+    name: 'generation: a request ends the lease',
     patch: {
-      text: "  redis.call('HDEL', K.watches, target)\n  redis.call('HDEL', K.logs, target)\n  if barrier ~= '' then",
+      text: "  redis.call('HDEL', K.leases, target)\n  redis.call('HDEL', K.logs, target)\n  if barrier ~= '' then",
       by: "  if barrier ~= '' then",
     },
     scenario: { writers: 1, early: true },
@@ -47,12 +47,12 @@ const IN_REDIS: readonly Rule[] = [
     scenario: { writers: 1, early: true, crashes: 1 },
   },
   {
-    name: 'a claimed target is not watched',
+    name: 'a claimed target is not leased',
     patch: { text: "any.claimed and redis.call('HEXISTS', K.claimed, target) == 1", by: 'false' },
     scenario: { writers: 1 },
   },
   {
-    name: 'finalize needs its own watch',
+    name: 'finalize needs its own lease',
     patch: { text: 'if standing_token(K, target, now) ~= token then', by: 'if false then' },
     scenario: { writers: 1, early: true, crashes: 1 },
   },

@@ -44,7 +44,7 @@ export interface Worker {
 }
 
 export interface Recalculator {
-  at: 'idle' | 'watch' | 'read' | 'finalize' | 'retry';
+  at: 'idle' | 'acquire' | 'read' | 'finalize' | 'retry';
   purpose: Purpose;
   /** Every column is recounted. */
   heal: boolean;

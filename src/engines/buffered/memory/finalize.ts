@@ -14,7 +14,7 @@ function isVisible(id: string, { xmin, xmax, inProgress }: Snapshot): boolean {
   return transaction < xmin || (transaction < xmax && !inProgress.includes(transaction));
 }
 
-/** Sets pending to what is missing where the watch still stands, and ends the watch. */
+/** Sets pending to what is missing where the lease still stands, and ends the lease. */
 export function finalize(
   shard: MemoryShard,
   token: string,
@@ -25,7 +25,7 @@ export function finalize(
 ): Finalized[] {
   const outcomes = recounts.map((recount) => {
     const standing = shard.tokenOn(recount.target, step.now) === token && !hasAppeared(shard, recount, snapshot);
-    if (!standing && shard.tokenOn(recount.target, step.now) === token) shard.endWatch(recount.target);
+    if (!standing && shard.tokenOn(recount.target, step.now) === token) shard.endLease(recount.target);
     const known = standing ? settle(shard, recount, snapshot, options, step) : new Map<string, bigint>();
     return { target: recount.target, standing, known };
   });
@@ -53,7 +53,7 @@ function settle(
     const absorbed = absorb(shard, target, column, snapshot, dry);
     known.set(column, (before?.get(column) ?? 0n) - sumOf(unseen, column) + absorbed);
   }
-  shard.endWatch(target);
+  shard.endLease(target);
   if (dry) return known;
   if (missing === null) {
     absorbAll(shard, target, snapshot);

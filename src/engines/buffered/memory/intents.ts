@@ -29,14 +29,14 @@ export function addDeltas(shard: MemoryShard, intent: Intent, step: Step): void 
 
 function addDelta(shard: MemoryShard, intent: string, delta: TargetDelta, step: Step): void {
   const { target } = delta;
-  const watched = shard.tokenOn(target, step.now) !== null;
+  const leased = shard.tokenOn(target, step.now) !== null;
   let biggest = 0n;
   let overflow = false;
   for (const [column, amount] of delta.amounts) {
     const sum = shard.addAmount(target, column, amount);
     if (sum === null) overflow = true;
     else if (magnitude(sum) > biggest) biggest = magnitude(sum);
-    if (watched) shard.log(target, { intent, column, amount });
+    if (leased) shard.log(target, { intent, column, amount });
   }
   for (const column of delta.touches) shard.addTouch(target, column, step.now);
   const changes = delta.amounts.size + delta.touches.length > 0;
@@ -58,7 +58,7 @@ function dueTime({ wait, flushAt }: TargetDelta, biggest: bigint, { now, window 
   return full ? windowStart(now, window) : windowEnd(now + wait, window);
 }
 
-/** The ordinary scheduling by writes: puts off no request that stands, and ends no watch. */
+/** The ordinary scheduling by writes: puts off no request that stands, and ends no lease. */
 function scheduleRecalculation(shard: MemoryShard, { target, recalculateIn }: TargetDelta, step: Step): void {
   if (recalculateIn === null) return;
   const at = recalculationTime(step.now, recalculateIn, step.window);

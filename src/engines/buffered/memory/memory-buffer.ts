@@ -8,14 +8,14 @@ import type {
   Known,
   Recount,
   ShardStatus,
-  WatchOutcome,
+  LeaseOutcome,
 } from '../buffer';
 import type { Alarm, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
 import { acknowledge, claim, earliest, takeOver } from './batches';
 import { finalize } from './finalize';
 import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './intents';
 import { MemoryShard } from './memory-shard';
-import { dueRecalculations, postpone, watch, type WatchOptions } from './recalculations';
+import { dueRecalculations, postpone, acquire, type LeaseOptions } from './recalculations';
 import { Step } from './step';
 import { windowEnd, windowStart } from '../../../model/windows';
 
@@ -129,15 +129,15 @@ export class MemoryBuffer implements DeltaBuffer {
     return dueRecalculations(this.#shard(shard), limit, this.#now());
   }
 
-  async watch(
+  async acquireLease(
     shard: number,
     token: string,
     targets: readonly string[],
-    options: WatchOptions,
-  ): Promise<readonly WatchOutcome[]> {
+    options: LeaseOptions,
+  ): Promise<readonly LeaseOutcome[]> {
     const now = this.#now();
     const state = this.#shard(shard);
-    return targets.map((target) => watch(state, token, target, options, now));
+    return targets.map((target) => acquire(state, token, target, options, now));
   }
 
   async finalize(
@@ -155,16 +155,16 @@ export class MemoryBuffer implements DeltaBuffer {
     return { outcomes, dirty, alarms: step.alarms(shard) };
   }
 
-  async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
+  async renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
     const state = this.#shard(shard);
     const now = this.#now();
-    for (const target of targets) state.renewWatch(target, token, now, now + ttl);
+    for (const target of targets) state.renewLease(target, token, now, now + ttl);
   }
 
-  async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
+  async releaseLease(shard: number, token: string, targets: readonly string[]): Promise<void> {
     const now = this.#now();
     const state = this.#shard(shard);
-    for (const target of targets) if (state.tokenOn(target, now) === token) state.endWatch(target);
+    for (const target of targets) if (state.tokenOn(target, now) === token) state.endLease(target);
   }
 
   async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly Alarm[]> {

@@ -1,10 +1,10 @@
-import type { WatchOutcome } from '../buffer';
+import type { LeaseOutcome } from '../buffer';
 import { type MemoryShard, reached } from './memory-shard';
 import type { Step } from './step';
 import { windowEnd } from '../../../model/windows';
 
-export interface WatchOptions {
-  /** Milliseconds until the watch expires. */
+export interface LeaseOptions {
+  /** Milliseconds until the lease expires. */
   readonly ttl: number;
   /** The oldest transaction still open. */
   readonly horizon: bigint;
@@ -13,20 +13,20 @@ export interface WatchOptions {
 }
 
 /** Puts a token on a target, or says why not. */
-export function watch(
+export function acquire(
   shard: MemoryShard,
   token: string,
   target: string,
-  options: WatchOptions,
+  options: LeaseOptions,
   now: number,
-): WatchOutcome {
+): LeaseOutcome {
   const standing = shard.tokenOn(target, now);
   const barrier = shard.barriers.get(target);
   if (shard.claimed.has(target)) return 'claimed';
-  if (standing !== null && standing !== token) return 'watched';
+  if (standing !== null && standing !== token) return 'held';
   if (barrier !== undefined && (options.plain === true || barrier >= options.horizon)) return 'barred';
-  shard.beginWatch(target, { token, expires: now + options.ttl });
-  return 'watching';
+  shard.beginLease(target, { token, expires: now + options.ttl });
+  return 'acquired';
 }
 
 /** Targets whose recalculation is due, oldest first. */

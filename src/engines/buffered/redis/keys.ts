@@ -7,7 +7,7 @@ export type ShardKey =
   | 'columns'
   | 'recalc'
   | 'barriers'
-  | 'watches'
+  | 'leases'
   | 'logs'
   | 'failed'
   | 'intents'

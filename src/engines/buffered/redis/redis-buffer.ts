@@ -12,7 +12,7 @@ import type {
   Known,
   Recount,
   ShardStatus,
-  WatchOutcome,
+  LeaseOutcome,
 } from '../buffer';
 import type { Alarm, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
 import { BufferUnavailableError } from '../../../errors';
@@ -181,29 +181,29 @@ export class RedisBuffer implements DeltaBuffer {
     }));
   }
 
-  async watch(
+  async acquireLease(
     shard: number,
     token: string,
     targets: readonly string[],
     options: { readonly ttl: number; readonly horizon: bigint; readonly plain?: boolean },
-  ): Promise<readonly WatchOutcome[]> {
+  ): Promise<readonly LeaseOutcome[]> {
     return (await this.#work(
       shard,
-      'watch',
+      'acquire-lease',
       token,
       options.ttl,
       options.horizon.toString(),
       options.plain === true ? 1 : 0,
       ...targets,
-    )) as readonly WatchOutcome[];
+    )) as readonly LeaseOutcome[];
   }
 
-  async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
-    await this.#work(shard, 'renew', token, ttl, ...targets);
+  async renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
+    await this.#work(shard, 'renew-lease', token, ttl, ...targets);
   }
 
-  async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
-    await this.#work(shard, 'unwatch', token, ...targets);
+  async releaseLease(shard: number, token: string, targets: readonly string[]): Promise<void> {
+    await this.#work(shard, 'release-lease', token, ...targets);
   }
 
   async finalize(

@@ -1,10 +1,10 @@
--- Sets pending to what is missing, where the same watch still stands, and ends the watch.
--- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents, kinds
+-- Sets pending to what is missing, where the same lease still stands, and ends the lease.
+-- KEYS: meta, pending, due, columns, recalc, barriers, leases, logs, failed, intents, kinds
 -- ARGV: token, window, snapshot xmin, xmax, in progress (JSON), consume 0|1, dry 0|1,
 --       recounts (JSON [[target, present 0|1, rearm ms or -1, [column, missing, ...]], ...])
 -- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...},
 --   {targets with something pending now, ...}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10], kinds = KEYS[11] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], leases = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10], kinds = KEYS[11] }
 local token, window, xmin, xmax = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local consume, dry = ARGV[6] == '1', ARGV[7] == '1'
 local now, alarms, outcomes, dirty, in_progress = clock(), new_alarms(), {}, {}, {}
@@ -120,7 +120,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     table.insert(outcomes, { 0, {} })
   else
     local unseen, any_unseen = unseen_of(any_log and redis.call('HGET', K.logs, target) or '')
-    redis.call('HDEL', K.watches, target)
+    redis.call('HDEL', K.leases, target)
     if any_log then redis.call('HDEL', K.logs, target) end
     -- Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again.
     local standing = (present == 1 or not any_unseen) and 1 or 0

@@ -1,5 +1,5 @@
 -- Shared by most functions of a shard; put in front of them by scripts.ts.
--- K names the keys that the calling function received: pending, due, columns, recalc, barriers, watches, logs,
+-- K names the keys that the calling function received: pending, due, columns, recalc, barriers, leases, logs,
 -- failed, intents, intentTimes, batches, claims, claimed, unlisted, meta, kinds.
 --
 -- A target is known outside as '<kind>:<key values>', and in all keys but `intents` as '<code of its kind>:<key values>':
@@ -11,8 +11,8 @@
 --   due          zset   target -> ms
 --   recalc       zset   target -> ms: a recalculation is requested
 --   barriers     hash   target -> transaction id that must be over before any recalculation
---   watches      hash   target -> '<token> <expires ms>'
---   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the watch stands
+--   leases      hash   target -> '<token> <expires ms>'
+--   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the lease stands
 --   failed       hash   target -> reason: parked, not due
 --   intents      hash   id -> JSON [[target, wait, flushAt, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
 --   intentTimes  zset   id -> ms
@@ -88,23 +88,23 @@ local function returned_alarms(now, alarms)
   return { now, reconcile, recalculate }
 end
 
--- A watch that has expired is none.
+-- A lease that has expired is none.
 local function standing_token(K, target, now)
-  local watch = redis.call('HGET', K.watches, target)
-  if not watch then return nil end
-  local token, expires = string.match(watch, '^(%S+) (%d+)$')
+  local lease = redis.call('HGET', K.leases, target)
+  if not lease then return nil end
+  local token, expires = string.match(lease, '^(%S+) (%d+)$')
   if tonumber(expires) <= now then return nil end
   return token
 end
 
--- Requests a recalculation with a later snapshot: ends the watch; barrier '' is none.
+-- Requests a recalculation with a later snapshot: ends the lease; barrier '' is none.
 local function request_recalculation(K, target, at, barrier, alarms)
   local before = redis.call('ZSCORE', K.recalc, target)
   if not before or tonumber(before) > at then
     redis.call('ZADD', K.recalc, at, target)
     alarms.recalculate[at] = true
   end
-  redis.call('HDEL', K.watches, target)
+  redis.call('HDEL', K.leases, target)
   redis.call('HDEL', K.logs, target)
   if barrier ~= '' then
     local standing = redis.call('HGET', K.barriers, target)
@@ -173,16 +173,16 @@ local function drop_pending(K, target)
 end
 
 -- Makes the deltas of one intent pending.
-local function add_deltas(K, id, deltas, now, window, alarms, any_watch)
+local function add_deltas(K, id, deltas, now, window, alarms, any_lease)
   for _, delta in ipairs(deltas) do
     local named, wait, flush_at, recalculate_in, amounts, touches, reset = unpack(delta)
     local target = inner(K, named)
-    local watched = any_watch and standing_token(K, target, now)
+    local leased = any_lease and standing_token(K, target, now)
     local biggest, overflow = 0, false
     for i = 1, #amounts, 2 do
       local sum = add_amount(K, target, amounts[i], amounts[i + 1])
       if not sum then overflow = true else biggest = math.max(biggest, sum) end
-      if watched then redis.call('HSET', K.logs, target, (redis.call('HGET', K.logs, target) or '') .. id .. '/' .. amounts[i] .. '/' .. amounts[i + 1] .. ';') end
+      if leased then redis.call('HSET', K.logs, target, (redis.call('HGET', K.logs, target) or '') .. id .. '/' .. amounts[i] .. '/' .. amounts[i + 1] .. ';') end
     end
     for i = 1, #touches do add_touch(K, target, touches[i], now) end
     if (#amounts > 0 or #touches > 0) and redis.call('HEXISTS', K.failed, target) == 0 then
@@ -233,14 +233,14 @@ local function multiplied(deltas, times)
   return deltas
 end
 
--- Makes the deltas of many intents pending. Under a hot target most are alike, and are added at once, unless a watch
+-- Makes the deltas of many intents pending. Under a hot target most are alike, and are added at once, unless a lease
 -- has to tell them apart.
 local function add_groups(K, groups, now, window, alarms)
-  local any_watch = redis.call('EXISTS', K.watches) == 1
+  local any_lease = redis.call('EXISTS', K.leases) == 1
   for _, payload in ipairs(groups.order) do
     local ids, deltas = groups.ids[payload], cjson.decode(payload)
-    local sum = #ids > 1 and not any_watch and multiplied(deltas, #ids)
+    local sum = #ids > 1 and not any_lease and multiplied(deltas, #ids)
     if sum then ids, deltas = { ids[1] }, sum end
-    for _, id in ipairs(ids) do add_deltas(K, id, deltas, now, window, alarms, any_watch) end
+    for _, id in ipairs(ids) do add_deltas(K, id, deltas, now, window, alarms, any_lease) end
   end
 end

@@ -5,7 +5,7 @@ import type { Alarm, Snapshot } from '../model/pending';
 import { byShard } from '../model/shard';
 import { forEachConcurrent } from '../engines/for-each-concurrent';
 
-/** Milliseconds that a watch holds claims back at most, should its recalculation die; renewed while it lives. */
+/** Milliseconds that a lease holds claims back at most, should its recalculation die; renewed while it lives. */
 const TTL = 10_000;
 
 /** What finalizes in several shards did. */
@@ -16,51 +16,51 @@ export interface Ended {
   readonly dirty: ReadonlySet<string>;
 }
 
-/** Watches on targets, of whatever shards, under one token. Shards are called all at once. */
-export class Watches {
+/** The lease of a recount on its targets, of any shards, under one token. Shards are called all at once. */
+export class RecountLease {
   readonly #buffer: DeltaBuffer;
   readonly #token: string;
-  /** In the order given. */
-  readonly watched: readonly string[];
+  /** Those that it was acquired for, in the order given. */
+  readonly targets: readonly string[];
 
-  private constructor(buffer: DeltaBuffer, token: string, watched: readonly string[]) {
+  private constructor(buffer: DeltaBuffer, token: string, leased: readonly string[]) {
     this.#buffer = buffer;
     this.#token = token;
-    this.watched = watched;
+    this.targets = leased;
   }
 
-  /** Watches those targets for which it is not refused. */
-  static async put(
+  /** Acquires it for those targets for which it is not refused. */
+  static async acquire(
     buffer: DeltaBuffer,
     targets: readonly string[],
     options: { readonly horizon: bigint; readonly plain: boolean },
-  ): Promise<Watches> {
+  ): Promise<RecountLease> {
     const token = randomUUID();
-    const watched = new Set<string>();
+    const leased = new Set<string>();
     try {
       await eachShard(buffer, targets, itself, async (shard, group) => {
-        const outcomes = await buffer.watch(shard, token, group, { ttl: TTL, ...options });
-        for (const [i, target] of group.entries()) if (outcomes[i] === 'watching') watched.add(target);
+        const outcomes = await buffer.acquireLease(shard, token, group, { ttl: TTL, ...options });
+        for (const [i, target] of group.entries()) if (outcomes[i] === 'acquired') leased.add(target);
       });
     } catch (error) {
-      await new Watches(buffer, token, [...watched]).end().catch(() => undefined);
+      await new RecountLease(buffer, token, [...leased]).release().catch(() => undefined);
       throw error;
     }
-    return new Watches(
+    return new RecountLease(
       buffer,
       token,
-      targets.filter((target) => watched.has(target)),
+      targets.filter((target) => leased.has(target)),
     );
   }
 
-  /** Runs `work`, however long it takes, keeping the watches alive; when it throws they end. */
+  /** Runs `work`, however long it takes, and renews the lease meanwhile; releases it when that throws. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     const renewal = setInterval(() => void this.#renew().catch(() => undefined), TTL / 4);
     try {
       return await work();
     } catch (error) {
       // What does not end now ends by itself.
-      await this.end().catch(() => undefined);
+      await this.release().catch(() => undefined);
       throw error;
     } finally {
       clearInterval(renewal);
@@ -92,7 +92,7 @@ export class Watches {
     return { outcomes: recounts.flatMap(({ target }) => outcomes.get(target) ?? []), dirty };
   }
 
-  /** Puts off the requests of targets whose watch stands: one that came meanwhile has ended it. */
+  /** Puts off the requests of targets whose lease stands: one that came meanwhile has ended it. */
   async postpone(
     targets: readonly string[],
     delay: number,
@@ -103,19 +103,16 @@ export class Watches {
     });
   }
 
-  /** Ends those that still stand. */
-  end(): Promise<void> {
-    return this.leave(this.watched);
-  }
-
-  /** Ends some of them, and changes nothing. */
-  async leave(targets: readonly string[]): Promise<void> {
-    await eachShard(this.#buffer, targets, itself, (shard, group) => this.#buffer.unwatch(shard, this.#token, group));
+  /** Releases some targets, or all that it still holds, and changes nothing else. */
+  async release(targets: readonly string[] = this.targets): Promise<void> {
+    await eachShard(this.#buffer, targets, itself, (shard, group) =>
+      this.#buffer.releaseLease(shard, this.#token, group),
+    );
   }
 
   async #renew(): Promise<void> {
-    await eachShard(this.#buffer, this.watched, itself, (shard, group) =>
-      this.#buffer.renew(shard, this.#token, group, TTL),
+    await eachShard(this.#buffer, this.targets, itself, (shard, group) =>
+      this.#buffer.renewLease(shard, this.#token, group, TTL),
     );
   }
 }
