@@ -189,7 +189,7 @@ const BUFFER_METHODS = {
   takeOver: true,
   staleIntents: true,
   sweepIntents: true,
-  request: true,
+  requestRepair: true,
   dueRecalculations: true,
   acquireLease: true,
   finalize: true,

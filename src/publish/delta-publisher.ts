@@ -14,7 +14,7 @@ import { Publication, type PublicationTools } from './publication';
 import { LostTargets } from './lost-targets';
 import type { Publisher } from '../capture/transaction/publisher';
 import type { OpenTransaction } from '../capture/transaction/open-transaction';
-import { healRowOf } from '../capture/inline-outbox/outbox-rows';
+import { repairRowOf } from '../capture/inline-outbox/outbox-rows';
 import { Slot } from '../model/slot';
 import { InFlight } from './in-flight';
 
@@ -159,7 +159,7 @@ export class DeltaPublisher implements Publisher {
     for (const [shard, { deltas }] of publication.lost)
       this.#lose(
         shard,
-        deltas.map(({ target }) => ({ target, heal: true })),
+        deltas.map(({ target }) => ({ target, repair: true })),
       );
   }
 
@@ -170,10 +170,10 @@ export class DeltaPublisher implements Publisher {
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be published. */
-  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void {
     if (deltas.length === 0) return;
     if (this.#isDiverted) {
-      this.#run(this.#healApart(deltas.map(({ target }) => target)));
+      this.#run(this.#repairApart(deltas.map(({ target }) => target)));
       return;
     }
     const request = async (): Promise<void> => {
@@ -216,7 +216,7 @@ export class DeltaPublisher implements Publisher {
     const left = await this.#lost.close();
     await this.#discards.close();
     this.#health.close();
-    if (left.length > 0) this.#run(this.#healApart(left));
+    if (left.length > 0) this.#run(this.#repairApart(left));
     await withTimeout(this.#inFlight.passed(), CLOSE_LIMIT, undefined);
   }
 
@@ -228,13 +228,13 @@ export class DeltaPublisher implements Publisher {
     return known;
   }
 
-  /** Asks for recalculations in the outbox, where no transaction of the caller's is left that could. */
-  async #healApart(targets: readonly string[]): Promise<void> {
+  /** Asks for repairs in the outbox, where no transaction of the caller's is left that could. */
+  async #repairApart(targets: readonly string[]): Promise<void> {
     try {
       const { buffer, tables } = await this.#opened();
       await this.#options.writeApart(
         tables,
-        [...new Set(targets)].map((target) => healRowOf(target, buffer.shards)),
+        [...new Set(targets)].map((target) => repairRowOf(target, buffer.shards)),
       );
     } catch {
       this.#options.onForgotten(targets);
@@ -254,7 +254,7 @@ export class DeltaPublisher implements Publisher {
     const { deltas } = intent;
     try {
       const { buffer } = await this.#options.open();
-      await this.#requestHeals(buffer, shard, intent);
+      await this.#requestRepairs(buffer, shard, intent);
       const { found, alarms } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
       if (!found) this.#lose(shard, deltas);
@@ -282,11 +282,11 @@ export class DeltaPublisher implements Publisher {
   }
 
   /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */
-  async #requestHeals(buffer: DeltaBuffer, shard: number, { deltas }: Intent): Promise<void> {
-    const targets = deltas.filter(({ heal }) => heal).map(({ target }) => target);
+  async #requestRepairs(buffer: DeltaBuffer, shard: number, { deltas }: Intent): Promise<void> {
+    const targets = deltas.filter(({ repair }) => repair).map(({ target }) => target);
     if (targets.length === 0) return;
     const barrier = await this.#options.barrier();
-    await this.#options.schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
+    await this.#options.schedule(await buffer.requestRepair(shard, targets, barrier));
   }
 
   #take(transaction: OpenTransaction): Publication | undefined {
@@ -301,8 +301,8 @@ export class DeltaPublisher implements Publisher {
     publication.isOwed = false;
   }
 
-  #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
-    if (this.#isClosed) this.#run(this.#healApart(deltas.map(({ target }) => target)));
+  #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void {
+    if (this.#isClosed) this.#run(this.#repairApart(deltas.map(({ target }) => target)));
     else this.#lost.add(shard, deltas);
   }
 

@@ -27,7 +27,7 @@ interface Lost {
   /** How often a delta of the target was lost. */
   readonly times: number;
   /** Transactions open when it was lost have to be over before the recount. */
-  readonly heal: boolean;
+  readonly repair: boolean;
 }
 
 /**
@@ -52,16 +52,16 @@ export class LostTargets {
     return this.#size;
   }
 
-  add(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+  add(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void {
     const kept = this.#targets.get(shard) ?? new Map<string, Lost>();
     this.#targets.set(shard, kept);
-    for (const { target, heal } of deltas) {
-      const known = kept.get(target) ?? { times: 0, heal: false };
+    for (const { target, repair } of deltas) {
+      const known = kept.get(target) ?? { times: 0, repair: false };
       if (known.times === 0 && this.#size >= this.#options.maxPendingRepairs) {
         this.#reportOverflow();
         return;
       }
-      kept.set(target, { times: known.times + 1, heal: known.heal || heal });
+      kept.set(target, { times: known.times + 1, repair: known.repair || repair });
       if (known.times === 0) this.#size += 1;
     }
     void this.#start();
@@ -123,9 +123,9 @@ export class LostTargets {
     const chunk = [...targets].slice(0, CHUNK);
     const buffer = await this.#options.buffer();
     // Usually no barrier: the transactions that changed these targets are over.
-    const barrier = chunk.some(([, { heal }]) => heal) ? await this.#options.barrier() : 0n;
+    const barrier = chunk.some(([, { repair }]) => repair) ? await this.#options.barrier() : 0n;
     const names = chunk.map(([target]) => target);
-    const alarms = await buffer.request(shard, names, { barrier, delay: 0 });
+    const alarms = await buffer.requestRepair(shard, names, barrier);
     for (const [target, { times }] of chunk) {
       // Lost again while the request was under way: it may have been recalculated too early for that.
       if (this.#isClosed || targets.get(target)?.times !== times) continue;

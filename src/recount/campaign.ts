@@ -101,7 +101,7 @@ export async function requestPage(
   const groups = byShard(listed, (target) => target, buffer.shards);
   const requestIn = async (shard: number): Promise<void> => {
     const targets = groups.get(shard) ?? [];
-    if (targets.length > 0) await schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
+    if (targets.length > 0) await schedule(await buffer.requestRepair(shard, targets, barrier));
   };
   // At once: the transaction that notes the page waits, and must not be idle for long.
   await Promise.all(Array.from(shards, requestIn));

@@ -24,14 +24,14 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
     // One round: what was put off here and is due again waits for its alarm, however many there are.
     const due = listed.filter(({ target }) => !postponed.has(target));
     if (due.length === 0) return;
-    // Behind a barrier everything may be wrong; otherwise only what is scheduled is counted.
     const every = due.map(({ target }) => target).filter(isEveryTarget);
     const single = due.filter(({ target }) => !isEveryTarget(target));
-    const heal = single.filter((one) => one.heal).map(({ target }) => target);
-    const plain = single.filter((one) => !one.heal).map(({ target }) => target);
+    // Where a repair is requested everything may be wrong; otherwise only what is scheduled is counted.
+    const repairs = single.filter(({ repair }) => repair).map(({ target }) => target);
+    const plain = single.filter(({ repair }) => !repair).map(({ target }) => target);
     const results = [
       ...(await recountRequested(context, every)),
-      ...(await recalculatePermitted(context, heal, {
+      ...(await recalculatePermitted(context, repairs, {
         columns: (kind) => [...kind.columns.values()],
         consume: true,
         dry: false,

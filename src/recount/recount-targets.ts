@@ -57,7 +57,7 @@ export interface RecalculateOptions {
   readonly consume: boolean;
   /** Compare only, change nothing. */
   readonly dry: boolean;
-  /** Leave targets alone that have to be healed meanwhile: those need every column recounted. */
+  /** Leave targets alone whose repair is requested meanwhile: those need every column recounted. */
   readonly plain?: boolean;
   /** Conditions on rows that have no key: all of them where there are none. */
   readonly where?: RecountFilter['where'];

@@ -5,7 +5,7 @@ import { forgetSilent } from '../dialects/postgres/installation/processes';
 import { withConnection } from '../dialects/postgres/query';
 import { allocateBarrier } from '../dialects/postgres/snapshot';
 import type { JobContext } from '../engines/context';
-import { healDue } from '../engines/outbox/drain';
+import { repairDue } from '../engines/outbox/drain';
 import { ifPermitted } from '../engines/permitted';
 import { recalculateDue } from '../recount/recalculate';
 import { rebuild, recountKinds } from '../recount/campaign';
@@ -28,7 +28,7 @@ export async function sweep(context: JobContext): Promise<void> {
   if (isRebuilding) await ifPermitted(context, () => rebuild(context));
   const failures: unknown[] = [];
   const campaigns = () => ifPermitted(context, () => recountKinds(context));
-  for (const step of [campaigns, healDue]) await step(context).catch((error: unknown) => failures.push(error));
+  for (const step of [campaigns, repairDue]) await step(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.
     for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));

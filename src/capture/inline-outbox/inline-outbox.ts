@@ -149,7 +149,7 @@ export class InlineOutbox {
     if (foreseen === null) return null;
     const { outbox } = sumUp([{ deltas: foreseen.deltas, resets: new Set(), heals: new Set() }], this.#options.mode);
     const rows = outboxRows(outbox, installation.buffer.shards);
-    if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
+    if (rows.length === 0 || rows.length > MOST || rows.some(({ repair }) => repair)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
     // What commits by itself cannot be refused afterwards.
     encloseRows(query, installation.tables, rows, isOutside ? place.condition : null);

@@ -34,8 +34,8 @@ export function sumUp(parts: readonly Captured[], mode: Mode): CapturedSums {
   for (const { deltas } of parts) for (const delta of deltas) addTo(sums[delta.mode], delta);
   const whole: Sums = sums[mode];
   for (const { resets, heals } of parts) {
-    for (const target of resets) sumOf(whole, target).reset = true;
-    for (const target of heals) sumOf(whole, target).heal = true;
+    for (const target of resets) sumOf(whole, target).replaced = true;
+    for (const target of heals) sumOf(whole, target).repair = true;
   }
   return { buffered: pruned(sums.buffered), outbox: pruned(sums.outbox) };
 }
@@ -46,14 +46,16 @@ type Sum = TargetDelta & {
   wait: number;
   flushAt: number;
   recalculateIn: number | null;
-  reset: boolean;
-  heal: boolean;
+  replaced: boolean;
+  repair: boolean;
 };
 
 type Sums = Map<string, Sum>;
 
 function pruned(sums: Sums): TargetDelta[] {
-  return [...sums.values()].map(prune).filter(({ amounts, reset, heal }) => amounts.size > 0 || reset || heal);
+  return [...sums.values()]
+    .map(prune)
+    .filter(({ amounts, replaced, repair }) => amounts.size > 0 || replaced || repair);
 }
 
 /** The sum of a target that nothing may have been added to. */
@@ -67,8 +69,8 @@ function sumOf(sums: Sums, target: string): Sum {
     wait: 0,
     flushAt: 0,
     recalculateIn: null,
-    reset: false,
-    heal: false,
+    replaced: false,
+    repair: false,
   };
   sums.set(target, sum);
   return sum;
@@ -85,8 +87,8 @@ function addTo(sums: Sums, delta: CapturedDelta): void {
       wait,
       flushAt,
       recalculateIn,
-      reset: false,
-      heal: false,
+      replaced: false,
+      repair: false,
     });
     return;
   }

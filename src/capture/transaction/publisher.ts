@@ -18,5 +18,5 @@ export interface Publisher {
   /** Sets alarms for what is in the outbox. */
   wake(alarms: readonly Alarm[]): void;
   /** Asks for recalculations of targets. */
-  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void;
+  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void;
 }

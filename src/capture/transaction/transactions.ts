@@ -402,7 +402,7 @@ export class Transactions implements EntitySubscriberInterface {
       this.#publisher.discard(transaction);
     // Not before it is over everywhere: it may have been ended by PREPARE TRANSACTION.
     if (outcome === 'unseen')
-      this.#publisher.recalculate(transaction.everyTarget().map((target) => ({ target, heal: true })));
+      this.#publisher.recalculate(transaction.everyTarget().map((target) => ({ target, repair: true })));
     if (changedAfterPublishing) this.#publisher.recalculate(transaction.targets());
     if (outcome === 'unknown') this.#publisher.leave(transaction);
   }

@@ -145,28 +145,23 @@ export interface DeltaBuffer {
 
   /** Ids of intents announced longer ago than `olderThan` ms. */
   staleIntents(shard: number, olderThan: number, limit: number): Promise<readonly string[]>;
-  /** Drops those intents that still exist and requests the recalculation of their targets behind the barrier. */
+  /** Drops those intents that still exist and requests the repair of their targets behind the barrier. */
   sweepIntents(
     shard: number,
     intentIds: readonly string[],
-    barrier: bigint | null,
+    barrier: bigint,
   ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }>;
 
   /**
-   * Asks for a recalculation with a later snapshot: removes leases, and, with a barrier, lets no recalculation pass
-   * before every transaction with an id up to the barrier is over. A request with a barrier wants every column recounted;
-   * `0n` waits for no transaction.
+   * Requests a repair: the recalculation, with a later snapshot, of every column. Ends leases, and lets no recalculation pass
+   * before every transaction with an id up to the barrier is over; `0n` waits for none.
    */
-  request(
-    shard: number,
-    targets: readonly string[],
-    options: { readonly barrier: bigint | null; readonly delay: number },
-  ): Promise<readonly Alarm[]>;
-  /** Targets whose recalculation is due, oldest first, with those behind a barrier marked `heal`. */
+  requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly Alarm[]>;
+  /** Targets whose recalculation is due, oldest first, and whether a repair is requested. */
   dueRecalculations(
     shard: number,
     limit: number,
-  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]>;
+  ): Promise<readonly { readonly target: string; readonly repair: boolean }[]>;
   /**
    * Puts a token on targets; `horizon` is the oldest transaction still open (PostgreSQL: `pg_snapshot_xmin`). `plain`
    * also refuses targets whose barrier has passed: what asked for it wants every column recounted, not some.

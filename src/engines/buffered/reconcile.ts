@@ -102,7 +102,7 @@ export async function settleBatch(context: JobContext, batch: Batch): Promise<Re
 async function settle(context: JobContext, batch: Batch): Promise<Settled> {
   const { buffer, dataSource, tables, definitions, events } = context;
   const applied = await applyBatch(dataSource, tables, definitions, batch, events.has('reconciled'));
-  if (applied.status === 'fenced') await healFenced(context, batch);
+  if (applied.status === 'fenced') await repairFenced(context, batch);
   const { unapplied } = applied;
   const { alarms } = await buffer.acknowledge(batch.shard, batch.id, unapplied);
   await context.schedule(alarms);
@@ -114,9 +114,9 @@ async function settle(context: JobContext, batch: Batch): Promise<Settled> {
 }
 
 /** A fenced batch may have been applied or not: nobody can tell any more, so its targets are recounted. */
-async function healFenced({ buffer, schedule }: JobContext, batch: Batch): Promise<void> {
+async function repairFenced({ buffer, schedule }: JobContext, batch: Batch): Promise<void> {
   const targets = batch.entries.map(({ target }) => target);
-  await schedule(await buffer.request(batch.shard, targets, { barrier: 0n, delay: 0 }));
+  await schedule(await buffer.requestRepair(batch.shard, targets, 0n));
 }
 
 /** Tells what was applied, refused or not known. */

@@ -72,10 +72,10 @@ export function describeAlike(open: OpenBuffer): void {
       expect(await pendingOf(buffer, a)).toEqual({ posts: 150n });
     });
 
-    it('drop what is pending when they reset their target', async () => {
+    it('drop what is pending when their target was replaced', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 1 })));
-      await confirmAll(buffer, delta(a, {}, { reset: true }));
+      await confirmAll(buffer, delta(a, {}, { replaced: true }));
       expect(await pendingOf(buffer, a)).toEqual({});
       expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
     });

@@ -148,7 +148,7 @@ export class Conservation {
     await random.pick([
       () => buffer.acquireLease(0, token, targets, LEASE),
       () => buffer.releaseLease(0, token, targets),
-      () => buffer.request(0, targets, { barrier: random.pick([null, 5n]), delay: 0 }),
+      () => buffer.requestRepair(0, targets, random.pick([0n, 5n])),
       () => buffer.postpone(0, targets, random.pick([0, 60_000])),
       () =>
         buffer.finalize(

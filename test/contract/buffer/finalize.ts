@@ -240,7 +240,7 @@ export function describeFinalize(open: OpenBuffer): void {
   describe('a finalize whose lease stands no longer', () => {
     it.each<[string, (buffer: DeltaBuffer) => Promise<unknown>]>([
       ['released', (buffer) => buffer.releaseLease(0, 'token', [a])],
-      ['requested again', (buffer) => buffer.request(0, [a], { barrier: null, delay: 0 })],
+      ['requested again', (buffer) => buffer.requestRepair(0, [a], 0n)],
       ['finalized before', (buffer) => buffer.finalize(0, 'token', LATE, [recount(a, { posts: 3 })], DRY)],
     ])('changes nothing: %s', async (_, end) => {
       const buffer = await open();
@@ -271,7 +271,7 @@ export function describeFinalize(open: OpenBuffer): void {
     it('reports, ends the lease, and changes nothing else', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 })));
-      await buffer.request(0, [a], { barrier: 4n, delay: 0 });
+      await buffer.requestRepair(0, [a], 4n);
       await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.add(0, intent('60', delta(a, { posts: 10 })));
       await buffer.announce(0, intent('40', delta(a, { posts: 100 })));
@@ -286,7 +286,7 @@ export function describeFinalize(open: OpenBuffer): void {
       expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 103n }) }]);
       expect(alarms).toEqual([]);
       expect(await buffer.read(0, [a])).toEqual(before);
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
       await buffer.confirm(0, '40');
       expect(await pendingOf(buffer, a)).toEqual({ posts: 113n });
       expect(contents(await claimAll(buffer))).toEqual({ [a]: { posts: 113n } });

@@ -22,7 +22,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
   describe('the request of a finalized target', () => {
     const requested = async (): Promise<DeltaBuffer> => {
       const buffer = await open();
-      await buffer.request(0, [a], { barrier: 4n, delay: 0 });
+      await buffer.requestRepair(0, [a], 4n);
       await buffer.acquireLease(0, 'token', [a], LEASE);
       return buffer;
     };
@@ -38,7 +38,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
       const buffer = await requested();
       await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 2 }, 60_000)], { consume: false, dry: false });
       expect(await pendingOf(buffer, a)).toEqual({ posts: 2n });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
     });
 
     it('is re-armed when the log held what the snapshot did not see', async () => {
@@ -74,7 +74,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
         { target: b, failed: 'out of range' },
       ]);
       await buffer.add(0, intent('8', delta(c, { posts: 6 })));
-      await buffer.request(0, [a, b], { barrier: 4n, delay: 0 });
+      await buffer.requestRepair(0, [a, b], 4n);
       await buffer.acquireLease(0, 'token', [a, b, c], LEASE);
       const { outcomes, alarms } = await buffer.finalize(
         0,

@@ -53,7 +53,7 @@ export function amounts(of: Amounts): Map<string, bigint> {
 
 /** One delta that is due in a minute, unless told otherwise. */
 export function delta(target: string, of: Amounts, options: Partial<TargetDelta> = {}): TargetDelta {
-  const rest = { touches: [], wait: 60_000, flushAt: 0, recalculateIn: null, reset: false, heal: false };
+  const rest = { touches: [], wait: 60_000, flushAt: 0, recalculateIn: null, replaced: false, repair: false };
   return { target, amounts: amounts(of), ...rest, ...options };
 }
 

@@ -166,7 +166,7 @@ export function describeIntents(open: OpenBuffer): void {
       expect(found).toBe(true);
       expect(alarms).toEqual([expect.objectContaining({ kind: 'recalculate' })]);
       expect(await pendingOf(buffer, a)).toEqual({ posts: first });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
       expect(await buffer.acquireLease(0, 'other', [a], LEASE)).toEqual(['acquired']);
     });
 
@@ -177,7 +177,7 @@ export function describeIntents(open: OpenBuffer): void {
       await buffer.add(0, intent('8', delta(a, { posts: 1 })));
       expect((await buffer.acknowledge(0, id, [{ target: a, backoff: 0 }])).found).toBe(true);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 1n });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
     });
   });
 
@@ -202,8 +202,8 @@ export function describeIntents(open: OpenBuffer): void {
       expect(alarms).toEqual([expect.objectContaining({ kind: 'recalculate', shard: 0 })]);
       const due = await buffer.dueRecalculations(0, 10);
       expect(due.toSorted((x, y) => (x.target < y.target ? -1 : 1))).toEqual([
-        { target: a, heal: true },
-        { target: b, heal: true },
+        { target: a, repair: true },
+        { target: b, repair: true },
       ]);
       expect(await buffer.acquireLease(0, 'token', [a, b], { ttl: 60_000, horizon: 90n })).toEqual([
         'barred',
@@ -218,9 +218,9 @@ export function describeIntents(open: OpenBuffer): void {
     it('are gone after the sweep: a late confirm adds nothing (I3)', async () => {
       const buffer = await open();
       await buffer.announce(0, intent('7', delta(a, { posts: 1 })));
-      await buffer.sweepIntents(0, ['7'], null);
+      await buffer.sweepIntents(0, ['7'], 0n);
       expect(await buffer.confirm(0, '7')).toEqual({ found: false, alarms: [] });
-      expect(await buffer.sweepIntents(0, ['7'], null)).toEqual({ targets: [], alarms: [] });
+      expect(await buffer.sweepIntents(0, ['7'], 0n)).toEqual({ targets: [], alarms: [] });
       expect(await pendingOf(buffer, a)).toEqual({});
     });
 

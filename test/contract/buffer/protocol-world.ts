@@ -156,7 +156,7 @@ export class ProtocolWorld {
   async #confirm({ deltas }: Writer, id: string): Promise<void> {
     const { found } = await this.#buffer.confirm(0, id);
     const targets = deltas.map(({ target }) => target);
-    if (!found) await this.#buffer.request(0, targets, { barrier: null, delay: 0 });
+    if (!found) await this.#buffer.requestRepair(0, targets, 0n);
   }
 
   #end(writer: Writer): void {

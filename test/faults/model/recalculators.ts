@@ -50,10 +50,10 @@ function list(i: number, { nextTransaction }: World): Step {
   return {
     name: `r${i + 1} lists what is due and reads the horizon`,
     call: DUE_RECALCULATIONS,
-    change: (state, heal) => {
-      if (heal === null) return false;
+    change: (state, repair) => {
+      if (repair === null) return false;
       const horizon = openTransactions(state)[0] ?? nextTransaction(state);
-      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'acquire', heal: heal === true, horizon };
+      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'acquire', repair: repair === true, horizon };
       return undefined;
     },
   };
@@ -67,15 +67,15 @@ function visit(i: number, { nextTransaction }: World): Step[] {
     change: (state) => {
       state.left.visits -= 1;
       const horizon = openTransactions(state)[0] ?? nextTransaction(state);
-      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'acquire', purpose, heal: true, horizon };
+      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'acquire', purpose, repair: true, horizon };
     },
   }));
 }
 
-function startAcquire({ heal, horizon }: Recalculator, i: number, world: World): Step {
+function startAcquire({ repair, horizon }: Recalculator, i: number, world: World): Step {
   return {
     name: `r${i + 1} acquires`,
-    call: acquire(NEXT_TOKEN, horizon, !heal),
+    call: acquire(NEXT_TOKEN, horizon, !repair),
     change: (state, outcome) => {
       if (outcome !== 'acquired') return end(i)(state);
       const token = world.freshName(state, 'token');
@@ -93,7 +93,7 @@ function read(own: Recalculator, state: State, { scenario, nextTransaction }: Wo
   own.at = 'finalize';
   own.refused = parked !== null;
   own.read = {
-    missing: own.heal ? lacking : lacking.slice(0, 1),
+    missing: own.repair ? lacking : lacking.slice(0, 1),
     xmax: nextTransaction(state),
     inProgress: openTransactions(state),
   };

@@ -36,8 +36,8 @@ const IN_REDIS: readonly Rule[] = [
   {
     name: 'generation: a request ends the lease',
     patch: {
-      text: "  redis.call('HDEL', K.leases, target)\n  redis.call('HDEL', K.logs, target)\n  if barrier ~= '' then",
-      by: "  if barrier ~= '' then",
+      text: "  redis.call('HDEL', K.leases, target)\n  redis.call('HDEL', K.logs, target)\n  local standing = redis.call('HGET', K.barriers",
+      by: "  local standing = redis.call('HGET', K.barriers",
     },
     scenario: { writers: 1, early: true },
   },
@@ -57,7 +57,7 @@ const IN_REDIS: readonly Rule[] = [
     scenario: { writers: 1, early: true, crashes: 1 },
   },
   {
-    name: 'a heal is not fulfilled by a recalculation of some columns',
+    name: 'a repair is not fulfilled by a recalculation of some columns',
     patch: { text: '(is_plain or tonumber(barrier) >= horizon)', by: '(tonumber(barrier) >= horizon)' },
     scenario: { writers: 2, columns: 2, scheduled: true, wrong: false, early: true, crashes: 1 },
     isLarge: true,
@@ -72,8 +72,8 @@ const IN_SQL: readonly Rule[] = [
     scenario: { writers: 1, wrong: false, wipes: 1, crashes: 1 },
   },
   {
-    name: 'a fenced batch is healed',
-    callers: 'heal of fenced batches',
+    name: 'a fenced batch is repaired',
+    callers: 'repair of fenced batches',
     scenario: { writers: 1, purges: 1, crashes: 1 },
   },
   { name: 'ledger: a batch is applied once', callers: 'ledger', scenario: { writers: 1, crashes: 1 } },

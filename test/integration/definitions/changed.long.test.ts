@@ -279,7 +279,7 @@ test('a request that fails half-way is made again', async () => {
   await first.dataSource.query('UPDATE author SET total = 9');
   await first.dataSource.query(`INSERT INTO counter_cache_state VALUES ('recount:author:id', '{}')`);
   const internals = await openInternals(first.dataSource);
-  const request = jest.spyOn(internals.context.buffer, 'request').mockRejectedValueOnce(new Error('no answer'));
+  const request = jest.spyOn(internals.context.buffer, 'requestRepair').mockRejectedValueOnce(new Error('no answer'));
   await expect(recountKinds(internals.context)).rejects.toThrow('no answer');
   expect(await noted(first)).toHaveLength(1);
   await recountKinds(internals.context);

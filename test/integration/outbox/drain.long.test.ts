@@ -134,7 +134,7 @@ test('a transaction that wrote its rows early and commits late is not passed ove
   const early = fixture.dataSource.createQueryRunner();
   await early.query('BEGIN');
   await early.query(
-    `INSERT INTO counter_cache_outbox ("shard", "target", "column", "amount", "touches", "written_at", "due", "heal")
+    `INSERT INTO counter_cache_outbox ("shard", "target", "column", "amount", "touches", "written_at", "due", "repair")
      SELECT "shard", 'author:id:${id}', 'likesSum', 7, '{}', now(), now(), false FROM counter_cache_shard LIMIT 1`,
   );
   for (let i = 0; i < 3; i++) await post(id);

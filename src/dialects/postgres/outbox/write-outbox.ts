@@ -20,8 +20,8 @@ export interface OutboxDelta {
   readonly flushAt: number;
   /** Whole milliseconds. */
   readonly recalculateIn: number | null;
-  /** Asks for a recalculation of the target, at once. */
-  readonly heal: boolean;
+  /** Asks for a repair of the target, at once. */
+  readonly repair: boolean;
 }
 
 /** What was written. */
@@ -76,7 +76,7 @@ const NOW = 'extract(epoch FROM statement_timestamp())::double precision * 1000'
 
 /** Begins every INSERT into the outbox: what a writer gives. */
 export function insertInto(outbox: string): string {
-  return `INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")`;
+  return `INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "repair")`;
 }
 
 /** Rows that are written as VALUES: planned faster than arrays, as long as they are few. */
@@ -92,15 +92,15 @@ const COLUMNS = {
   wait: 'double precision',
   batch: 'double precision',
   recalculate: 'bigint',
-  heal: 'boolean',
+  repair: 'boolean',
 } as const;
 
 const TYPES = Object.values(COLUMNS);
 
 /** One delta, in the order of the columns. */
 function valuesOfOne({ amount, touches, ...delta }: OutboxDelta): unknown[] {
-  const { shard, target, column, wait, flushAt, recalculateIn, heal } = delta;
-  return [shard, target, column, amount.toString(), arrayLiteral(touches), wait, flushAt, recalculateIn, heal];
+  const { shard, target, column, wait, flushAt, recalculateIn, repair } = delta;
+  return [shard, target, column, amount.toString(), arrayLiteral(touches), wait, flushAt, recalculateIn, repair];
 }
 
 function valuesOf(deltas: readonly OutboxDelta[], parameters: unknown[]): string {
@@ -130,8 +130,8 @@ function insertSql({ outbox }: TablePaths, source: string, isSummed: boolean): s
   return `
     ${insertInto(outbox)}
     SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], statement_timestamp(),
-      to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${NOW} / $1) ELSE ceil((${NOW} + u.wait) / $1) END * $1 / 1000),
-      u.recalculate, u.heal
+      to_timestamp(CASE WHEN u.repair${isFull} THEN floor(${NOW} / $1) ELSE ceil((${NOW} + u.wait) / $1) END * $1 / 1000),
+      u.recalculate, u.repair
     FROM ${source} AS u(${Object.keys(COLUMNS).join(', ')})
     WHERE ${isInside('$2')}
     RETURNING o."id"::text AS id, o."shard" AS shard, extract(epoch FROM o."due") * 1000 AS at,

@@ -141,7 +141,8 @@ function giveBack(shard: MemoryShard, { target, amounts, touches }: BatchEntry, 
   const goesBack = (column: string): boolean =>
     'failed' in row || row.columns === undefined || row.columns.includes(column);
   for (const [column, amount] of amounts) {
-    if (goesBack(column) && shard.addAmount(target, column, amount) === null) shard.heal(target, step.now, step);
+    if (goesBack(column) && shard.addAmount(target, column, amount) === null)
+      shard.requestRepair(target, step.now, 0n, step);
   }
   for (const [column, time] of touches) if (goesBack(column)) shard.addTouch(target, column, time);
   if ('failed' in row) {

@@ -115,7 +115,8 @@ function replacePending(
     shard.pendingOf(target).amounts.delete(column);
     const sum = shard.addAmount(target, column, amount + sumOf(unseen, column));
     // After the request was consumed, so that it stands; and not due at once, since the next recount finds the same.
-    if (sum === null) shard.heal(target, windowEnd(step.now + OVERFLOW_DELAY * step.window, step.window), step);
+    if (sum === null)
+      shard.requestRepair(target, windowEnd(step.now + OVERFLOW_DELAY * step.window, step.window), 0n, step);
   }
   shard.failed.delete(target);
   const { amounts, touches } = shard.pendingOf(target);

@@ -42,15 +42,15 @@ function addDelta(shard: MemoryShard, intent: string, delta: TargetDelta, step: 
   const changes = delta.amounts.size + delta.touches.length > 0;
   if (changes && !shard.failed.has(target)) shard.makeDue(target, dueTime(delta, biggest, step), step);
   scheduleRecalculation(shard, delta, step);
-  if (delta.reset) reset(shard, intent, target, step);
-  if (overflow) shard.heal(target, step.now, step);
+  if (delta.replaced) repairReplaced(shard, intent, target, step);
+  if (overflow) shard.requestRepair(target, step.now, 0n, step);
 }
 
-/** The request reads behind the transaction itself: its own changes must be seen. */
-function reset(shard: MemoryShard, intent: string, target: string, step: Step): void {
+/** The repair reads behind the transaction itself: its own changes must be seen. */
+function repairReplaced(shard: MemoryShard, intent: string, target: string, step: Step): void {
   shard.dropPending(target);
   const barrier = /^\d+$/.test(intent) ? BigInt(intent) : 0n;
-  shard.request(target, windowStart(step.now, step.window), barrier, step);
+  shard.requestRepair(target, step.now, barrier, step);
 }
 
 function dueTime({ wait, flushAt }: TargetDelta, biggest: bigint, { now, window }: Step): number {
@@ -77,9 +77,9 @@ export function staleIntents(shard: MemoryShard, olderThan: number, limit: numbe
 }
 
 /** Drops intents and requests their targets, in one step: a confirm that comes later finds its intent gone. */
-export function sweepIntents(shard: MemoryShard, ids: readonly string[], barrier: bigint | null, step: Step): string[] {
+export function sweepIntents(shard: MemoryShard, ids: readonly string[], barrier: bigint, step: Step): string[] {
   const targets = ids.flatMap((id) => shard.intents.get(id)?.deltas.map(({ target }) => target) ?? []);
   for (const id of ids) shard.intents.delete(id);
-  for (const target of targets) shard.request(target, windowStart(step.now, step.window), barrier, step);
+  for (const target of targets) shard.requestRepair(target, step.now, barrier, step);
   return targets;
 }

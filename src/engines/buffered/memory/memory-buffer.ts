@@ -17,7 +17,7 @@ import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './inte
 import { MemoryShard } from './memory-shard';
 import { dueRecalculations, postpone, acquire, type LeaseOptions } from './recalculations';
 import { Step } from './step';
-import { windowEnd, windowStart } from '../../../model/windows';
+import { windowStart } from '../../../model/windows';
 
 /** Options of a {@link MemoryBuffer}. */
 export interface MemoryBufferOptions {
@@ -102,30 +102,24 @@ export class MemoryBuffer implements DeltaBuffer {
   async sweepIntents(
     shard: number,
     intentIds: readonly string[],
-    barrier: bigint | null,
+    barrier: bigint,
   ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
     const step = this.#step();
     const targets = sweepIntents(this.#shard(shard), intentIds, barrier, step);
     return { targets, alarms: step.alarms(shard) };
   }
 
-  async request(
-    shard: number,
-    targets: readonly string[],
-    options: { readonly barrier: bigint | null; readonly delay: number },
-  ): Promise<readonly Alarm[]> {
+  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly Alarm[]> {
     const step = this.#step();
     const state = this.#shard(shard);
-    const at =
-      options.delay > 0 ? windowEnd(step.now + options.delay, this.#window) : windowStart(step.now, this.#window);
-    for (const target of targets) state.request(target, at, options.barrier, step);
+    for (const target of targets) state.requestRepair(target, step.now, barrier, step);
     return step.alarms(shard);
   }
 
   async dueRecalculations(
     shard: number,
     limit: number,
-  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]> {
+  ): Promise<readonly { readonly target: string; readonly repair: boolean }[]> {
     return dueRecalculations(this.#shard(shard), limit, this.#now());
   }
 

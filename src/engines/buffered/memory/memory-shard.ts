@@ -94,20 +94,16 @@ export class MemoryShard {
     this.failed.delete(target);
   }
 
-  /** Requests a recalculation with a later snapshot, which ends the lease. */
-  request(target: string, at: number, barrier: bigint | null, step: Step): void {
+  /** Requests a repair, which needs a later snapshot: the lease ends. */
+  requestRepair(target: string, time: number, barrier: bigint, step: Step): void {
+    const at = windowStart(time, step.window);
     if ((this.recalculations.get(target) ?? Infinity) > at) {
       this.recalculations.set(target, at);
       step.recalculateAt(at);
     }
     this.endLease(target);
     const standing = this.barriers.get(target);
-    if (barrier !== null && (standing === undefined || standing < barrier)) this.barriers.set(target, barrier);
-  }
-
-  /** Requests the recalculation of every column, for which a barrier stands that no transaction is below. */
-  heal(target: string, time: number, step: Step): void {
-    this.request(target, windowStart(time, step.window), 0n, step);
+    if (standing === undefined || standing < barrier) this.barriers.set(target, barrier);
   }
 
   /** The token on a target. A lease that has expired is none. */

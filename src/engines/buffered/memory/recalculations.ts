@@ -34,8 +34,8 @@ export function dueRecalculations(
   shard: MemoryShard,
   limit: number,
   now: number,
-): { readonly target: string; readonly heal: boolean }[] {
-  return reached(shard.recalculations, now, limit).map((target) => ({ target, heal: shard.barriers.has(target) }));
+): { readonly target: string; readonly repair: boolean }[] {
+  return reached(shard.recalculations, now, limit).map((target) => ({ target, repair: shard.barriers.has(target) }));
 }
 
 /** Puts off requests; one that is gone stays gone, a later one stays later. */

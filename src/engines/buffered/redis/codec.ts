@@ -23,7 +23,7 @@ export function encodeDeltas(deltas: readonly TargetDelta[]): string {
       delta.recalculateIn ?? -1,
       [...delta.amounts].flatMap(([column, amount]) => [encodeColumn(column), amount.toString()]),
       delta.touches.map(encodeColumn),
-      delta.reset ? 1 : 0,
+      delta.replaced ? 1 : 0,
     ]),
   );
 }

@@ -136,32 +136,15 @@ export class RedisBuffer implements DeltaBuffer {
   async sweepIntents(
     shard: number,
     intentIds: readonly string[],
-    barrier: bigint | null,
+    barrier: bigint,
   ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
-    const reply = await this.#work(
-      shard,
-      'sweep-intents',
-      this.#options.window,
-      barrier?.toString() ?? '',
-      ...intentIds,
-    );
+    const reply = await this.#work(shard, 'sweep-intents', this.#options.window, barrier.toString(), ...intentIds);
     const [targets, ...times] = reply as readonly [readonly string[], ...TimesReply];
     return { targets, alarms: decodeAlarms(shard, ...times) };
   }
 
-  async request(
-    shard: number,
-    targets: readonly string[],
-    options: { readonly barrier: bigint | null; readonly delay: number },
-  ): Promise<readonly Alarm[]> {
-    const reply = await this.#work(
-      shard,
-      'request',
-      options.delay,
-      this.#options.window,
-      options.barrier?.toString() ?? '',
-      ...targets,
-    );
+  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly Alarm[]> {
+    const reply = await this.#work(shard, 'request-repair', this.#options.window, barrier.toString(), ...targets);
     return decodeAlarms(shard, ...(reply as TimesReply));
   }
 
@@ -173,11 +156,11 @@ export class RedisBuffer implements DeltaBuffer {
   async dueRecalculations(
     shard: number,
     limit: number,
-  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]> {
+  ): Promise<readonly { readonly target: string; readonly repair: boolean }[]> {
     const reply = (await this.#work(shard, 'due-recalculations', limit)) as readonly (string | number)[];
     return Array.from({ length: reply.length / 2 }, (_, i) => ({
       target: String(reply[2 * i]),
-      heal: reply[2 * i + 1] === 1,
+      repair: reply[2 * i + 1] === 1,
     }));
   }
 

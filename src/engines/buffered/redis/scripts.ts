@@ -42,7 +42,7 @@ export const SCRIPTS = {
   'take-over': ['batches', 'claims'],
   'stale-intents': ['intentTimes'],
   'sweep-intents': ['intents', 'intentTimes', 'recalc', 'barriers', 'leases', 'logs', 'kinds'],
-  request: ['recalc', 'barriers', 'leases', 'logs', 'kinds'],
+  'request-repair': ['recalc', 'barriers', 'leases', 'logs', 'kinds'],
   postpone: ['recalc', 'leases', 'kinds'],
   'due-recalculations': ['recalc', 'barriers', 'kinds'],
   'acquire-lease': ['claimed', 'leases', 'barriers', 'logs', 'kinds', 'batches', 'unlisted'],

@@ -23,7 +23,7 @@ local function give_back(target, changes, back)
     elseif is_touch then
       add_touch(K, target, name, tonumber(value))
     elseif not add_amount(K, target, name, value) then
-      request_recalculation(K, target, window_start(now, window), '0', alarms)
+      request_repair(K, target, window_start(now, window), '0', alarms)
     end
   end
   if back[2] < 0 then

@@ -147,7 +147,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
         end
       end
       -- After the request was consumed, so that it stands; and later, since the next recount finds the same.
-      if not fits then request_recalculation(K, target, window_end(now + 60 * window, window), '0', alarms) end
+      if not fits then request_repair(K, target, window_end(now + 60 * window, window), '0', alarms) end
     end
     table.insert(outcomes, { standing, known })
   end

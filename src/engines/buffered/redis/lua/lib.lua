@@ -14,7 +14,7 @@
 --   leases      hash   target -> '<token> <expires ms>'
 --   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the lease stands
 --   failed       hash   target -> reason: parked, not due
---   intents      hash   id -> JSON [[target, wait, flushAt, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
+--   intents      hash   id -> JSON [[target, wait, flushAt, recalculateIn or -1, [column, amount, ...], [touch, ...], replaced 0|1], ...]
 --   intentTimes  zset   id -> ms
 --   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: kind}]
 --   claims       zset   batch id -> ms
@@ -97,8 +97,9 @@ local function standing_token(K, target, now)
   return token
 end
 
--- Requests a recalculation with a later snapshot: ends the lease; barrier '' is none.
-local function request_recalculation(K, target, at, barrier, alarms)
+-- Requests a repair: a recalculation of every column, with a later snapshot, so the lease ends. The barrier is a transaction
+-- that has to be over before it; '0' is none.
+local function request_repair(K, target, at, barrier, alarms)
   local before = redis.call('ZSCORE', K.recalc, target)
   if not before or tonumber(before) > at then
     redis.call('ZADD', K.recalc, at, target)
@@ -106,10 +107,8 @@ local function request_recalculation(K, target, at, barrier, alarms)
   end
   redis.call('HDEL', K.leases, target)
   redis.call('HDEL', K.logs, target)
-  if barrier ~= '' then
-    local standing = redis.call('HGET', K.barriers, target)
-    if not standing or tonumber(standing) < tonumber(barrier) then redis.call('HSET', K.barriers, target, barrier) end
-  end
+  local standing = redis.call('HGET', K.barriers, target)
+  if not standing or tonumber(standing) < tonumber(barrier) then redis.call('HSET', K.barriers, target, barrier) end
 end
 
 -- The columns that targets of each kind may have pending, by the kind's code.
@@ -175,7 +174,7 @@ end
 -- Makes the deltas of one intent pending.
 local function add_deltas(K, id, deltas, now, window, alarms, any_lease)
   for _, delta in ipairs(deltas) do
-    local named, wait, flush_at, recalculate_in, amounts, touches, reset = unpack(delta)
+    local named, wait, flush_at, recalculate_in, amounts, touches, replaced = unpack(delta)
     local target = inner(K, named)
     local leased = any_lease and standing_token(K, target, now)
     local biggest, overflow = 0, false
@@ -195,12 +194,12 @@ local function add_deltas(K, id, deltas, now, window, alarms, any_lease)
       -- The earliest of what the counters of the target ask for: later writes ask for later times, and move nothing.
       if redis.call('ZADD', K.recalc, 'LT', 'CH', at, target) == 1 then alarms.recalculate[at] = true end
     end
-    if reset == 1 then
+    if replaced == 1 then
       drop_pending(K, target)
       -- Behind the transaction itself: its own changes must be seen.
-      request_recalculation(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', alarms)
+      request_repair(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', alarms)
     end
-    if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
+    if overflow then request_repair(K, target, window_start(now, window), '0', alarms) end
   end
 end
 
@@ -220,8 +219,8 @@ end
 -- The deltas that so many intents share, in one; nil where each intent counts by itself, or the sum is not exact.
 local function multiplied(deltas, times)
   for _, delta in ipairs(deltas) do
-    local flush_at, amounts, reset = delta[3], delta[5], delta[7]
-    if flush_at > 0 or reset == 1 then return nil end
+    local flush_at, amounts, replaced = delta[3], delta[5], delta[7]
+    if flush_at > 0 or replaced == 1 then return nil end
     for i = 2, #amounts, 2 do
       if math.abs(tonumber(amounts[i])) * times >= 2 ^ 53 then return nil end
     end

@@ -1,7 +1,7 @@
--- Drops stale intents and requests the recalculation of their targets behind a barrier, in one step: a confirm that
+-- Drops stale intents and requests the repair of their targets behind a barrier, in one step: a confirm that
 -- comes later finds its intent gone, and asks again.
 -- KEYS: intents, intentTimes, recalc, barriers, leases, logs, kinds
--- ARGV: window, barrier or '', id, ...   Returns: {{target, ...}, now, {}, {recalculate times}}
+-- ARGV: window, barrier, id, ...   Returns: {{target, ...}, now, {}, {recalculate times}}
 local K = { intents = KEYS[1], intentTimes = KEYS[2], recalc = KEYS[3], barriers = KEYS[4], leases = KEYS[5], logs = KEYS[6], kinds = KEYS[7] }
 local now, alarms, targets = clock(), new_alarms(), {}
 for i = 3, #ARGV do
@@ -9,7 +9,7 @@ for i = 3, #ARGV do
   redis.call('HDEL', K.intents, ARGV[i])
   redis.call('ZREM', K.intentTimes, ARGV[i])
   for _, delta in ipairs(payload and cjson.decode(payload) or {}) do
-    request_recalculation(K, inner(K, delta[1]), window_start(now, tonumber(ARGV[1])), ARGV[2], alarms)
+    request_repair(K, inner(K, delta[1]), window_start(now, tonumber(ARGV[1])), ARGV[2], alarms)
     table.insert(targets, delta[1])
   end
 end

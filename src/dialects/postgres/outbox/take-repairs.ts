@@ -5,8 +5,8 @@ import { rowsOf } from '../query';
 import type { TablePaths } from '../installation/tables';
 import { waitingIn } from './scope';
 
-/** Deletes up to `limit` rows of a shard that ask for a recalculation; returns their targets. */
-export async function takeHeals(
+/** Deletes up to `limit` rows of a shard that ask for a repair; returns their targets. */
+export async function takeRepairs(
   runner: QueryRunner,
   { outbox }: TablePaths,
   shard: number,
@@ -18,7 +18,7 @@ export async function takeHeals(
   const rows = await rowsOf(
     runner,
     `WITH l AS MATERIALIZED (
-       SELECT x."id" FROM ${outbox} x WHERE x."shard" = $1 AND x."heal" AND ${waiting}
+       SELECT x."id" FROM ${outbox} x WHERE x."shard" = $1 AND x."repair" AND ${waiting}
        ORDER BY x."due" LIMIT $2 FOR UPDATE SKIP LOCKED
      )
      DELETE FROM ${outbox} o USING l WHERE o."id" = l."id" RETURNING o."target"`,

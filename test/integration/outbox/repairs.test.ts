@@ -26,8 +26,10 @@ class Use {
 class FlakyBuffer extends MemoryBuffer {
   failures = 0;
 
-  override async request(...args: Parameters<MemoryBuffer['request']>): ReturnType<MemoryBuffer['request']> {
-    const alarms = await super.request(...args);
+  override async requestRepair(
+    ...args: Parameters<MemoryBuffer['requestRepair']>
+  ): ReturnType<MemoryBuffer['requestRepair']> {
+    const alarms = await super.requestRepair(...args);
     if (this.failures-- > 0) throw new Error('no answer');
     return alarms;
   }
