@@ -66,7 +66,7 @@ export class DeltaPublisher implements Publisher {
   readonly #health: BufferHealth;
   readonly #discards: Discards;
   readonly #outage: Outage;
-  #wakes = true;
+  readonly #waking: Outage;
   /** Nothing new goes to the buffer. */
   #isDiverted = false;
   /** The buffer is not to be called any more. */
@@ -79,6 +79,7 @@ export class DeltaPublisher implements Publisher {
     const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
     this.#discards = new Discards({ buffer });
     this.#outage = new Outage(options.onError, { quiet: OUTAGE });
+    this.#waking = new Outage(options.onError);
     this.#lost = new LostTargets({ ...options, buffer, onRecovered: () => this.#health.review() });
     this.#health = new BufferHealth({
       ...options,
@@ -266,14 +267,13 @@ export class DeltaPublisher implements Publisher {
     }
   }
 
-  /** Workers look for themselves, only later: an outage is told once, not with every write. */
+  /** Workers look for themselves, only later: an outage is reported once, not with every write. */
   async #wake(alarms: readonly Alarm[]): Promise<void> {
     try {
       await this.#options.wake(alarms);
-      this.#wakes = true;
+      this.#waking.succeeded();
     } catch (error) {
-      if (this.#wakes) this.#options.onError(error);
-      this.#wakes = false;
+      this.#waking.failed(error, { kind: 'wake-up' });
     }
   }
 

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { DeltaBuffer } from '../engines/buffered/buffer';
 import type { Alarm, TargetDelta } from '../model/pending';
 import { BufferUnavailableError } from '../errors';
+import { Outage } from '../outage';
 import { withTimeout } from '../time-limit';
 
 interface LostTargetsOptions {
@@ -38,13 +39,14 @@ export class LostTargets {
   readonly #options: LostTargetsOptions;
   readonly #targets = new Map<number, Map<string, Lost>>();
   #size = 0;
-  #overflowed = false;
+  readonly #overflow: Outage;
   #timer: NodeJS.Timeout | null = null;
   #drain: Promise<void> | null = null;
   #isClosed = false;
 
   constructor(options: LostTargetsOptions) {
     this.#options = options;
+    this.#overflow = new Outage(options.onError);
   }
 
   /** Targets that still wait. */
@@ -108,7 +110,7 @@ export class LostTargets {
         this.#targets.delete(shard);
       }
       if (this.#isClosed) return;
-      this.#overflowed = false;
+      this.#overflow.succeeded();
       this.#options.onRecovered();
     } catch {
       if (this.#isClosed) return;
@@ -136,11 +138,9 @@ export class LostTargets {
   }
 
   #reportOverflow(): void {
-    if (this.#overflowed) return;
-    this.#overflowed = true;
     const { maxPendingRepairs } = this.#options;
     const advice = 'Run counters.recalculate() once Redis answers again, or raise `maxPendingRepairs`';
     const reason = `more than ${maxPendingRepairs} targets wait for a recalculation; further ones are forgotten. ${advice}`;
-    this.#options.onError(new BufferUnavailableError(reason, { maxPendingRepairs }));
+    this.#overflow.failed(new BufferUnavailableError(reason, { maxPendingRepairs }));
   }
 }

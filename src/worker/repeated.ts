@@ -1,6 +1,6 @@
 import { Outage } from '../outage';
 
-/** Work that is done again and again, from the start on, until it is stopped; its runs never overlap. What it fails with is told once until it succeeds. */
+/** Work that is done again and again, from the start on, until it is stopped; its runs never overlap. What it fails with is reported once until it succeeds. */
 export class Repeated {
   readonly #work: () => Promise<unknown>;
   readonly #interval: number;
