@@ -1,6 +1,7 @@
 // Draws the rooms of src/ from their imports into docs/architecture.md; with --check, fails when the document says something else.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, normalize, relative } from 'node:path';
+import { join, normalize } from 'node:path';
+import { cyclesOf, IMPORTS, importsOf, LOADS } from './imports.mjs';
 
 const SOURCE = 'src';
 const DOCUMENT = 'docs/architecture.md';
@@ -11,16 +12,7 @@ const files = readdirSync(SOURCE, { recursive: true })
   .map((file) => normalize(String(file)))
   .filter((file) => file.endsWith('.ts'));
 const texts = new Map(files.map((file) => [file, readFileSync(join(SOURCE, file), 'utf8')]));
-const imports = new Map(files.map((file) => [file, importsOf(file, /from '(\.[^']+)'/g)]));
-/** Types are gone when the code runs. */
-const loads = new Map(
-  files.map((file) => [file, importsOf(file, /^(?:import|export) (?!type)[^;]*?from '(\.[^']+)'/gm)]),
-);
-
-function importsOf(file, pattern) {
-  const specifiers = texts.get(file).matchAll(pattern);
-  return [...specifiers].map(([, path]) => `${relative(SOURCE, join(SOURCE, dirname(file), path))}.ts`);
-}
+const imports = importsOf(texts, IMPORTS);
 
 function roomOf(file) {
   return file.includes('/') ? file.slice(0, file.indexOf('/')) : FACADE;
@@ -43,21 +35,6 @@ function arrows() {
   return found;
 }
 
-/** Files that load themselves by way of others. */
-function cycles() {
-  const reach = (start) => {
-    const seen = new Set();
-    const todo = [...loads.get(start)];
-    for (let file = todo.pop(); file !== undefined; file = todo.pop()) {
-      if (seen.has(file)) continue;
-      seen.add(file);
-      todo.push(...(loads.get(file) ?? []));
-    }
-    return seen;
-  };
-  return files.filter((file) => reach(file).has(file));
-}
-
 function render() {
   const rooms = new Map();
   for (const file of files) {
@@ -69,7 +46,7 @@ function render() {
   for (const [from, targets] of [...arrows()].toSorted(([left], [right]) => alphabetically(left, right)))
     for (const to of [...targets].toSorted(alphabetically)) picture.push(`  ${from} --> ${to}`);
   picture.push('```');
-  const loops = cycles();
+  const loops = cyclesOf(importsOf(texts, LOADS));
   const figures = `${files.length} files; ${rooms.get(FACADE)} of them are the façade, and what all rooms use. Files in import cycles: ${loops.length === 0 ? 'none' : loops.join(', ')}.`;
   return [BEGIN, '', ...picture, '', figures, '', END].join('\n');
 }

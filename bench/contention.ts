@@ -6,7 +6,7 @@ import type { Benchmark } from './benchmark';
 import { Child } from './child';
 import type { ClientSample } from './contention/client-program';
 import { entitiesOf } from './contention/entities';
-import { present, type MeasuredScenario } from './contention/present';
+import { type MeasuredScenario, present, type ScenarioFigures, summarize } from './contention/present';
 import { PARENTS, SCENARIOS, type Scenario } from './contention/scenarios';
 import { type ContentionVariant, VARIANTS } from './contention/variants';
 import type { Environment } from './environment';
@@ -21,12 +21,13 @@ const ROUNDS = 5;
 const WARM_UP = 8;
 
 /** What keeping a counter costs those who write. */
-export const contention: Benchmark = {
+export const contention: Benchmark<readonly ScenarioFigures[]> = {
   name: 'contention',
   describe:
     'What a counter column costs 32 concurrent writers of children, by the way it is kept, compared with no counter at all.',
   postgres: { fsync: 'on', full_page_writes: 'on', max_connections: '400', shared_buffers: '512MB' },
   seconds: 32 * SCENARIOS.length,
+  summarize,
   async run(environment, seconds) {
     const dataSource = await createTables(environment);
     const worker = await startProgram('worker', environment);

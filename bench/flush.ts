@@ -1,7 +1,7 @@
 import type { Benchmark } from './benchmark';
 import { Baseline } from './flush/baseline';
 import { Library } from './flush/library';
-import { present } from './flush/present';
+import { type FlushFigures, present, summarize } from './flush/present';
 import { takeRounds } from './flush/take-rounds';
 import { PRODUCTION } from './flush/settings';
 import { Stage } from './flush/stage';
@@ -14,12 +14,13 @@ const PROCESSES = [1, 2];
 const BATCHES = [100, 1_000, 5_000];
 
 /** How fast dirty targets are applied. */
-export const flush: Benchmark = {
+export const flush: Benchmark<FlushFigures> = {
   name: 'flush',
   describe:
     'How fast a worker applies 100,000 dirty targets, compared with one BullMQ job and one UPDATE per target; every worker is a process of its own, on the same servers.',
   postgres: PRODUCTION,
   seconds: 200,
+  summarize,
   async run(environment, seconds) {
     const stage = await Stage.open(environment, TARGETS);
     const memory = await stage.memoryPerTarget();

@@ -1,7 +1,7 @@
 import type { Benchmark } from './benchmark';
 import { PRODUCTION } from './flush/settings';
-import { measureSize, type Size } from './growth/measure-size';
-import { present } from './growth/present';
+import { type Measured, measureSize, type Size } from './growth/measure-size';
+import { present, summarize } from './growth/present';
 
 /** Dirty targets at a time, and samples of which the median is reported; before a single one nothing is warmed up. */
 const SIZES: readonly Size[] = [
@@ -12,12 +12,13 @@ const SIZES: readonly Size[] = [
 ];
 
 /** Whether time and memory grow with the number of dirty targets only. */
-export const growth: Benchmark = {
+export const growth: Benchmark<readonly Measured[]> = {
   name: 'growth',
   describe:
     'From 1,000 to 1,000,000 dirty targets: what each costs to make dirty and to apply, what it takes in Redis, and what that does to the one worker process.',
   postgres: PRODUCTION,
   seconds: 150,
+  summarize,
   async run(environment) {
     const measured = [];
     for (const size of SIZES) {

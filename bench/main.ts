@@ -7,14 +7,20 @@ import { Argument, Command, InvalidArgumentError } from 'commander';
 import type { Benchmark } from './benchmark';
 import { BENCHMARKS } from './benchmarks';
 import { ROOT, startEnvironment } from './environment';
-import { renderText, write } from './report';
+import { renderText, writeReport } from './report';
+import { type Written, writeJson } from './written';
 
 interface Options {
   readonly seconds?: number;
   readonly write: boolean;
+  readonly render?: boolean;
 }
 
 async function run(names: readonly string[], options: Options): Promise<void> {
+  if (options.render === true) {
+    report(writeReport(BENCHMARKS));
+    return;
+  }
   const chosen = BENCHMARKS.filter(({ name }) => names.length === 0 || names.includes(name));
   for (const [i, benchmark] of chosen.entries()) {
     console.log(`${i === 0 ? '' : '\n'}[${i + 1}/${chosen.length}] ${benchmark.name}`);
@@ -27,13 +33,18 @@ async function runOne(benchmark: Benchmark, { seconds, write: toFiles }: Options
   const environment = await startEnvironment(benchmark.postgres ?? {});
   try {
     const results = await benchmark.run(environment, seconds ?? benchmark.seconds);
-    const finished = { benchmark, facts: environment.facts, results };
-    console.log(`\n${renderText(finished)}\n`);
-    const names = BENCHMARKS.map(({ name }) => name);
-    if (toFiles) for (const file of write(finished, names)) console.log(`Written: ${relative(ROOT, file)}`);
+    const { details = [], targets = [], notes, figures } = results;
+    const written: Written = { name: benchmark.name, facts: environment.facts, targets, notes, figures };
+    const { table } = benchmark.summarize(figures);
+    console.log(`\n${renderText(written, [...details, table])}\n`);
+    if (toFiles) report([writeJson(written), ...writeReport(BENCHMARKS)]);
   } finally {
     await environment.stop();
   }
+}
+
+function report(files: readonly string[]): void {
+  for (const file of files) console.log(`Written: ${relative(ROOT, file)}`);
 }
 
 function positive(text: string): number {
@@ -49,6 +60,7 @@ const command = new Command('npm run bench --')
   )
   .option('--seconds <number>', 'how long each measures (default: as long as it needs)', positive)
   .option('--no-write', 'only print the results')
+  .option('--render', 'only write bench/RESULTS.md again, from bench/results')
   .addHelpText('after', `\n${BENCHMARKS.map(({ name, describe }) => `${name}: ${describe}`).join('\n')}`)
   .allowExcessArguments(false)
   .showHelpAfterError('(--help shows all benchmarks)')

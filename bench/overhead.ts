@@ -6,7 +6,7 @@ import type { Environment } from './environment';
 import { measureHotLoops } from './overhead/hot-loop';
 import { type Operation, OPERATIONS } from './overhead/operations';
 import { RemoteSubject } from './overhead/remote-subject';
-import { type Measured, present } from './overhead/present';
+import { type Measured, type OverheadFigures, present, summarize } from './overhead/present';
 import { newDataSource, Subject } from './overhead/subject';
 import { countCommands } from './redis-info';
 import { interleave } from './rounds';
@@ -27,13 +27,14 @@ interface Subjects {
 }
 
 /** What the library costs a write that is none of its business. */
-export const overhead: Benchmark = {
+export const overhead: Benchmark<OverheadFigures> = {
   name: 'overhead',
   describe:
     'What a DataSource with counters attached costs writes that feed no counter, compared with one without them in the same process; over one connection, one write at a time.',
   // Without the wait for the disk a write is faster, and the same cost a larger part of it.
   postgres: { synchronous_commit: 'off', autovacuum: 'off' },
   seconds: 55,
+  summarize,
   async run(environment, seconds) {
     await createTables(environment.databaseUrl, environment.redisUrl);
     const subjects = await startSubjects(environment);

@@ -4,7 +4,15 @@ import type { DataSource } from 'typeorm';
 import type { Benchmark } from './benchmark';
 import { recountByHand } from './recalculate/by-hand';
 import { observe, type Observed } from './recalculate/observe';
-import { CONCURRENT, LIBRARY, type Measured, present, SEQUENTIAL } from './recalculate/present';
+import {
+  CONCURRENT,
+  LIBRARY,
+  type Measured,
+  present,
+  SEQUENTIAL,
+  summarize,
+  type TaskFigures,
+} from './recalculate/present';
 import { type Task, TASKS } from './recalculate/tasks';
 import { createWorld, destroyWorld, TARGETS, type World } from './recalculate/world';
 import { interleave, type Round, type Variant } from './rounds';
@@ -20,7 +28,7 @@ const CONCURRENCY = 16;
 type Span = readonly [first: number, last: number];
 
 /** What a full recalculation takes. */
-export const recalculate: Benchmark = {
+export const recalculate: Benchmark<readonly TaskFigures[]> = {
   name: 'recalculate',
   describe:
     'Recounting the counters of 10,000 rows with a million sources: `counters.recalculate()` against one SELECT COUNT(*) per row, compared, and an UPDATE where it differs.',
@@ -36,6 +44,7 @@ export const recalculate: Benchmark = {
     max_wal_size: '4GB',
   },
   seconds: 150,
+  summarize,
   async run(environment, seconds) {
     console.log('Populating …');
     const world = await createWorld(environment);

@@ -1,96 +1,102 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import Table from 'cli-table3';
 
-import type { Benchmark, Results, ResultTable } from './benchmark';
-import { type Chart, renderSvg } from './chart';
+import type { Benchmark, ResultTable, Summary } from './benchmark';
+import { renderSvg } from './chart';
 import { ROOT } from './environment';
-import { targetsTable } from './targets';
+import { FOLDER, readJson, type Written } from './written';
 
-/** A finished run. */
-export interface Run {
+/** The last run of a benchmark. */
+interface Section {
   readonly benchmark: Benchmark;
-  readonly facts: Readonly<Record<string, string>>;
-  readonly results: Results;
+  readonly written: Written;
+  readonly summary: Summary;
 }
 
 /** What a person reads on the terminal. */
-export function renderText({ facts, results }: Run): string {
+export function renderText({ facts, notes }: Written, tables: readonly ResultTable[]): string {
   const about = Object.entries(facts).map(([name, value]) => `${name}: ${value}`);
-  const tables = results.tables.map(({ title, columns, rows }) => {
+  const rendered = tables.map(({ title, columns, rows, note }) => {
     const colAligns = columns.map((_, column) => (column === 0 ? 'left' : 'right'));
     const table = new Table({ head: [...columns], colAligns, style: { head: [], border: [] } });
     table.push(...rows.map((row) => [...row]));
-    return `${title}\n${table.toString()}`;
+    return [title, table.toString(), ...(note === undefined ? [] : [note])].join('\n');
   });
-  return [about.join('\n'), ...tables, ...results.notes].join('\n\n');
+  return [about.join('\n'), ...rendered, ...notes].join('\n\n');
 }
 
-/**
- * Writes bench/results/<name>.json, the benchmark's pictures, and its section of bench/RESULTS.md, with the targets of
- * all benchmarks before it; `names` are those of all, in their order.
- */
-export function write(run: Run, names: readonly string[]): string[] {
-  const { benchmark, facts, results } = run;
-  const folder = join(ROOT, 'bench/results');
-  mkdirSync(folder, { recursive: true });
-  const json = join(folder, `${benchmark.name}.json`);
-  const { targets = [], figures } = results;
-  writeFileSync(json, `${JSON.stringify({ name: benchmark.name, facts, targets, figures }, null, 2)}\n`);
-  const pictures = (results.charts ?? []).map((chart, i) => {
-    const file = join(folder, pictureName(benchmark, i));
-    writeFileSync(file, renderSvg(chart));
-    return file;
+/** Writes bench/RESULTS.md and the pictures from the last run of every benchmark, and returns their paths. */
+export function writeReport(benchmarks: readonly Benchmark[]): string[] {
+  const sections = benchmarks.flatMap((benchmark): Section[] => {
+    const written = readJson(benchmark.name);
+    return written === null ? [] : [{ benchmark, written, summary: benchmark.summarize(written.figures) }];
   });
+  const pictures = sections.flatMap(({ benchmark, summary: { charts = [] } }) =>
+    charts.map((chart, i) => {
+      const file = join(FOLDER, pictureName(benchmark, i));
+      writeFileSync(file, renderSvg(chart));
+      return file;
+    }),
+  );
   const markdown = join(ROOT, 'bench/RESULTS.md');
-  const measured = replaceSection(read(markdown), benchmark.name, renderSection(run));
-  writeFileSync(markdown, replaceSection(measured, TARGETS, renderTargets(folder, names)));
-  return [json, ...pictures, markdown];
+  writeFileSync(markdown, `${renderReport(sections)}\n`);
+  return [...pictures, markdown];
 }
 
 function pictureName({ name }: Benchmark, index: number): string {
   return `${name}-${index + 1}.svg`;
 }
 
-const TITLE = '# Results of the benchmarks\n';
-const TARGETS = 'targets';
-
-function renderTargets(folder: string, names: readonly string[]): string {
-  const table = targetsTable(folder, names);
+function renderReport(sections: readonly Section[]): string {
+  const common = commonFacts(sections.map(({ written }) => written));
   return [
-    `## ${TARGETS}`,
-    'What the library may cost, and what the last run of each benchmark found.',
-    renderTable(table),
+    '# Results of the benchmarks',
+    'What the last run of each benchmark found, and how much the library may cost. `bench/results` has all figures, `npm run bench` measures again.',
+    renderFacts(common),
+    '## Targets',
+    renderTable(targetsTable(sections.map(({ written }) => written))),
+    ...sections.map((section) => renderSection(section, common)),
   ].join('\n\n');
 }
 
-function read(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return TITLE;
-    throw error;
-  }
+type Facts = Written['facts'];
+
+/** What is true of every run stands once. */
+function commonFacts(runs: readonly Written[]): Facts {
+  const [first, ...others] = runs;
+  const entries = Object.entries(first?.facts ?? {});
+  return Object.fromEntries(entries.filter(([name, value]) => others.every(({ facts }) => facts[name] === value)));
 }
 
-/** A section reaches from its `## name` to the next one. */
-function replaceSection(document: string, name: string, section: string): string {
-  const sections = document.trimEnd().split(/\n+(?=## )/);
-  const at = sections.findIndex((text) => text.startsWith(`## ${name}\n`));
-  // Behind the title, or behind all.
-  const fresh = name === TARGETS ? 1 : sections.length;
-  const placed = at === -1 ? sections.toSpliced(fresh, 0, section) : sections.toSpliced(at, 1, section);
-  return `${placed.join('\n\n')}\n`;
+function targetsTable(runs: readonly Written[]): ResultTable {
+  return {
+    title: 'Targets',
+    columns: ['what', 'target', 'measured', 'met', 'benchmark'],
+    rows: runs.flatMap(({ name, targets }) =>
+      targets.map(({ what, bound, measured, isMet }) => [what, bound, measured, isMet ? 'yes' : 'no', name]),
+    ),
+  };
 }
 
-function renderSection({ benchmark, facts, results }: Run): string {
+function renderSection({ benchmark, written, summary: { table, charts = [] } }: Section, common: Facts): string {
   const { name, describe } = benchmark;
-  const about = Object.entries(facts).map(([fact, value]) => `- ${fact}: ${value}`);
-  const pictures = (results.charts ?? []).map(
-    ({ title }: Chart, i) => `![${title}](results/${pictureName(benchmark, i)})`,
-  );
-  const tables = results.tables.map((table) => `### ${table.title}\n\n${renderTable(table)}`);
-  return [`## ${name}`, describe, about.join('\n'), ...tables, ...pictures, ...results.notes].join('\n\n');
+  const own = Object.entries(written.facts).filter(([fact]) => !(fact in common));
+  return [
+    `## ${name}`,
+    `${describe} ${table.title}:`,
+    renderTable(table),
+    ...(charts.length === 0
+      ? []
+      : [charts.map(({ title }, i) => `![${title}](results/${pictureName(benchmark, i)})`).join(' ')]),
+    [...own.map(([fact, value]) => `- ${fact}: ${value}`), ...written.notes.map((note) => `- ${note}`)].join('\n'),
+  ].join('\n\n');
+}
+
+function renderFacts(facts: Facts): string {
+  return Object.entries(facts)
+    .map(([fact, value]) => `- ${fact}: ${value}`)
+    .join('\n');
 }
 
 /** With columns of equal width, as the formatter wants them. */

@@ -1,5 +1,4 @@
-import type { Results, Target } from '../benchmark';
-import { MEMORY_TARGET } from '../flush/present';
+import type { Results, ResultTable, Summary, Target } from '../benchmark';
 import { count, growth, MIB } from '../format';
 import { median } from '../statistics';
 import type { Measured } from './measure-size';
@@ -12,9 +11,9 @@ const STATEMENT_TARGET = 1_000;
 const GROWTH_TARGET = 200;
 
 /** The figures as tables. */
-export function present(measured: readonly Measured[]): Results {
+export function summarize(measured: readonly Measured[]): Summary {
   return {
-    tables: [costTable(measured), workerTable(measured)],
+    table: tableOf(measured),
     charts: [
       {
         title: 'What a dirty target costs, by the number of dirty targets',
@@ -28,6 +27,12 @@ export function present(measured: readonly Measured[]): Results {
         isLogarithmic: true,
       },
     ],
+  };
+}
+
+/** The figures, and what was aimed at. */
+export function present(measured: readonly Measured[]): Results<readonly Measured[]> {
+  return {
     targets: measured.slice(-1).map(targetOf),
     notes: [
       'Made dirty by updates of 5,000 sources each, in buffered mode, four at a time: captured, announced before COMMIT, and confirmed. The time includes the UPDATE of the sources. Applied by one worker process with the default batch of 1,000 targets and the default concurrency of 4 shards, from its start until nothing is dirty and nothing claimed. Times are medians over samples of the same targets in the same process; of 1,000,000 there is one sample. At 1,000 targets the start of the worker is most of the time.',
@@ -68,43 +73,41 @@ function isWithin({ samples, wrong }: Measured): boolean {
   );
 }
 
-function costTable(measured: readonly Measured[]): Results['tables'][number] {
+function tableOf(measured: readonly Measured[]): ResultTable {
   return {
-    title: 'Per dirty target',
-    columns: ['targets', 'samples', 'made dirty', 'applied', 'applied per second', 'Redis', `≤ ${MEMORY_TARGET} bytes`],
+    title: 'Per dirty target, and the worker process at its worst',
+    columns: [
+      'targets',
+      'samples',
+      'made dirty',
+      'applied',
+      'applied per second',
+      'Redis',
+      'memory',
+      'longest statement',
+      'longest pause',
+      'jobs',
+      'failures',
+      'wrong',
+      'within targets',
+    ],
     rows: measured.map((one) => {
-      const { targets, samples } = one;
+      const { targets, samples, wrong } = one;
       const { madeDirty, applied } = micros(one);
-      const memory = samples[0]?.memory ?? Number.NaN;
       return [
         count(targets),
         String(samples.length),
         `${madeDirty.toFixed(1)} µs`,
         `${applied.toFixed(1)} µs`,
         count(1e6 / applied),
-        `${memory.toFixed(0)} bytes`,
-        // Of few targets it is what there is once.
-        targets < 100_000 ? '' : verdict(memory <= MEMORY_TARGET),
-      ];
-    }),
-  };
-}
-
-function workerTable(measured: readonly Measured[]): Results['tables'][number] {
-  return {
-    title: 'The worker process, at its worst',
-    columns: ['targets', 'memory', 'longest statement', 'longest pause', 'jobs', 'failures', 'wrong', 'within targets'],
-    rows: measured.map((one) => {
-      const { targets, samples, wrong } = one;
-      return [
-        count(targets),
+        `${(samples[0]?.memory ?? Number.NaN).toFixed(0)} bytes`,
         growth(worst(samples, 'growth')),
         `${worst(samples, 'statement').toFixed(0)} ms`,
         `${worst(samples, 'pause').toFixed(0)} ms`,
         String(worst(samples, 'jobs')),
         String(worst(samples, 'failures')),
         String(wrong),
-        verdict(isWithin(one)),
+        isWithin(one) ? 'yes' : 'no',
       ];
     }),
   };
@@ -116,8 +119,4 @@ function micros({ samples }: Measured): { readonly madeDirty: number; readonly a
     madeDirty: median(samples.map(({ rate, rateWithWrites }) => 1e6 / rateWithWrites - 1e6 / rate)),
     applied: median(samples.map(({ rate }) => 1e6 / rate)),
   };
-}
-
-function verdict(isReached: boolean): string {
-  return isReached ? 'yes' : 'no';
 }

@@ -1,5 +1,5 @@
-import type { Results, ResultTable, Target } from '../benchmark';
-import { decimals, micros, spread, withInterval } from '../format';
+import type { Results, ResultTable, Summary, Target } from '../benchmark';
+import { decimals, micros, withInterval } from '../format';
 import { compare, type Comparison, type Round, valuesOf } from '../rounds';
 import { type Estimate, median } from '../statistics';
 import type { HotFigure } from './hot-loop';
@@ -17,10 +17,27 @@ export interface Measured {
 
 const TARGET = 1.02;
 
-/** The figures as tables. */
-export function present(measured: readonly Measured[], hot: readonly HotFigure[]): Results {
+/** What is kept of a run. */
+export interface OverheadFigures {
+  readonly operations: readonly OperationFigures[];
+  readonly hotLoops: readonly HotFigure[];
+}
+
+interface OperationFigures extends Pick<Measured, 'operation' | 'fixed' | 'commands'> {
+  readonly wall: FigureOf;
+  readonly cpu: FigureOf;
+}
+
+/** One figure of every DataSource, and compared with the one that is not attached. */
+interface FigureOf {
+  readonly medians: Readonly<Record<string, number>>;
+  readonly toNotAttached: Readonly<Record<string, Comparison>>;
+}
+
+/** The figures, and what was aimed at. */
+export function present(measured: readonly Measured[], hot: readonly HotFigure[]): Results<OverheadFigures> {
   return {
-    tables: [wallTable(measured), processTable(measured), methodTable(measured), hotTable(hot)],
+    details: [processTable(measured), methodTable(measured), hotTable(hot)],
     targets: measured.filter(({ operation }) => operation === SAVE_NEW).map(targetOf),
     notes: NOTES,
     figures: { operations: measured.map(figuresOf), hotLoops: hot },
@@ -28,9 +45,8 @@ export function present(measured: readonly Measured[], hot: readonly HotFigure[]
 }
 
 const NOTES = [
-  'A ratio is the median over rounds, with its 95 % confidence interval (of the sign test); the spread is the middle half of the rounds. A round takes two batches of 20 writes of every DataSource by turns, forth and back, and compares within itself. Times of a batch are the median of its writes, so they leave garbage collections out; processor time has them in, and the memory allocated tells how much more there is to collect.',
-  'The control is a second DataSource without counters in the same process: where its interval does not hold 1, the intervals of this run are too narrow. Never attached is a process of its own with one DataSource, in which nothing was attached. It is faster by a quarter to a half, and as much so when nothing is attached in the first process either: that difference is one of processes, not of counters.',
-  'Hot loops run nothing else, so everything is in the caches and inlined; between round trips to a server the same instructions take several times as long.',
+  'A ratio is the median over rounds, with its 95 % confidence interval (of the sign test). A round takes two batches of 20 writes of every DataSource by turns, forth and back, and compares within itself. Times of a batch are the median of its writes, so they leave garbage collections out; processor time has them in, and the memory allocated tells how much more there is to collect.',
+  'The control is a second DataSource without counters in the same process: where its interval does not hold 1, the intervals of this run are too narrow.',
 ];
 
 /** Met by the median: no run of this length narrows the interval to less than the cost itself. */
@@ -44,23 +60,28 @@ function targetOf({ operation, rounds }: Measured): Target {
   };
 }
 
-function wallTable(measured: readonly Measured[]): ResultTable {
+/** The figures as a table. */
+export function summarize({ operations }: OverheadFigures): Summary {
+  const ratio = (figure: FigureOf, variant: string): string => {
+    const compared = figure.toNotAttached[variant];
+    return compared === undefined ? '' : withInterval(compared.ratio, decimals(3));
+  };
   return {
-    title: 'Time per write: attached, compared with not attached',
-    columns: ['operation', 'queries', 'Redis', 'not attached', 'ratio', 'spread', 'difference', '≤ 2 %'],
-    rows: measured.map(({ operation, fixed: { attached, notAttached }, commands, rounds }) => {
-      const { ratio, difference } = compare(rounds, 'wall', 'attached', 'not attached');
-      return [
+    table: {
+      title: 'Per write: attached, as a ratio to not attached',
+      columns: ['operation', 'queries', 'Redis', 'not attached', 'time', '≤ 2 %', 'processor', 'allocated', 'control'],
+      rows: operations.map(({ operation, fixed: { attached, notAttached }, commands, wall, cpu }) => [
         operation,
         `${notAttached.queries} + ${attached.queries - notAttached.queries}`,
         String(commands),
-        micros(median(valuesOf(rounds, 'wall', 'not attached'))),
-        withInterval(ratio, decimals(3)),
-        spread(ratio, decimals(3)),
-        `${withInterval(difference, decimals(1))} µs`,
-        verdict(ratio),
-      ];
-    }),
+        micros(wall.medians['not attached'] ?? Number.NaN),
+        ratio(wall, 'attached'),
+        verdict(wall.toNotAttached['attached']?.ratio),
+        ratio(cpu, 'attached'),
+        (attached.allocated / notAttached.allocated).toFixed(3),
+        ratio(wall, 'control'),
+      ]),
+    },
   };
 }
 
@@ -87,6 +108,7 @@ function methodTable(measured: readonly Measured[]): ResultTable {
     withInterval(compare(rounds, 'wall', variant, base).ratio, decimals(3));
   return {
     title: 'What the method resolves: ratios of times per write',
+    note: 'Never attached is a process of its own with one DataSource, in which nothing was attached. It is faster by a quarter to a half, and as much so when nothing is attached in the first process either: that difference is one of processes, not of counters.',
     columns: ['operation', 'rounds', 'control / not attached', 'not / never attached', 'attached / never attached'],
     rows: measured.map(({ operation, rounds }) => [
       operation,
@@ -102,6 +124,7 @@ function hotTable(hot: readonly HotFigure[]): ResultTable {
   return {
     title: 'Hot loops: the pieces by themselves, per call',
     columns: ['piece', 'attached', 'not attached', 'difference'],
+    note: 'Hot loops run nothing else, so everything is in the caches and inlined; between round trips to a server the same instructions take several times as long.',
     rows: hot.map(({ piece, attached, notAttached, difference }) => [
       piece,
       `${attached.toFixed(2)} µs`,
@@ -111,28 +134,18 @@ function hotTable(hot: readonly HotFigure[]): ResultTable {
   };
 }
 
-function figuresOf({ operation, fixed, commands, rounds }: Measured): object {
+function figuresOf({ operation, fixed, commands, rounds }: Measured): OperationFigures {
   const names = ['attached', 'not attached', 'control', 'never attached'];
-  const figures = ['wall', 'cpu'] as const;
-  const medians = (figure: (typeof figures)[number]): object =>
-    Object.fromEntries(names.map((name) => [name, median(valuesOf(rounds, figure, name))]));
-  const comparisons = (figure: (typeof figures)[number]): Record<string, Comparison> =>
-    Object.fromEntries(
-      names
-        .filter((name) => name !== 'not attached')
-        .map((name) => [name, compare(rounds, figure, name, 'not attached')]),
-    );
-  return {
-    operation,
-    fixed,
-    commands,
-    ...Object.fromEntries(
-      figures.map((figure) => [figure, { medians: medians(figure), toNotAttached: comparisons(figure) }]),
-    ),
-  };
+  const others = names.filter((name) => name !== 'not attached');
+  const figureOf = (figure: 'wall' | 'cpu'): FigureOf => ({
+    medians: Object.fromEntries(names.map((name) => [name, median(valuesOf(rounds, figure, name))])),
+    toNotAttached: Object.fromEntries(others.map((name) => [name, compare(rounds, figure, name, 'not attached')])),
+  });
+  return { operation, fixed, commands, wall: figureOf('wall'), cpu: figureOf('cpu') };
 }
 
-function verdict({ low, high }: Estimate): string {
-  if (high <= TARGET) return 'yes';
-  return low > TARGET ? 'no' : 'not resolved';
+function verdict(ratio: Estimate | undefined): string {
+  if (ratio === undefined) return '';
+  if (ratio.high <= TARGET) return 'yes';
+  return ratio.low > TARGET ? 'no' : 'not resolved';
 }

@@ -1,4 +1,4 @@
-import type { Results } from '../benchmark';
+import type { Results, Summary } from '../benchmark';
 import { micros, withInterval } from '../format';
 import { compare, type Round } from '../rounds';
 import { type Estimate, quantile } from '../statistics';
@@ -9,22 +9,38 @@ const NOTES = [
   '`counters.read()` gives the value as if everything confirmed were applied: it looks into Redis, into the database, and into Redis again. The foreign key that COUNT(*) counts by is indexed, and the table freshly vacuumed, so that the index alone answers.',
 ];
 
+/** What is kept of a way to read. */
+export interface ReadFigures {
+  readonly read: string;
+  readonly calls: number;
+  readonly p50: number;
+  readonly p99: number;
+  readonly ratio: Estimate;
+}
+
 /** The figures as a table. */
-export function present(reads: readonly TimedRead[], rounds: readonly Round<Figures>[]): Results {
+export function summarize(reads: readonly ReadFigures[]): Summary {
   return {
-    tables: [
-      {
-        title: 'Time per call',
-        columns: ['read', 'calls', 'p50', 'p99', 'ratio'],
-        rows: reads.map(({ name, times }) => [
-          name,
-          String(times.length),
-          micros(quantile(times, 0.5)),
-          micros(quantile(times, 0.99)),
-          name === BASE ? '1' : withInterval(ratioOf(rounds, name), digits),
-        ]),
-      },
-    ],
+    table: {
+      title: 'Time per call',
+      columns: ['read', 'calls', 'p50', 'p99', 'ratio'],
+      rows: reads.map(({ read, calls, p50, p99, ratio }) => [
+        read,
+        String(calls),
+        micros(p50),
+        micros(p99),
+        read === BASE ? '1' : withInterval(ratio, digits),
+      ]),
+    },
+  };
+}
+
+/** The figures, and how to read them. */
+export function present(
+  reads: readonly TimedRead[],
+  rounds: readonly Round<Figures>[],
+): Results<readonly ReadFigures[]> {
+  return {
     notes: [`${rounds.length} rounds. ${NOTES[0] ?? ''}`, ...NOTES.slice(1)],
     figures: reads.map(({ name, times }) => ({
       read: name,

@@ -11,16 +11,7 @@ import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
 import { oneAtATime } from './transaction/one-at-a-time';
 import type { OpenTransaction } from './transaction/open-transaction';
 import { following } from './paths';
-import {
-  appearingLinks,
-  hasListeners,
-  isRelevant,
-  planTables,
-  protectOverwrite,
-  type TablePlan,
-  unkeyed,
-  writesKey,
-} from './plan';
+import { appearingLinks, isRelevant, planTables, protectOverwrite, type TablePlan, unkeyed, writesKey } from './plan';
 import { InlineOutbox, type InlineOutboxOptions } from './inline-outbox/inline-outbox';
 import { inOwnTransaction } from './transaction/own-transaction';
 import { Place } from './place';
@@ -30,12 +21,12 @@ import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
 import { versioned } from './row-version';
 import { type OnNotPermitted, SpreadingReach } from './actions/spreading-reach';
-import { sendOnce, type Statement, type Strategy } from './statement';
+import { sendByItself, sendOnce } from './send-once';
+import type { Statement, Strategy } from './statement';
 import { checkTrack, trackWork } from './track/track';
 import { TrackedRows, type TrackWhere } from './track/tracked-rows';
 import type { Transactions } from './transaction/transactions';
 import { cascadingUpdate, spreads } from './actions/update-cascade';
-import { executeWatched } from './watched';
 import { withQuery } from '../typeorm/with-query';
 import { hasWritingTables, type WriteBuilder, type WriteResult } from '../typeorm/write-builder';
 
@@ -134,9 +125,7 @@ export class Capture {
     );
     const spread = cascade ?? spreading;
     return oneAtATime(builder, () =>
-      (this.#watch(builder, way, execute) ?? this.#capture(builder, way, execute)).catch((error: unknown) =>
-        this.#explain(error, builder, { way, spread }),
-      ),
+      this.#capture(builder, way, execute).catch((error: unknown) => this.#explain(error, builder, { way, spread })),
     );
   }
 
@@ -255,33 +244,6 @@ export class Capture {
   }
 
   /**
-   * Executes a builder whose one statement goes into a transaction of the caller's, or may commit by itself: its answer is
-   * all that has to be seen. `null` for all others, and where listeners would hear of a write before it is known to be counted.
-   */
-  #watch(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> | null {
-    const { queryRunner: runner, expressionMap } = builder;
-    if (!way.alone || expressionMap.useTransaction === true || hasListeners(way.plan, builder)) return null;
-    const current = (): OpenTransaction | null => {
-      const open = runner && this.#transactions.current(runner);
-      return isPlain(open) ? open : null;
-    };
-    const { inlineOutbox } = this.#tools;
-    // Without a query runner of the caller's there is no transaction.
-    if (runner === undefined ? !inlineOutbox.mayBeOutside(way.plan, builder) : current() === null) return null;
-    const place = this.#placeOf(way.plan.metadata);
-    return executeWatched({
-      builder,
-      returning: Returning.addTo(builder, way.plan, way.versions, place),
-      recording: new Recording(this.#tools, builder, runner ?? null, way.plan, place),
-      transactions: this.#transactions,
-      transaction: current,
-      isOutside: runner === undefined,
-      execute,
-      otherwise: () => this.#capture(builder, way, execute),
-    });
-  }
-
-  /**
    * Executes a builder with our RETURNING columns, through a query runner that hands its one statement to the strategy.
    * Listeners and subscribers run where they always did: around the statement, outside a transaction of ours.
    */
@@ -293,10 +255,9 @@ export class Capture {
     const recording = new Recording(this.#tools, builder, runner, way.plan, place);
     const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
-      const recordSlice = recording.slicing(this.#transactions.current(runner) ?? null);
-      const common = { runner, builder, plan: way.plan, returning, whereabouts: recording, record, recordSlice };
-      const statement = { ...common, sql, parameters };
-      return this.#send(statement, way, given !== undefined);
+      const recordSlice = recording.slicing();
+      const common = { runner, builder, plan: way.plan, returning, recording, record, recordSlice };
+      return this.#send({ ...common, sql, parameters }, way, given !== undefined);
     });
     try {
       return await execute();
@@ -307,15 +268,9 @@ export class Capture {
     }
   }
 
-  #send(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
-    const open = this.#transactions.current(statement.runner);
-    if (way.alone && isPlain(open)) return this.#sendIn(open, statement, way.strategy);
-    return this.#sendOnceClear(statement, way, shared);
-  }
-
-  async #sendOnceClear(statement: Statement, way: Way, shared: boolean): Promise<QueryResult> {
+  /** Sends a statement once it is clear what transaction it is part of. `isShared`: others may use its query runner. */
+  async #send(statement: Statement, { strategy, alone }: Way, isShared: boolean): Promise<QueryResult> {
     const { runner } = statement;
-    const { strategy, alone } = way;
     const work = () => this.#inTransaction(statement, strategy);
     for (;;) {
       const open = this.#transactions.current(runner);
@@ -323,7 +278,10 @@ export class Capture {
       if (open?.isInDoubt === true && !open.isSingle) await this.#transactions.clarify(runner, open);
       const known = this.#transactions.current(runner);
       if (alone && isPlain(known)) return this.#sendIn(known, statement, strategy);
-      const answer = await (shared ? exclusively(runner, work) : work());
+      const isOutside = alone && !isShared && known === undefined;
+      const answer =
+        (isOutside ? await sendByItself(statement, this.#transactions) : null) ??
+        (await (isShared ? exclusively(runner, work) : work()));
       if (answer !== null) return answer;
     }
   }

@@ -66,14 +66,14 @@ export const probedUpsert: Strategy = async (statement) => {
   let missed: readonly Row[] = [];
   if (plan.systemColumns !== 'always') await runner.query(START_COUNTING);
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
-  await send(statement, sql, [...parameters], (returned) => (missed = updatedRows(returned)));
+  await send(statement, [sql, [...parameters]], (returned) => (missed = updatedRows(returned)));
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     await runner.query(`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`);
     sought.push(...missed);
     // All of them each time: the locks of the attempt before went with the savepoint.
     const existing = new ExistingRows(plan.primaryKey, keys[1] ?? []);
     for (const key of sought.length > 0 ? keys : []) existing.add(await lockByKey(runner, plan, key, sought));
-    const answer = await send(statement, sql, [...parameters], (returned) => {
+    const answer = await send(statement, [sql, [...parameters]], (returned) => {
       missed = updatedRows(returned).filter((after) => existing.find(after) === undefined);
       if (missed.length === 0)
         statement.record(returned.transactionId, [{ plan, changes: pairUpserted(returned, existing) }]);

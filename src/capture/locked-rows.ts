@@ -51,7 +51,7 @@ export async function onLockedRows(
     return onProbed(statement, work, locksAll);
   const rows = isWriting ? await probeMatching(statement) : await lockRows(runner, plan, ...matching(builder, plan));
   const query: SqlQuery = locksAll ? restrict(statement, rows) : [sql, [...parameters]];
-  return work(rows, (taken) => send(statement, ...query, taken));
+  return work(rows, (taken) => send(statement, query, taken));
 }
 
 /** The statement with a condition that names the locked rows. */
@@ -93,7 +93,7 @@ async function onProbed(
   let expected: readonly Row[] = [];
   let changed: readonly Row[] = [];
   const sendLocked: SendLocked = async (taken) => {
-    const answer = await send(statement, sql, [...parameters], (returned) => {
+    const answer = await send(statement, [sql, [...parameters]], (returned) => {
       changed = returned.changes.flatMap(({ before, after }) => {
         const row = before ?? after;
         return row === null ? [] : [row];

@@ -146,25 +146,6 @@ function mayBeChanged(builder: WriteBuilder, metadata: EntityMetadata): boolean 
   return isHeard(builder, metadata, listeners, [isInsert ? 'beforeInsert' : 'beforeUpdate']);
 }
 
-/** A listener or subscriber is told of the write, inside `execute`. */
-export function hasListeners({ metadata }: TablePlan, builder: WriteBuilder): boolean {
-  return isHeard(builder, metadata, metadata.listeners, EVENTS);
-}
-
-/** What TypeORM tells subscribers when a builder executes. */
-const EVENTS = [
-  'beforeInsert',
-  'afterInsert',
-  'beforeUpdate',
-  'afterUpdate',
-  'beforeRemove',
-  'afterRemove',
-  'beforeSoftRemove',
-  'afterSoftRemove',
-  'beforeRecover',
-  'afterRecover',
-] as const satisfies readonly (keyof EntitySubscriberInterface)[];
-
 function isHeard(
   builder: WriteBuilder,
   metadata: EntityMetadata,

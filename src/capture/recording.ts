@@ -10,7 +10,7 @@ import type { Place } from './place';
 import { keyedKinds, type TablePlan } from './plan';
 import type { KeyedKinds, Recorder } from './recorder';
 import type { Returned } from './returning';
-import type { TableChanges, Whereabouts } from './statement';
+import type { TableChanges } from './statement';
 import type { Transactions } from './transaction/transactions';
 import type { WriteBuilder } from '../typeorm/write-builder';
 
@@ -34,7 +34,7 @@ const MANY = 500;
 const UNSUPPORTED = '0A000';
 
 /** Records what one builder's execution changes. */
-export class Recording implements Whereabouts {
+export class Recording {
   readonly #tools: RecordingTools;
   readonly #builder: WriteBuilder;
   readonly #runner: QueryRunner | null;
@@ -43,7 +43,6 @@ export class Recording implements Whereabouts {
   /** What was captured of parts of an answer that is still coming. */
   #part: OpenTransaction | null = null;
   #partFailure: { readonly error: unknown } | null = null;
-  #hasEnclosed = false;
   #isUnfinished = false;
 
   /** Without a query runner, for a statement that is in no transaction. */
@@ -55,32 +54,34 @@ export class Recording implements Whereabouts {
     this.#plan = plan;
   }
 
+  /** The same of a statement that is in no transaction. */
+  outside(): Recording {
+    return new Recording(this.#tools, this.#builder, null, this.#plan, this.#place);
+  }
+
   /** Encloses deltas in a statement that is about to be sent; `null` when they have to go another way. */
-  enclose(query: SqlQuery, transaction: OpenTransaction | null): Enclosed | null {
-    if (transaction !== null && transaction.enclosures >= MOST) return null;
-    const isOutside = transaction === null;
+  enclose(query: SqlQuery): Enclosed | null {
+    const isOutside = this.#runner === null;
+    const transaction = this.#transaction;
+    if (!isOutside && (transaction === null || transaction.isSingle || transaction.enclosures >= MOST)) return null;
     const [plan, builder, place] = [this.#plan, this.#builder, this.#place];
     const enclosed = this.#tools.inlineOutbox.enclose({ plan, builder, place, query, isOutside });
-    if (enclosed === null) return null;
-    this.#hasEnclosed = true;
-    if (transaction !== null) transaction.enclosures += 1;
+    if (enclosed !== null && transaction !== null) transaction.enclosures += 1;
     return enclosed;
   }
 
-  /** Told what the one statement of a builder returned, and what was enclosed in it. */
-  record(returned: Returned, enclosed: Enclosed | null): void {
-    if (enclosed !== null) this.#recordEnclosed(enclosed, returned);
-    else this.recordTables(returned.transactionId, [{ plan: this.#plan, changes: returned.changes }]);
+  get #transaction(): OpenTransaction | null {
+    return (this.#runner && this.#tools.transactions.current(this.#runner)) ?? null;
   }
 
   /**
    * What is told parts of an answer while it comes, where a statement may return very many rows; `null` elsewhere, and where
    * rows are tracked, since all of them are needed then.
    */
-  slicing(transaction: OpenTransaction | null): ((slice: Returned) => void) | null {
+  slicing(): ((slice: Returned) => void) | null {
     const { queryType, valuesSet, insertFromSelect } = this.#builder.expressionMap;
     const isLong = queryType !== 'insert' || insertFromSelect !== undefined || [valuesSet].flat().length > MANY;
-    return isLong && transaction?.isTracked !== true ? (slice) => this.#recordSlice(slice) : null;
+    return isLong && this.#transaction?.isTracked !== true ? (slice) => this.#recordSlice(slice) : null;
   }
 
   #recordSlice({ changes }: Returned): void {
@@ -107,46 +108,48 @@ export class Recording implements Whereabouts {
     });
   }
 
-  /** {@link finish} has to be called. */
-  get isUnfinished(): boolean {
-    return this.#isUnfinished;
-  }
-
   /** Finds out the transaction of a statement that returned nothing, though something was enclosed in it. */
   async finish(): Promise<void> {
+    if (!this.#isUnfinished) return;
     this.#isUnfinished = false;
     if (this.#runner !== null) await this.#tools.transactions.identify(this.#runner);
   }
 
+  /**
+   * The statement may have changed rows of another table than the one that is counted: keeps its transaction from COMMIT, at
+   * once. Returns what lifts that.
+   */
   suspect(): () => void {
-    const runner = this.#runner;
-    const transaction = runner === null ? undefined : this.#tools.transactions.current(runner);
+    const transaction = this.#transaction;
     const refusal = this.#place.refusal(null);
     transaction?.refuse(refusal);
     return () => transaction?.lift(refusal);
   }
 
+  /** @throws when the rows with this oid are not counted, or it cannot be told */
   async check(oid: string): Promise<void> {
     // Without a query runner, the statement itself has refused to go elsewhere.
     const refusal = this.#runner === null ? null : await this.#place.check(oid, this.#runner);
     if (refusal !== null) throw refusal;
   }
 
+  /** A statement failed. */
   noticeOutdated(error: unknown): Promise<void> {
     return this.#place.noticeOutdated(error);
   }
 
-  /** Whether a statement failed only because something was enclosed in it. */
-  noticeUnfit(error: unknown): boolean {
-    if (!this.#hasEnclosed) return false;
-    // The way that it goes instead tells whether that table is counted after all.
-    if (isElsewhere(error)) return true;
-    if ((error as { code?: unknown } | null)?.code !== UNSUPPORTED) return false;
-    this.#tools.inlineOutbox.distrust(this.#plan);
-    return true;
+  /** Whether a statement failed only because something was enclosed in it: it can be sent another way, which tells more. */
+  isUnfit(error: unknown): boolean {
+    return isElsewhere(error) || isUnsupported(error);
   }
 
-  #recordEnclosed(enclosed: Enclosed, returned: Returned): void {
+  /** A statement failed in which something was enclosed. */
+  noticeUnfit(error: unknown): void {
+    if (isUnsupported(error)) this.#tools.inlineOutbox.distrust(this.#plan);
+  }
+
+  /** Told what a statement returned in which deltas were enclosed. */
+  recordEnclosed(enclosed: Enclosed, returned: Returned): void {
     const rows = returned.changes.flatMap(({ after }) => (after === null ? [] : [after]));
     if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.alarmsAt(returned));
     if (rows.length > 0 && this.#isAsForeseen(enclosed, rows)) return;
@@ -182,4 +185,8 @@ export class Recording implements Whereabouts {
     const keyed = keyedKinds(plan, this.#builder);
     return { made: keyed.filter((kind) => !plan.vouched.has(kind)), others: keyed, areNew: true };
   }
+}
+
+function isUnsupported(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === UNSUPPORTED;
 }

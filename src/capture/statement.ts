@@ -1,10 +1,12 @@
 import type { QueryResult, QueryRunner } from 'typeorm';
 
 import { CounterCacheError } from '../errors';
+import type { SqlQuery } from '../dialects/postgres/query';
 import type { DatedEnd } from './transaction/dated-ends';
 import { observe, type RawResult, unobserve } from './observed';
 import type { TablePlan } from './plan';
-import { type Returned, type Returning, type RowChange } from './returning';
+import type { Recording } from './recording';
+import type { Returned, Returning, RowChange } from './returning';
 import { stopStreaming, streamRows } from '../typeorm/row-stream';
 import type { WriteBuilder } from '../typeorm/write-builder';
 
@@ -27,8 +29,8 @@ export interface Statement {
   /** As TypeORM made them, with our RETURNING columns. */
   readonly sql: string;
   readonly parameters: unknown[];
-  /** Settles where the statement wrote, when that is in doubt. */
-  readonly whereabouts: Whereabouts;
+  /** Told what is enclosed, what fails, and where the statement wrote. */
+  readonly recording: Recording;
   /** Records changes in the transaction that the answer belongs to; called in the order of the server's answers. */
   readonly record: (transactionId: string | null, tables: readonly TableChanges[]) => void;
   /** Told parts of what a statement returns while it comes; `record` is told the rest. `null` where all has to be seen at once. */
@@ -38,22 +40,23 @@ export interface Statement {
 /** Sends a captured statement, with as many others as it takes, and returns the answer that TypeORM is to see. */
 export type Strategy = (statement: Statement) => Promise<QueryResult>;
 
-/** What is done about a statement that may have changed rows of another table than the one that is counted. */
-export interface Whereabouts {
-  /** Keeps the transaction that the statement is part of from COMMIT, at once; returns what lifts that. */
-  suspect(): () => void;
-  /** @throws when the rows with this oid are not counted, or it cannot be told */
-  check(oid: string): Promise<void>;
-  /** A statement failed. */
-  noticeOutdated(error: unknown): Promise<void>;
-}
+/** Told what a statement returned: all of it, or what is left once slices were taken. */
+type Taker = (returned: Returned) => void;
 
-/** Told what a statement returned. */
-interface Taken {
-  /** All of it, or what is left once slices were taken. */
-  readonly whole: (returned: Returned) => void;
-  /** What many rows returned before the last of them, while they come; `null` where all has to be seen at once. */
-  readonly slice: ((returned: Returned) => void) | null;
+/** How the answer to a statement is taken. */
+interface Taking {
+  /**
+   * Told what many rows returned before the last of them, while they come; `null` where all has to be seen at once.
+   *
+   * @defaultValue null
+   */
+  readonly slice?: Taker | null;
+  /**
+   * Whether the answer has to be seen.
+   *
+   * @defaultValue true
+   */
+  readonly isNeeded?: boolean;
 }
 
 /** What was taken of one answer before it was over. */
@@ -81,26 +84,26 @@ class Slices {
 }
 
 /** The answer to one write, read inside `afterQuery`, before TypeORM looks at it. */
-export class Answer {
+class Answer {
   readonly #parameters: readonly unknown[];
-  readonly #whereabouts: Whereabouts;
+  readonly #recording: Recording;
   #isSeen = false;
   /** What to do once it is known that the counted table was written. */
   #held: { readonly oid: string; readonly resume: () => void } | null = null;
   #failure: { readonly error: unknown } | null = null;
 
   /** To the statement that is sent with this very array of parameters. */
-  constructor(parameters: readonly unknown[], returning: Returning, whereabouts: Whereabouts, taken: Taken) {
+  constructor(parameters: readonly unknown[], { returning, recording }: Statement, whole: Taker, slice: Taker | null) {
     this.#parameters = parameters;
-    this.#whereabouts = whereabouts;
-    const slices = taken.slice === null ? null : new Slices(parameters, returning, taken.slice);
+    this.#recording = recording;
+    const slices = slice === null ? null : new Slices(parameters, returning, slice);
     observe(parameters, (result) => {
       this.#isSeen = true;
       try {
         const last = returning.take(result);
         const returned = slices?.join(last, result) ?? last;
-        if (returned.elsewhere === null) taken.whole(returned);
-        else this.#hold(returned.elsewhere, () => taken.whole(returned));
+        if (returned.elsewhere === null) whole(returned);
+        else this.#hold(returned.elsewhere, () => whole(returned));
       } catch (error) {
         this.#failure = { error };
       }
@@ -111,16 +114,15 @@ export class Answer {
     return this.#isSeen;
   }
 
-  /** @throws what `taken` threw, that nothing was seen of the answer, or that another table than the counted one was written */
+  /** @throws what `taken` threw, or that another table than the counted one was written */
   check(): Promise<void> | void {
-    if (!this.#isSeen) throw unseen();
     if (this.#failure !== null) throw this.#failure.error;
     if (this.#held !== null) return this.#settle(this.#held.oid, this.#held.resume);
   }
 
   /** Nothing is recorded before it is known where the rows are. */
   #hold(oid: string, taken: () => void): void {
-    const lift = this.#whereabouts.suspect();
+    const lift = this.#recording.suspect();
     const resume = (): void => {
       lift();
       taken();
@@ -130,7 +132,7 @@ export class Answer {
 
   async #settle(oid: string, resume: () => void): Promise<void> {
     this.#held = null;
-    await this.#whereabouts.check(oid);
+    await this.#recording.check(oid);
     resume();
   }
 
@@ -142,43 +144,37 @@ export class Answer {
 }
 
 /**
- * Sends one write and lets `taken` see what it returned, inside `afterQuery`. What `taken` throws rejects the write once
+ * Sends one write and has `taken` see what it returned, inside `afterQuery`. What `taken` throws rejects the write once
  * TypeORM is done with the answer.
+ *
+ * @throws CounterCacheError `WRITE_FAILED` when nothing was seen of the answer, and that is needed
  */
 export async function send(
-  { runner, returning, whereabouts }: Statement,
-  sql: string,
-  parameters: unknown[],
-  taken: (returned: Returned) => void,
-  sliced: Statement['recordSlice'] = null,
+  statement: Statement,
+  [sql, parameters]: SqlQuery,
+  taken: Taker,
+  { slice = null, isNeeded = true }: Taking = {},
 ): Promise<QueryResult> {
-  const expected = new Answer(parameters, returning, whereabouts, { whole: taken, slice: sliced });
-  const answer = await runner
-    .query(sql, parameters, true)
-    .catch(async (error: unknown) => {
-      await whereabouts.noticeOutdated(error);
-      throw error;
-    })
-    .finally(() => expected.forget());
-  await expected.check();
-  return answer;
+  const { runner, recording } = statement;
+  const expected = new Answer(parameters, statement, taken, slice);
+  try {
+    const answer = await runner.query(sql, parameters, true);
+    if (expected.isSeen) await expected.check();
+    else if (isNeeded) throw unseen();
+    return answer;
+  } catch (error) {
+    if (!expected.isSeen) await recording.noticeOutdated(error);
+    throw error;
+  } finally {
+    expected.forget();
+  }
 }
 
 /** TypeORM's list of subscribers lacks ours. */
-export function unseen(): CounterCacheError {
+function unseen(): CounterCacheError {
   const advice = 'Keep the array `dataSource.subscribers` that TypeORM made: add to it, do not replace it.';
   return new CounterCacheError(
     'WRITE_FAILED',
     `a counted statement was not seen by the library's subscriber. ${advice}`,
   );
 }
-
-/** The database returns all that is needed: one statement. */
-export const sendOnce: Strategy = (statement) =>
-  send(
-    statement,
-    statement.sql,
-    statement.parameters,
-    ({ changes, transactionId }) => statement.record(transactionId, [{ plan: statement.plan, changes }]),
-    statement.recordSlice,
-  );

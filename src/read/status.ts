@@ -1,6 +1,7 @@
 import type { ShardStatus } from '../engines/buffered/buffer';
 import { describeTarget, type JobContext } from '../engines/context';
 import type { FailedTarget } from '../events';
+import { countCampaigns } from '../dialects/postgres/installation/campaigns';
 import { outboxStatus } from '../dialects/postgres/outbox/outbox-status';
 import { withConnection } from '../dialects/postgres/query';
 
@@ -17,7 +18,10 @@ export interface CountersStatus {
   readonly batches: number;
   /** Deltas announced and not yet confirmed. */
   readonly intents: number;
-  /** Recalculations requested of the buffer, due or not. */
+  /**
+   * Recalculations requested, due or not. One of a whole table, or of a shard that lost its data, counts as one until its
+   * targets are listed; then each of them does.
+   */
   readonly recalculations: number;
   /** Targets that the database refused to change. */
   readonly failed: readonly FailedTarget[];
@@ -25,7 +29,10 @@ export interface CountersStatus {
 
 /** Adds up the figures of all shards. */
 export async function readStatus({ buffer, definitions, dataSource, tables }: JobContext): Promise<CountersStatus> {
-  const outbox = await withConnection(dataSource, (runner) => outboxStatus(runner, tables));
+  const [outbox, campaigns] = await withConnection(dataSource, async (runner) => [
+    await outboxStatus(runner, tables),
+    await countCampaigns(runner, tables, [...definitions.kinds.keys()]),
+  ]);
   const shards = await Promise.all(Array.from({ length: buffer.shards }, (_, shard) => buffer.status(shard)));
   const sum = (figure: 'dirty' | 'batches' | 'intents' | 'recalculations') =>
     shards.reduce((total: number, shard: ShardStatus) => total + shard[figure], 0);
@@ -37,7 +44,7 @@ export async function readStatus({ buffer, definitions, dataSource, tables }: Jo
     oldestDue: dues.length === 0 ? null : Math.min(...dues),
     batches: sum('batches'),
     intents: sum('intents'),
-    recalculations: sum('recalculations'),
+    recalculations: sum('recalculations') + campaigns,
     failed: failed.map(({ target, reason }) => ({ ...describeTarget(definitions, target), reason })),
   };
 }

@@ -1,7 +1,6 @@
 import type { DataSource } from 'typeorm';
 
 import { wrapReturning } from './returning-clause';
-import { wrapSending } from './sending';
 import { wrapOnce } from './wrap-once';
 import { checkBuilder, type WriteBuilder, writeBuilders, type WriteResult } from './write-builder';
 
@@ -27,7 +26,6 @@ export function hookWrites(dataSource: DataSource, hook: WriteHook): () => void 
     const prototype = Object.getPrototypeOf(builder) as WriteBuilder;
     wrapExecute(prototype);
     wrapReturning(prototype);
-    wrapSending(prototype);
   }
   const hooked = dataSource as Hooked;
   hooked[HOOK] = hook;

@@ -29,6 +29,7 @@ const isRebuilt = async (): Promise<boolean> => {
 describe('a rebuilding whose finder died', () => {
   test('is finished by whoever sweeps next', async () => {
     await fixture.dataSource.query(`UPDATE counter_cache_shard SET rebuilding = '{}'`);
+    expect((await fixture.counters.status()).recalculations).toBeGreaterThan(0);
     await fixture.counters.startWorker();
     await until(async () => (await isRebuilt()) && (await countsOf()).every((count) => count === 1));
     expect(fixture.errors).toEqual([]);

@@ -65,7 +65,7 @@ function hasOthers({ plan }: ActionRoot, changes: readonly RowChange[], rows: re
 function unlockedDelete(node: ActionRoot, statement: Statement, sight: Sight): Promise<QueryResult> {
   const { sql, parameters } = statement;
   sight.spreadsUnseen(node, 'gone');
-  return send(statement, sql, [...parameters], ({ changes, transactionId }) =>
+  return send(statement, [sql, [...parameters]], ({ changes, transactionId }) =>
     statement.record(transactionId, [{ plan: node.plan, changes, moved: movedBy(changes, sight) }]),
   );
 }

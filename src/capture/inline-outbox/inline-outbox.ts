@@ -130,14 +130,6 @@ export class InlineOutbox {
     this.#trust.set(plan, 'never');
   }
 
-  /**
-   * Whether a statement may be in no transaction: nothing in the database alters its rows, and they look as if they could be
-   * known beforehand. Whether they can is seen when it is sent.
-   */
-  mayBeOutside(plan: TablePlan, builder: WriteBuilder): boolean {
-    return this.#trust.get(plan) === 'always' && this.#foresights.get(plan)?.mayKnow(builder) === true;
-  }
-
   /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
   enclose({ plan, builder, place, query, isOutside }: Enclosable): Enclosed | null {
     const predictedRows = this.#foresights.get(plan);

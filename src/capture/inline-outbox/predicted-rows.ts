@@ -56,12 +56,6 @@ export class PredictedRows {
     this.#columns = metadata.columns.filter(({ databaseName }) => needed.has(databaseName));
   }
 
-  /** Whether the first row that an insert makes can be known: as a rule, then so can all. */
-  mayKnow({ expressionMap }: WriteBuilder): boolean {
-    const [first] = [expressionMap.valuesSet].flat();
-    return isPlain(expressionMap) && this.#rowOf(first) !== null;
-  }
-
   /** The rows that an insert makes; `null` where only the database knows. */
   rowsOf({ expressionMap }: WriteBuilder): readonly Row[] | null {
     if (!isPlain(expressionMap)) return null;

@@ -114,8 +114,7 @@ async function undo({ transactions, runner, open }: Track, savepoint: string): P
   const current = transactions.current(runner) ?? (await transactions.adoptUnseen(runner));
   // One that nobody saw begin has no such savepoint: to go back to it makes COMMIT fail.
   if (current !== open || !open.has(savepoint)) {
-    if (open.outcome === 'unseen' && current !== undefined)
-      await undoSavepoint(runner, savepoint).catch(() => undefined);
+    if (open.state === 'unseen' && current !== undefined) await undoSavepoint(runner, savepoint).catch(() => undefined);
     else current?.refuse(ended());
     return;
   }

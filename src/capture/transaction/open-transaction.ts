@@ -29,8 +29,11 @@ interface Frame extends Captured {
 /** How a transaction ended. `unseen`: by a command that did not pass through TypeORM. */
 export type Outcome = 'committed' | 'rolled back' | 'unknown' | 'unseen';
 
-/** By what a transaction is being ended. */
-export type Ending = 'commit' | 'rollback';
+/** A command that begins or ends a transaction is on its way, or was not answered. */
+type Passing = 'beginning' | 'committing' | 'rolling back';
+
+/** From BEGIN to its end; docs/protocol.md has the diagram. */
+type State = Passing | 'open' | Outcome;
 
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
@@ -42,15 +45,13 @@ export class OpenTransaction {
   preparing: Promise<void> | null = null;
   /** Statements that wrote their deltas to the outbox by themselves. */
   enclosures = 0;
-  #outcome: Outcome | null = null;
+  #state: State = 'beginning';
   #id: string | null = null;
   // Made when they are needed: most transactions capture nothing.
   #frames: Frame[] | null = null;
   #dated: DatedEnd[] | null = null;
   #idle: (() => void)[] | null = null;
   #alarms: Alarm[] | null = null;
-  #isBegun = false;
-  #ending: Ending | null = null;
   /** What was heard on its connection when it began; -1 while that is not known. */
   #endsBefore = -1;
   #commandsBefore = -1;
@@ -69,24 +70,18 @@ export class OpenTransaction {
     this.isSingle = isSingle;
   }
 
-  /** How it ended, once it is over. */
-  get outcome(): Outcome | null {
-    return this.#outcome;
+  get state(): State {
+    return this.#state;
   }
 
   /** COMMIT or ROLLBACK is on its way: a statement sent now is no part of it. */
   get isEnding(): boolean {
-    return this.#ending !== null;
-  }
-
-  /** ROLLBACK is on its way, or was not answered. */
-  get isRollingBack(): boolean {
-    return this.#ending === 'rollback';
+    return this.#state === 'committing' || this.#state === 'rolling back';
   }
 
   /** Its BEGIN, or its end, is not answered yet, and may not have been sent: another subscriber can refuse it. */
   get isInDoubt(): boolean {
-    return this.#ending !== null || !this.#isBegun;
+    return this.#state === 'beginning' || this.isEnding;
   }
 
   /** Something was recorded after it was published. */
@@ -146,8 +141,7 @@ export class OpenTransaction {
 
   /** The database is in it, and its end is not under way. */
   resume(): void {
-    this.#isBegun = true;
-    this.#ending = null;
+    this.#state = 'open';
   }
 
   /** The database is in it; what is heard on its connection from now on belongs to it. */
@@ -174,7 +168,7 @@ export class OpenTransaction {
 
   /** Whether it is over, by a command that was not seen. */
   isOver(heard: Readonly<Heard> | null): boolean {
-    return this.#ending === null && this.#endsBefore >= 0 && heard !== null && heard.ends !== this.#endsBefore;
+    return !this.isEnding && this.#endsBefore >= 0 && heard !== null && heard.ends !== this.#endsBefore;
   }
 
   /** Whether it was divided, or another began in its place, by a command that was not seen. */
@@ -208,15 +202,14 @@ export class OpenTransaction {
   }
 
   /** Its COMMIT or ROLLBACK is about to be sent. */
-  startEnding(by: Ending): void {
-    this.#ending = by;
+  startEnding(by: 'committing' | 'rolling back'): void {
+    this.#state = by;
     this.#versionAtEnd = this.#version;
   }
 
   /** Its COMMIT or ROLLBACK is answered. */
   endWith(outcome: Outcome): void {
-    this.#outcome = outcome;
-    this.#ending = null;
+    this.#state = outcome;
   }
 
   /** Keeps captured changes, and COMMIT from succeeding, until the function it returns is called. */
@@ -364,8 +357,7 @@ export class OpenTransaction {
     const dropped = this.#stack().splice(at);
     this.savepoint(name);
     // Handed over already, and not to be confirmed any more.
-    if (this.#ending !== null)
-      for (const { target } of Object.values(sumUp(dropped, this.#mode)).flat()) this.heal(target);
+    if (this.isEnding) for (const { target } of Object.values(sumUp(dropped, this.#mode)).flat()) this.heal(target);
     // What was published while this was under way has to be published anew.
     if (!dropped.every(isEmpty)) this.#version += 1;
   }

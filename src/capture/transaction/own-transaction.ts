@@ -3,7 +3,11 @@ import type { QueryResult } from 'typeorm';
 import { CounterCacheError } from '../../errors';
 import { rollBack } from '../../dialects/postgres/query';
 import type { Statement, Strategy } from '../statement';
+import type { OpenTransaction } from './open-transaction';
 import type { Transactions } from './transactions';
+
+/** States in which the server is certainly out of the transaction. */
+const ENDED: ReadonlySet<OpenTransaction['state']> = new Set(['committed', 'rolled back', 'unseen']);
 
 /**
  * Sends a statement that is in no transaction in one of its own, so that it is announced before its COMMIT.
@@ -21,11 +25,11 @@ export async function inOwnTransaction(
     await runner.query('START TRANSACTION');
     const answer = await transactions.during(own, runner, () => strategy(statement));
     await runner.query('COMMIT');
-    if (own.outcome === 'rolled back') throw rolledBack(statement);
+    if (own.state === 'rolled back') throw rolledBack(statement);
     return answer;
   } catch (error) {
     // The first error counts, whatever becomes of the ROLLBACK. A COMMIT that was not answered may not have been sent.
-    if (own.outcome === null || own.outcome === 'unknown') await rollBack(runner);
+    if (!ENDED.has(own.state)) await rollBack(runner);
     transactions.forget(runner, own);
     throw error;
   }

@@ -105,7 +105,7 @@ export class Transactions implements EntitySubscriberInterface {
     await runner.query('SELECT 1').catch(() => undefined);
     if (this.#open.get(runner) !== transaction || !transaction.isInDoubt) return;
     if (isInTransaction(runner) !== false) transaction.resume();
-    else this.#settle(runner, transaction, transaction.isRollingBack ? 'unseen' : 'unknown', false);
+    else this.#settle(runner, transaction, transaction.state === 'rolling back' ? 'unseen' : 'unknown', false);
   }
 
   /** A transaction that could not begin. */
@@ -198,7 +198,7 @@ export class Transactions implements EntitySubscriberInterface {
     const { kind } = command;
     if (transaction === undefined) {
       if (kind === 'begin') this.#expect(runner, false);
-    } else if (transaction.isRollingBack && (kind === 'begin' || kind === 'commit')) {
+    } else if (transaction.state === 'rolling back' && (kind === 'begin' || kind === 'commit')) {
       return this.#afterRollback(event, transaction);
     } else if (kind === 'commit') return this.#beforeCommit(transaction, runner);
     else if (kind === 'rollback') return this.#beforeRollback(transaction);
@@ -300,7 +300,7 @@ export class Transactions implements EntitySubscriberInterface {
 
   #beforeCommit(transaction: OpenTransaction, runner: QueryRunner): Promise<void> | undefined {
     if (transaction.isIdle && transaction.preparing === null) {
-      transaction.startEnding('commit');
+      transaction.startEnding('committing');
       return undefined;
     }
     return inTurn(transaction, () => this.#prepare(transaction, runner));
@@ -309,18 +309,18 @@ export class Transactions implements EntitySubscriberInterface {
   /** Statements under way are part of the transaction: behind ROLLBACK they would commit by themselves. */
   #beforeRollback(transaction: OpenTransaction): Promise<void> | undefined {
     if (transaction.hasStatements) return this.#rollBackOnceIdle(transaction);
-    transaction.startEnding('rollback');
+    transaction.startEnding('rolling back');
     return undefined;
   }
 
   async #rollBackOnceIdle(transaction: OpenTransaction): Promise<void> {
     while (transaction.hasStatements) await transaction.idle();
-    transaction.startEnding('rollback');
+    transaction.startEnding('rolling back');
   }
 
   /** Hands over all that is captured when COMMIT is sent: statements under way are part of the transaction. */
   async #prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
-    if (transaction.isEnding || transaction.outcome !== null) return;
+    if (transaction.state !== 'open' && transaction.state !== 'beginning') return;
     let prepared: number;
     do {
       if (transaction.hasStatements) await transaction.idle();
@@ -336,7 +336,7 @@ export class Transactions implements EntitySubscriberInterface {
         throw await this.#options.explain(error, runner);
       }
     } while (transaction.version !== prepared || transaction.isRunning || transaction.isDated);
-    transaction.startEnding('commit');
+    transaction.startEnding('committing');
   }
 
   async #recheck(transaction: OpenTransaction): Promise<void> {

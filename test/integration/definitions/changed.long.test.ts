@@ -277,11 +277,14 @@ test('a request that fails half-way is made again', async () => {
   await deployment.author(first);
   await settled(first);
   await first.dataSource.query('UPDATE author SET total = 9');
+  const { recalculations } = await first.counters.status();
   await first.dataSource.query(`INSERT INTO counter_cache_state VALUES ('recount:author:id', '{}')`);
   const internals = await openInternals(first.dataSource);
   const request = jest.spyOn(internals.context.buffer, 'requestRepair').mockRejectedValueOnce(new Error('no answer'));
   await expect(recountKinds(internals.context)).rejects.toThrow('no answer');
   expect(await noted(first)).toHaveLength(1);
+  // Nothing of it is in the buffer yet: a process that waits for all to be settled sees that something is asked for.
+  await expect(first.counters.status()).resolves.toMatchObject({ recalculations: recalculations + 1 });
   await recountKinds(internals.context);
   expect(request).toHaveBeenCalledTimes(2);
   expect(await noted(first)).toEqual([]);

@@ -50,5 +50,9 @@ async function rowsOf({ fixture, sql, surroundings: { schemas } }: Run): Promise
       );
       lines.push(...rows.map(({ row }) => `${schema}.${table} ${JSON.stringify(row)}`));
     }
+  const { rows: state } = await sql.query<{ id: string; value: string }>(
+    'SELECT * FROM public.counter_cache_state ORDER BY id',
+  );
+  lines.push(...state.map(({ id, value }) => `public.counter_cache_state ${id} ${value}`));
   return lines;
 }

@@ -30,8 +30,12 @@ export class Requests {
     return new Requests(await openInternals(dataSource, { shards }));
   }
 
-  /** Looks for requests; returns how many targets they name. */
+  /**
+   * Looks for requests; returns how many targets they name. A worker that left may have noted the recount of a whole kind in
+   * SQL, and requested none of its pages yet: another one would go on with it.
+   */
   async find(): Promise<number> {
+    await recountKinds(this.#internals.context);
     const shards = Array.from({ length: this.#internals.context.buffer.shards }, (_, shard) => shard);
     this.#found = await Promise.all(shards.map((shard) => this.#findIn(shard)));
     return this.#found.flat().length;
@@ -62,7 +66,6 @@ export class Requests {
     const { context } = this.#internals;
     while (this.#found.flat().some(isEveryTarget)) {
       await this.#fulfilAll(this.#found.flat().filter(isEveryTarget), (left) => startRequested(context, left));
-      await recountKinds(context);
       await this.find();
     }
     for (const targets of this.#found)

@@ -80,6 +80,21 @@ export async function hasCampaigns(
   );
 }
 
+/** How many campaigns there are, of these kinds and of lost shards: not all of their targets are requested yet. */
+export async function countCampaigns(
+  runner: QueryRunner,
+  { state, shard }: TablePaths,
+  kinds: readonly string[],
+): Promise<number> {
+  const [row] = await rowsOf(
+    runner,
+    `SELECT (SELECT count(*) FROM ${state} WHERE "id" = ANY($1::text[]))
+       + (SELECT count(*) FROM ${shard} WHERE "rebuilding" IS NOT NULL) AS "campaigns"`,
+    [idsOf(kinds)],
+  );
+  return Number(row?.['campaigns']);
+}
+
 /** The next campaign of one of these kinds, locked until the transaction ends; `null` when others work on the rest. */
 export async function lockCampaign(
   runner: QueryRunner,
