@@ -15,7 +15,7 @@ import { appearingLinks, isRelevant, planTables, protectOverwrite, type TablePla
 import { InlineOutbox, type InlineOutboxOptions } from './inline-outbox/inline-outbox';
 import { inOwnTransaction } from './transaction/own-transaction';
 import { Place } from './place';
-import { Recorder, type RecorderOptions } from './recorder';
+import { DeltaCalculator, type DeltaOptions } from './delta-calculator';
 import type { Refusals } from './refusals';
 import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
@@ -31,7 +31,7 @@ import { withQuery } from '../typeorm/with-query';
 import { hasWritingTables, type WriteBuilder, type WriteResult } from '../typeorm/write-builder';
 
 /** What capturing needs of the library around it. */
-export interface CaptureOptions extends RecorderOptions, InlineOutboxOptions {
+export interface CaptureOptions extends DeltaOptions, InlineOutboxOptions {
   /** Told that more is recounted than needed, since the role of a write could not see what it does. */
   readonly onNotPermitted: OnNotPermitted;
 }
@@ -89,9 +89,9 @@ export class Capture {
     this.#places = new Map(
       dataSource.entityMetadatas.map((metadata) => [metadata, new Place(metadata, catalogue, refresh)]),
     );
-    const recorder = new Recorder(options);
-    const inlineOutbox = new InlineOutbox(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
-    this.#tools = { transactions, recorder, inlineOutbox };
+    const calculator = new DeltaCalculator(options);
+    const inlineOutbox = new InlineOutbox(dataSource, catalogue, this.#unkeyed.values(), calculator, options);
+    this.#tools = { transactions, calculator, inlineOutbox };
     this.#refusals = refusals;
     this.#mode = options.mode;
     this.#reach = new SpreadingReach(transactions.roles, options.onNotPermitted);

@@ -137,11 +137,6 @@ export class Transactions implements EntitySubscriberInterface {
     else this.#unsettled.add(known, runner);
   }
 
-  /** Takes what is captured of a statement that is not over. */
-  newPart(): OpenTransaction {
-    return new OpenTransaction(this.#options.mode);
-  }
-
   /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
   wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
     const transaction = runner === null ? undefined : this.#open.get(runner);
@@ -342,7 +337,7 @@ export class Transactions implements EntitySubscriberInterface {
   async #recheck(transaction: OpenTransaction): Promise<void> {
     const ends = transaction.takeDated();
     try {
-      for (const target of await this.#options.recheck(ends)) transaction.heal(target);
+      transaction.repair(await this.#options.recheck(ends));
     } catch (error) {
       // For a COMMIT that is sent again.
       transaction.recheck(ends);

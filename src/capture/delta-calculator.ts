@@ -2,14 +2,13 @@ import { isAlike } from './alike';
 import { contributionOf, reachedBy, waitOf } from '../model/contribution';
 import type { Contribution, Counter, Row, TargetKind } from '../model/definition';
 import type { Mode } from '../model/mode';
-import type { CapturedDelta } from './transaction/captured-sums';
+import { CapturedChanges, type CapturedDelta } from './transaction/captured-changes';
 import { keylessTarget, keyText, targetId } from '../model/target';
-import type { OpenTransaction } from './transaction/open-transaction';
 import type { TablePlan } from './plan';
 import type { RowChange } from './returning';
 import type { TableChanges } from './statement';
 
-export interface RecorderOptions {
+export interface DeltaOptions {
   /** How deltas are published when their counter does not say. */
   readonly mode: Mode;
   /** Milliseconds a delta may wait when its counter does not say. */
@@ -30,50 +29,42 @@ export interface KeyedKinds {
   readonly areNew: boolean;
 }
 
-/** Turns changed rows into deltas of the transaction that changed them. */
-export class Recorder {
-  readonly #options: RecorderOptions;
+/** What changed rows add to counters. */
+export class DeltaCalculator {
+  readonly #options: DeltaOptions;
 
-  constructor(options: RecorderOptions) {
+  constructor(options: DeltaOptions) {
     this.#options = options;
   }
 
   /**
-   * `keyedOf`: the kinds of target whose rows may have appeared, vanished or changed their key. `isUndone`: the changes are
-   * taken back, so that an old version stands where a new one does otherwise.
+   * What changes of rows come to. A new version that cannot be counted, where the old one could, is a refusal; all others are
+   * counted.
    *
-   * @throws AmountError when a new version cannot be counted, and the old one could
+   * @param keyedOf the kinds of target whose rows may have appeared, vanished or changed their key
+   * @param isUndone the changes are taken back: an old version stands where a new one does otherwise
    */
-  record(
-    transaction: OpenTransaction,
+  deltasOf(
     tables: readonly TableChanges[],
     keyedOf: (plan: TablePlan) => KeyedKinds,
     isUndone = false,
-  ): void {
-    transaction.keep(tables);
+  ): CapturedChanges {
+    const captured = new CapturedChanges();
     for (const { plan, changes, moved = [], dated = [] } of tables) {
       const { made, others, areNew } = keyedOf(plan);
       let last: RowChange | null = null;
-      let recorded: CapturedDelta[] = [];
+      let counted: readonly CapturedDelta[] = [];
       for (const change of changes) {
-        for (const kind of change.before === null ? made : others) recordKey(transaction, kind, change, areNew);
-        if (last !== null && isAlike(change.before, last.before) && isAlike(change.after, last.after)) {
-          for (const delta of recorded) transaction.record(delta);
-          continue;
-        }
-        recorded = [];
-        for (const counter of plan.counters) {
-          const repair = (target: string): void => transaction.heal(target);
-          for (const delta of this.#deltasOfChange(counter, change, isUndone, repair)) {
-            transaction.record(delta);
-            recorded.push(delta);
-          }
-        }
+        for (const kind of change.before === null ? made : others) addKey(captured, kind, change, areNew);
+        if (last === null || !isAlike(change.before, last.before) || !isAlike(change.after, last.after))
+          counted = plan.counters.flatMap((counter) => this.#deltasOfChange(counter, change, isUndone, captured));
+        for (const delta of counted) captured.add(delta);
         last = change;
       }
-      for (const target of moved) transaction.heal(target);
-      transaction.recheck(dated);
+      for (const target of moved) captured.repairs.add(target);
+      for (const end of dated) captured.dated.push(end);
     }
+    return captured;
   }
 
   /**
@@ -84,13 +75,13 @@ export class Recorder {
     counter: Counter,
     { before, after }: RowChange,
     isUndone: boolean,
-    repair: (target: string) => void,
+    captured: CapturedChanges,
   ): CapturedDelta[] {
     const old = this.#counted(counter, before);
     const now = this.#counted(counter, after);
-    if (now instanceof Uncounted && !isUndone && !now.isAs(old)) throw now.error;
+    if (now instanceof Uncounted && !isUndone && !now.isAs(old)) captured.refusal ??= now.error as Error;
     for (const version of [old, now])
-      if (version instanceof Uncounted && version.target !== null) repair(version.target);
+      if (version instanceof Uncounted && version.target !== null) captured.repairs.add(version.target);
     const minus = old instanceof Uncounted ? null : old;
     const plus = now instanceof Uncounted ? null : now;
     if (
@@ -138,7 +129,7 @@ export class Recorder {
    *
    * @throws AmountError
    */
-  deltasOf(counters: readonly Counter[], rows: readonly Row[]): CapturedDelta[] {
+  deltasOfRows(counters: readonly Counter[], rows: readonly Row[]): CapturedDelta[] {
     let last: Row | null = null;
     let made: CapturedDelta[] = [];
     return rows.flatMap((row) => {
@@ -190,19 +181,14 @@ function messageOf(error: unknown): string {
 }
 
 /** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */
-function recordKey(
-  transaction: OpenTransaction,
-  kind: TargetKind,
-  { before, after }: RowChange,
-  areNew: boolean,
-): void {
+function addKey({ replaced }: CapturedChanges, kind: TargetKind, { before, after }: RowChange, areNew: boolean): void {
   const old = before && targetOf(kind, before);
   const now = after && targetOf(kind, after);
   if (old === now && before !== null) return;
-  if (old !== null) transaction.reset(old);
-  if (now !== null) transaction.reset(now);
+  if (old !== null) replaced.add(old);
+  if (now !== null) replaced.add(now);
   // It has no sources any more, and no key by which a delta could be applied to it.
-  else if (after !== null && (before !== null || !areNew)) transaction.reset(keylessTarget(kind.id));
+  else if (after !== null && (before !== null || !areNew)) replaced.add(keylessTarget(kind.id));
 }
 
 function targetOf(kind: TargetKind, row: Row): string | null {

@@ -1,5 +1,6 @@
 import type { TargetDelta } from '../../model/pending';
 import type { Mode } from '../../model/mode';
+import type { DatedEnd } from './dated-ends';
 
 /** One captured change of one column of one target. */
 export interface CapturedDelta {
@@ -16,26 +17,62 @@ export interface CapturedDelta {
 /** The sums of a transaction, by how they are published. */
 export type CapturedSums = Readonly<Record<Mode, TargetDelta[]>>;
 
-/** What was captured in a part of a transaction. */
-export interface Captured {
-  readonly deltas: readonly CapturedDelta[];
+/** Deltas that are kept one by one: most transactions have few. */
+const MANY = 4_096;
+
+/** What changed rows come to. */
+export class CapturedChanges {
   /** Targets that appeared, vanished or changed their key. */
-  readonly resets: ReadonlySet<string>;
-  /** Targets whose sources changed in ways that transactions at the same time cannot see. */
-  readonly heals: ReadonlySet<string>;
+  readonly replaced = new Set<string>();
+  /** Targets whose sources changed in ways that transactions at the same time cannot see, or that cannot be counted. */
+  readonly repairs = new Set<string>();
+  /** Ends of paths that have to be followed again before COMMIT. */
+  readonly dated: DatedEnd[] = [];
+  /** Why the write must not be committed. */
+  refusal: Error | null = null;
+  #deltas: CapturedDelta[] = [];
+  #limit = MANY;
+
+  get deltas(): readonly CapturedDelta[] {
+    return this.#deltas;
+  }
+
+  get isEmpty(): boolean {
+    return this.#deltas.length + this.replaced.size + this.repairs.size === 0 && this.refusal === null;
+  }
+
+  add(delta: CapturedDelta): void {
+    this.#deltas.push(delta);
+    if (this.#deltas.length < this.#limit) return;
+    this.#deltas = addedUp(this.#deltas);
+    this.#limit = Math.max(MANY, 2 * this.#deltas.length);
+  }
+
+  addAll({ deltas, replaced, repairs, dated, refusal }: CapturedChanges): void {
+    for (const delta of deltas) this.add(delta);
+    for (const target of replaced) this.replaced.add(target);
+    for (const target of repairs) this.repairs.add(target);
+    for (const end of dated) this.dated.push(end);
+    this.refusal ??= refusal;
+  }
+
+  /** Targets of all deltas, be their sum zero or not, and all others. */
+  targets(): ReadonlySet<string> {
+    return new Set([...this.#deltas.map(({ target }) => target), ...this.replaced, ...this.repairs]);
+  }
 }
 
 /**
  * The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. What is asked
  * of a whole target is published by `mode`.
  */
-export function sumUp(parts: readonly Captured[], mode: Mode): CapturedSums {
+export function sumUp(parts: readonly CapturedChanges[], mode: Mode): CapturedSums {
   const sums = { buffered: new Map(), outbox: new Map() } satisfies Record<Mode, Sums>;
   for (const { deltas } of parts) for (const delta of deltas) addTo(sums[delta.mode], delta);
   const whole: Sums = sums[mode];
-  for (const { resets, heals } of parts) {
-    for (const target of resets) sumOf(whole, target).replaced = true;
-    for (const target of heals) sumOf(whole, target).repair = true;
+  for (const { replaced, repairs } of parts) {
+    for (const target of replaced) sumOf(whole, target).replaced = true;
+    for (const target of repairs) sumOf(whole, target).repair = true;
   }
   return { buffered: pruned(sums.buffered), outbox: pruned(sums.outbox) };
 }
@@ -58,40 +95,21 @@ function pruned(sums: Sums): TargetDelta[] {
     .filter(({ amounts, replaced, repair }) => amounts.size > 0 || replaced || repair);
 }
 
-/** The sum of a target that nothing may have been added to. */
-function sumOf(sums: Sums, target: string): Sum {
+/** The sum of a target; where there is none yet, one that may wait as long as `first`. */
+function sumOf(sums: Sums, target: string, first: Pick<Sum, 'wait' | 'flushAt' | 'recalculateIn'> = AT_ONCE): Sum {
   const known = sums.get(target);
   if (known !== undefined) return known;
-  const sum: Sum = {
-    target,
-    amounts: new Map(),
-    touches: [],
-    wait: 0,
-    flushAt: 0,
-    recalculateIn: null,
-    replaced: false,
-    repair: false,
-  };
+  const { wait, flushAt, recalculateIn } = first;
+  const amounts = new Map<string, bigint>();
+  const sum: Sum = { target, amounts, touches: [], wait, flushAt, recalculateIn, replaced: false, repair: false };
   sums.set(target, sum);
   return sum;
 }
 
+const AT_ONCE = { wait: 0, flushAt: 0, recalculateIn: null };
+
 function addTo(sums: Sums, delta: CapturedDelta): void {
-  const sum = sums.get(delta.target);
-  if (sum === undefined) {
-    const { target, wait, flushAt, recalculateIn } = delta;
-    sums.set(target, {
-      target,
-      amounts: new Map([[delta.column, delta.amount]]),
-      touches: delta.touch === null ? [] : [delta.touch],
-      wait,
-      flushAt,
-      recalculateIn,
-      replaced: false,
-      repair: false,
-    });
-    return;
-  }
+  const sum = sumOf(sums, delta.target, delta);
   sum.amounts.set(delta.column, (sum.amounts.get(delta.column) ?? 0n) + delta.amount);
   if (delta.touch !== null && !sum.touches.includes(delta.touch)) sum.touches.push(delta.touch);
   sum.wait = Math.min(sum.wait, delta.wait);
@@ -101,7 +119,7 @@ function addTo(sums: Sums, delta: CapturedDelta): void {
 }
 
 /** Fewer deltas, with the same sums. */
-export function addedUp(deltas: readonly CapturedDelta[]): CapturedDelta[] {
+function addedUp(deltas: readonly CapturedDelta[]): CapturedDelta[] {
   const sums = new Map<string, { -readonly [Name in keyof CapturedDelta]: CapturedDelta[Name] }>();
   for (const delta of deltas) {
     const key = `${delta.mode} ${delta.column} ${delta.touch ?? ''} ${delta.target}`;
