@@ -21,7 +21,7 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
   for (;;) {
     if (context.isStopping()) return;
     const listed = await context.buffer.dueRecalculations(shard, TARGETS);
-    // One round: what was put off here and is due again waits for its alarm, however many there are.
+    // One round: what was put off here and is due again waits for its wake-up, however many there are.
     const due = listed.filter(({ target }) => !postponed.has(target));
     if (due.length === 0) return;
     const every = due.map(({ target }) => target).filter(isEveryTarget);

@@ -17,7 +17,7 @@ const LIMIT = 100;
 
 /**
  * Finds what no job looks after (I4): shards that lost their data, batches and intents whose process died, due targets
- * without an alarm. The dirty index is the truth; jobs are only alarms.
+ * without a wake-up. The dirty index is the truth; jobs are only wake-ups.
  */
 export async function sweep(context: JobContext): Promise<void> {
   const swept = await sweepEpochs(context).catch((error: unknown) => reportElsewhere(context, error));
@@ -68,6 +68,6 @@ async function sweepIntents(context: JobContext, shard: number): Promise<void> {
   if (stale.length === 0) return;
   // Allocated after the intents were found: each of their transactions lies below the barrier.
   const barrier = await withConnection(dataSource, allocateBarrier);
-  const { alarms } = await buffer.sweepIntents(shard, stale, barrier);
-  await schedule(alarms);
+  const { wakeUps } = await buffer.sweepIntents(shard, stale, barrier);
+  await schedule(wakeUps);
 }

@@ -1,4 +1,4 @@
-import type { AlarmHandler, RunningScheduler } from '../scheduler';
+import type { WakeUpHandler, RunningScheduler } from '../scheduler';
 
 /** One consumer of an in-process scheduler: runs a handler a limited number of times at once. */
 export class InProcessRunner implements RunningScheduler {
@@ -8,7 +8,7 @@ export class InProcessRunner implements RunningScheduler {
   #stopped = false;
 
   constructor(
-    readonly handler: AlarmHandler,
+    readonly handler: WakeUpHandler,
     private readonly concurrency: number,
   ) {
     this.#forced = new Promise((resolve) => (this.#force = resolve));

@@ -1,8 +1,8 @@
 import { type Redis, ReplyError } from 'ioredis';
 
 import type { Confirmed } from '../buffer';
-import type { Alarm } from '../../../model/pending';
-import { decodeAlarms, type TimesReply } from './codec';
+import type { WakeUp } from '../../../model/pending';
+import { decodeWakeUps, type TimesReply } from './codec';
 import { runScript, type ScriptName } from './scripts';
 
 /** Functions that writers call, in the order in which those that wait are sent. */
@@ -162,12 +162,12 @@ function rejectAll(calls: Calls, error: unknown): void {
     for (const callers of shards.values()) for (const { reject } of callers) reject(error);
 }
 
-/** Alarms of a call that several shared are told the first of them. */
+/** Wake-ups of a call that several shared are told the first of them. */
 function confirmedOf(reply: unknown, shard: number, place: number): Confirmed {
   const [found, ...times] = reply as readonly [readonly number[], ...TimesReply];
-  return { found: found[place] === 1, alarms: place === 0 ? decodeAlarms(shard, ...times) : [] };
+  return { found: found[place] === 1, wakeUps: place === 0 ? decodeWakeUps(shard, ...times) : [] };
 }
 
-function addedOf(reply: unknown, shard: number, place: number): readonly Alarm[] {
-  return place === 0 ? decodeAlarms(shard, ...(reply as TimesReply)) : [];
+function addedOf(reply: unknown, shard: number, place: number): readonly WakeUp[] {
+  return place === 0 ? decodeWakeUps(shard, ...(reply as TimesReply)) : [];
 }
