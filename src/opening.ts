@@ -74,7 +74,7 @@ export class Opening {
     return this.#installation;
   }
 
-  /** Begins anew after the DataSource built its metadata: nothing is open any more. */
+  /** Begins again after the DataSource built its metadata: nothing is open any more. */
   begin(counted: Counted): void {
     this.#counted = counted;
     this.#opening = null;
@@ -189,6 +189,6 @@ export class Opening {
   }
 
   #scheduleWith({ scheduler }: Installation, wakeUps: readonly WakeUp[]): Promise<void> {
-    return scheduleOrReport(scheduler, wakeUps, this.#scheduling);
+    return wakeUps.length === 0 ? Promise.resolve() : scheduleOrReport(scheduler, wakeUps, this.#scheduling);
   }
 }

@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 import type { DeltaBuffer, Finalized, FinalizeOptions, Recount } from '../engines/buffered/buffer';
 import type { WakeUp, Snapshot } from '../model/pending';
-import { byShard } from '../model/shard';
-import { forEachConcurrent } from '../engines/for-each-concurrent';
+import { byShard, forEachShard } from '../model/shard';
 
 /** Milliseconds that a lease holds claims back at most, should its recalculation die; renewed while it lives. */
 const TTL = 10_000;
@@ -132,5 +131,5 @@ function eachShard<T>(
   target: (item: T) => string,
   work: (shard: number, group: readonly T[]) => Promise<void>,
 ): Promise<void> {
-  return forEachConcurrent([...byShard(items, target, shards)], Infinity, ([shard, group]) => work(shard, group));
+  return forEachShard(byShard(items, target, shards), Infinity, work);
 }

@@ -8,7 +8,7 @@ const CONTESTED = 500;
 const REST = 400;
 
 /** The longest that one spell of rest may become, ms. */
-const LONGEST_REST = 2_000;
+const MAX_REST = 2_000;
 
 /** From the start of a rest that helped nothing to that of the next, ms: there may be no other worker. */
 const BETWEEN_RESTS = 5_000;
@@ -16,9 +16,9 @@ const BETWEEN_RESTS = 5_000;
 /**
  * Calls other workers for what this one does not know.
  *
- * Whoever waits for a job wakes up when it is due, and nothing in the queue keeps the same one from being first each
+ * A worker that waits for a job wakes up when it is due, and nothing in the queue keeps the same one from being first each
  * time. So a worker that meets what it does not know again and again calls for others at once, and keeps its handlers
- * from ending for a while: when all are taken it cannot take another wake-up, and the call is for somebody else.
+ * from ending for a while: when all are taken it cannot take another wake-up, and the call is for another worker.
  */
 export class HandOvers {
   #isStopped = false;
@@ -51,7 +51,7 @@ export class HandOvers {
   #mayRest(overdue: number): boolean {
     if (this.#isStopped) return false;
     const since = performance.now() - this.#lastBegan;
-    if (this.#resting !== null) return since < LONGEST_REST;
+    if (this.#resting !== null) return since < MAX_REST;
     // What was due when the last rest began was not taken in it.
     return since >= BETWEEN_RESTS || overdue < since;
   }

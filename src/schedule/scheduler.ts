@@ -33,7 +33,6 @@ export async function scheduleOrReport(
   wakeUps: readonly WakeUp[],
   outage: Outage,
 ): Promise<void> {
-  if (wakeUps.length === 0) return;
   try {
     await scheduler.schedule(wakeUps);
     outage.succeeded();

@@ -21,7 +21,7 @@ const LIMIT = 100;
  */
 export async function sweep(context: JobContext): Promise<void> {
   const swept = await sweepEpochs(context).catch((error: unknown) => reportElsewhere(context, error));
-  // What it sweeps there is nobody's.
+  // What it would sweep there is not of this installation.
   if (swept === null) return;
   const { lost, isRebuilding } = swept;
   reportLost(context, lost);
@@ -43,7 +43,7 @@ export async function sweep(context: JobContext): Promise<void> {
   });
 }
 
-/** Told once; until it is settled, or the process is ended, every sweep finds it again. */
+/** Reported once; until it is settled, or the process is ended, every sweep finds it again. */
 function reportElsewhere({ events }: JobContext, error: unknown): null {
   if (!(error instanceof CounterCacheError) || error.code !== 'STATE_MISMATCH') throw error;
   events.reportOnce('redis', error);

@@ -5,10 +5,10 @@ import { drain, drainDue } from '../engines/outbox/drain';
 import { HandOvers } from '../schedule/hand-overs';
 import { ownWakeUp } from '../model/own-wake-up';
 import { reconcile } from '../engines/buffered/reconcile';
-import { Repeated } from './repeated';
 import type { RunningScheduler, Scheduler } from '../schedule/scheduler';
 import { sweep } from './sweep';
 import { withTimeout } from '../time-limit';
+import { Outage } from '../outage';
 
 /** Options of a worker. */
 export interface WorkerOptions {
@@ -152,4 +152,40 @@ function checkConcurrency(options: WorkerOptions): number {
   const isFit = Number.isSafeInteger(concurrency) && concurrency > 0;
   checkArgument(isFit, 'startWorker', 'concurrency to be a positive integer', concurrency);
   return concurrency;
+}
+
+/** Work that is done again and again, from the start on, until it is stopped; its runs never overlap. What it fails with is reported once until it succeeds. */
+class Repeated {
+  readonly #work: () => Promise<unknown>;
+  readonly #interval: number;
+  readonly #outage: Outage;
+  #timer: NodeJS.Timeout | null = null;
+  #run: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  /** The next run starts `interval` ms after the last one ended. */
+  constructor(work: () => Promise<unknown>, interval: number, onError: (error: unknown) => void) {
+    this.#work = work;
+    this.#interval = interval;
+    this.#outage = new Outage(onError);
+    this.#start();
+  }
+
+  /** Resolves when the run under way, if any, is over. */
+  stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    return this.#run;
+  }
+
+  #start(): void {
+    this.#run = this.#work()
+      .then(
+        () => this.#outage.succeeded(),
+        (error: unknown) => this.#outage.failed(error),
+      )
+      .finally(() => {
+        if (!this.#isStopped) this.#timer = setTimeout(() => this.#start(), this.#interval);
+      });
+  }
 }

@@ -138,7 +138,7 @@ export interface DeltaBuffer {
   /** Deletes a batch; gives back what was not applied, with wake-ups for what is due again. */
   acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
   /**
-   * Batches that nobody has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.
+   * Batches that no process has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.
    * Their `claimedAt` never changes: it is compared with the ledger's floor.
    */
   takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]>;

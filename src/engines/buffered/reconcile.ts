@@ -37,7 +37,7 @@ export function addReports(left: ReconcileReport, right: ReconcileReport): Recon
 export interface ReconcileOptions {
   /** The time of the wake-up that fired: when it fired early (another clock), it is set again. */
   readonly expected?: number;
-  /** Told that the shard lost its data: nothing of it can be claimed before its epochs are brought together. */
+  /** Called when the shard lost its data: nothing of it can be claimed before its epochs are brought together. */
   readonly onLost?: () => void;
 }
 
@@ -113,13 +113,13 @@ async function settle(context: JobContext, batch: Batch): Promise<Settled> {
   return { report: { batches: 1, targets, unapplied: unapplied.length, updates: applied.updates }, unapplied };
 }
 
-/** A fenced batch may have been applied or not: nobody can tell any more, so its targets are recounted. */
+/** A fenced batch may have been applied or not, which is not known any more, so its targets are recounted. */
 async function repairFenced({ buffer, schedule }: JobContext, batch: Batch): Promise<void> {
   const targets = batch.entries.map(({ target }) => target);
   await schedule(await buffer.requestRepair(batch.shard, targets, 0n));
 }
 
-/** Tells what was applied, refused or not known. */
+/** Reports what was applied, refused or not known. */
 export function emitApplied({ events, definitions }: JobContext, shard: number, applied: AppliedEntries): void {
   for (const row of applied.unapplied) {
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
@@ -136,7 +136,7 @@ export function emitApplied({ events, definitions }: JobContext, shard: number, 
   events.emit('reconciled', { shard, changes, updates: applied.updates });
 }
 
-/** Tells, once per kind, that something is left for processes that know it. */
+/** Reports, once per kind, that something is left for processes that know it. */
 export function reportUnknown({ events }: Pick<JobContext, 'events'>, kinds: Iterable<string>): void {
   for (const kind of kinds) events.reportOnce(`unknown ${kind}`, unknownKind(kind));
 }

@@ -195,7 +195,7 @@ async function requestRepairs(context: JobContext, scope: ClaimScope, waiting: r
   }
 }
 
-/** The request goes out before the rows are gone: whoever dies in between leaves them, and it is made again. */
+/** The request goes out before the rows are gone: a process that dies in between leaves them, and it is made again. */
 function requestSome({ dataSource, tables, buffer, options, schedule }: JobContext, shard: number, scope: ClaimScope) {
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const targets = await takeRepairs(runner, tables, shard, scope, options.batchSize);

@@ -25,7 +25,7 @@ export interface BullMqSchedulerOptions {
    * @defaultValue true
    */
   readonly mayInfo?: boolean;
-  /** Told every error of a job or a handler, and what keeps connections from working once per outage; must not throw. */
+  /** Receives every error of a job or a handler, and what keeps connections from working once per outage; must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -49,7 +49,7 @@ export class BullMqScheduler implements Scheduler {
     assertUsable(options.connection, options.queueName);
     this.#options = { mayInfo: true, ...options };
     this.#errors = new ConnectionErrors(options.onError);
-    this.#producer = new WakeUpProducer({ ...this.#options, onError: (error) => this.#errors.tell(error) });
+    this.#producer = new WakeUpProducer({ ...this.#options, onError: (error) => this.#errors.report(error) });
   }
 
   /**
@@ -77,7 +77,7 @@ export class BullMqScheduler implements Scheduler {
       queueName,
       ...(queuePrefix === undefined ? {} : { queuePrefix }),
       concurrency,
-      onError: (error) => this.#errors.tell(error),
+      onError: (error) => this.#errors.report(error),
       onFailed: onError,
       reachable: () => this.#producer.reachable(),
       mayInfo,

@@ -7,15 +7,15 @@ import { consumerConnection } from './connections';
 import { guardConnections } from './guard';
 import { withTimeout } from '../../time-limit';
 
-/** How to take jobs, and whom to tell of what goes wrong. */
+/** How to take jobs, and what receives the errors. */
 export interface WakeUpConsumerOptions {
   readonly connection: RedisOptions;
   readonly queueName: string;
   readonly queuePrefix?: string;
   readonly concurrency: number;
-  /** Told the errors of connections. */
+  /** Receives the errors of connections. */
   readonly onError: (error: unknown) => void;
-  /** Told why a handler failed. */
+  /** Receives the reason why a handler failed. */
   readonly onFailed: (error: unknown) => void;
   /** Whether Redis answers now. */
   readonly reachable: () => Promise<boolean>;

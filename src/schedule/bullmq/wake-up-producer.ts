@@ -19,13 +19,13 @@ export interface WakeUpData {
   readonly at: number;
 }
 
-/** How to add jobs, and whom to tell of what happens in the background. */
+/** How to add jobs, and what receives errors of the background. */
 export interface WakeUpProducerOptions {
   readonly connection: RedisOptions;
   readonly queueName: string;
   readonly queuePrefix?: string;
   readonly jobOptions?: WakeUpJobOptions;
-  /** Told the errors of the connection. */
+  /** Receives the errors of the connection. */
   readonly onError: (error: unknown) => void;
   /** Whether the user of the connection may run INFO. */
   readonly mayInfo: boolean;

@@ -1,11 +1,10 @@
 import type { WakeUp } from '../../model/pending';
 import { CounterCacheError } from '../../errors';
-import type { WakeUpHandler, RunningScheduler, Scheduler } from '../scheduler';
-import { InProcessRunner } from './in-process-runner';
+import type { RunningScheduler, Scheduler, WakeUpHandler } from '../scheduler';
 
 /** Options of an {@link InProcessScheduler}. */
 export interface InProcessSchedulerOptions {
-  /** Told every error a handler throws. @defaultValue emits a process warning */
+  /** Receives every error a handler throws. @defaultValue emits a process warning */
   readonly onError?: (error: unknown) => void;
   /** How often one wake-up is tried. @defaultValue 5 */
   readonly attempts?: number;
@@ -31,10 +30,10 @@ function warn(error: unknown): void {
 }
 
 /** Longest delay that a timer takes, ms. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+const MAX_TIMER = 2 ** 31 - 1;
 
 /**
- * Fires wake-ups with timers of this process, which never keep it alive. Other processes are not told: for unit tests and
+ * Fires wake-ups with timers of this process, which never keep it alive. Other processes learn nothing: for unit tests and
  * for trying the library, together with `MemoryBuffer`.
  */
 export class InProcessScheduler implements Scheduler {
@@ -98,7 +97,7 @@ export class InProcessScheduler implements Scheduler {
 
   #arm(job: Job): void {
     const left = Math.max(0, Math.ceil(job.due - performance.now()));
-    job.timer = setTimeout(() => this.#fire(job), Math.min(left, LONGEST_TIMER));
+    job.timer = setTimeout(() => this.#fire(job), Math.min(left, MAX_TIMER));
     job.timer.unref();
   }
 
@@ -142,5 +141,37 @@ export class InProcessScheduler implements Scheduler {
     Object.assign(job, { active: false, again: null });
     this.#delay(job, this.#backoff * 2 ** (job.attempt - 1));
     job.attempt++;
+  }
+}
+
+/** One consumer of an in-process scheduler: runs a handler a limited number of times at once. */
+class InProcessRunner implements RunningScheduler {
+  readonly #active = new Set<Promise<void>>();
+  readonly #forced: Promise<void>;
+  #force: () => void = () => undefined;
+  #stopped = false;
+
+  constructor(
+    readonly handler: WakeUpHandler,
+    private readonly concurrency: number,
+  ) {
+    this.#forced = new Promise((resolve) => (this.#force = resolve));
+  }
+
+  get free(): boolean {
+    return !this.#stopped && this.#active.size < this.concurrency;
+  }
+
+  /** Counts `work`, which never rejects, as active until it ends. */
+  run(work: Promise<void>): Promise<void> {
+    const counted = work.finally(() => this.#active.delete(counted));
+    this.#active.add(counted);
+    return counted;
+  }
+
+  async close(force = false): Promise<void> {
+    this.#stopped = true;
+    if (force) this.#force();
+    await Promise.race([this.#forced, Promise.all(this.#active)]);
   }
 }

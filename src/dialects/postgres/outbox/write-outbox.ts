@@ -51,7 +51,7 @@ export async function writeOutbox(
   if (replaced.length > 0) await runner.query(deleteSql(tables), [replaced, transactionId]);
   if (deltas.length === 0) return { ids: [], wakeUps: [] };
   const parameters: unknown[] = [window, transactionId];
-  const source = deltas.length > MOST_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
+  const source = deltas.length > MAX_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
   const isSummed = deltas.some(({ flushAt }) => flushAt > 0);
   const { records } = await runner.query(insertSql(tables, source, isSummed), parameters, true);
   const rows = records as readonly ResultRow[];
@@ -80,7 +80,7 @@ export function insertInto(outbox: string): string {
 }
 
 /** Rows that are written as VALUES: planned faster than arrays, as long as they are few. */
-const MOST_VALUES = 8;
+const MAX_VALUES = 8;
 
 /** The columns of what is inserted, with the types of their parameters. */
 const COLUMNS = {

@@ -122,7 +122,7 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     local unseen, any_unseen = unseen_of(any_log and redis.call('HGET', K.logs, target) or '')
     redis.call('HDEL', K.leases, target)
     if any_log then redis.call('HDEL', K.logs, target) end
-    -- Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again.
+    -- Absent for the snapshot, yet a transaction added to it since: the row has appeared, and is read again.
     local standing = (present == 1 or not any_unseen) and 1 or 0
     local known, fits, held = {}, true, held_by(target)
     for i = 1, #missing, 2 do

@@ -127,7 +127,7 @@ local function field_of(K, target, column)
   local name = code_of(target) .. '/' .. column
   K.column_codes = K.column_codes or {}
   if not K.column_codes[name] then
-    -- It may be a new one, which `columns_by_kind` has not told.
+    -- It may be a new one, which `columns_by_kind` did not return.
     K.column_codes[name], K.columns_of = code_for(K.columns, name), nil
   end
   return target .. '/' .. K.column_codes[name]
