@@ -20,7 +20,7 @@ export type { CounterValue, ReadOptions } from './read/read';
 export type { CountersStatus } from './read/status';
 export type { RecountFilter } from './recount/recount-filter';
 export type { RecountReport } from './recount/recount-run';
-export type { AlarmHandler, RunningScheduler, Scheduler } from './schedule/scheduler';
+export type { WakeUpHandler, RunningScheduler, Scheduler } from './schedule/scheduler';
 export { InProcessScheduler, type InProcessSchedulerOptions } from './schedule/in-process/in-process-scheduler';
 export type { CounterWorker, WorkerOptions } from './worker/worker';
 export type { Mode } from './model/mode';
@@ -37,6 +37,6 @@ export type {
   ShardStatus,
   LeaseOutcome,
 } from './engines/buffered/buffer';
-export type { Alarm, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
+export type { WakeUp, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
 export { MemoryBuffer, type MemoryBufferOptions } from './engines/buffered/memory/memory-buffer';
 export { counterCacheEntities } from './dialects/postgres/installation/tables';

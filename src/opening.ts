@@ -1,13 +1,13 @@
 import type { DataSource } from 'typeorm';
 
-import type { Alarm } from './model/pending';
+import type { WakeUp } from './model/pending';
 import type { Definitions } from './model/definition';
 import { notInitialized } from './errors';
 import type { Events } from './events';
 import type { FollowedTables } from './followed-tables';
 import type { Installation, Installer } from './installation';
 import type { JobContext } from './engines/context';
-import { handOverAlarm } from './model/own-alarm';
+import { handOverWakeUp } from './model/own-wake-up';
 import { rebuild } from './recount/campaign';
 import { reportCopied, reportLost, type SweptEpochs } from './recount/lost-shards';
 import { scheduleOrReport } from './schedule/scheduler';
@@ -20,7 +20,7 @@ import type { Residence } from './residence';
 import { countedTables } from './dialects/postgres/installation/counted-tables';
 import { sideConnectionOf } from './dialects/postgres/side-connection';
 
-/** Alarms that cannot be set within this time of each other fail in one outage, ms. */
+/** Wake-ups that cannot be set within this time of each other fail in one outage, ms. */
 const SCHEDULING_OUTAGE = 60_000;
 
 /** What is counted in a DataSource, for as long as its metadata last. */
@@ -74,7 +74,7 @@ export class Opening {
     return this.#installation;
   }
 
-  /** Begins anew after the DataSource built its metadata: nothing is open any more. */
+  /** Begins again after the DataSource built its metadata: nothing is open any more. */
   begin(counted: Counted): void {
     this.#counted = counted;
     this.#opening = null;
@@ -104,9 +104,9 @@ export class Opening {
     );
   }
 
-  /** Adds alarms; rejects only when the installation cannot be opened. */
-  async schedule(alarms: readonly Alarm[]): Promise<void> {
-    if (alarms.length > 0) await this.#scheduleWith((await this.open()).installation, alarms);
+  /** Adds wake-ups; rejects only when the installation cannot be opened. */
+  async schedule(wakeUps: readonly WakeUp[]): Promise<void> {
+    if (wakeUps.length > 0) await this.#scheduleWith((await this.open()).installation, wakeUps);
   }
 
   /** Begins nothing in the background any more. */
@@ -164,8 +164,8 @@ export class Opening {
       definitions,
       options,
       events,
-      schedule: (alarms) => this.#scheduleWith(installation, alarms),
-      handOver: handOverAlarm,
+      schedule: (wakeUps) => this.#scheduleWith(installation, wakeUps),
+      handOver: handOverWakeUp,
       // A call of the user's is finished; workers say when they stop.
       isStopping: () => false,
     };
@@ -188,7 +188,7 @@ export class Opening {
     this.#background.add(running);
   }
 
-  #scheduleWith({ scheduler }: Installation, alarms: readonly Alarm[]): Promise<void> {
-    return scheduleOrReport(scheduler, alarms, this.#scheduling);
+  #scheduleWith({ scheduler }: Installation, wakeUps: readonly WakeUp[]): Promise<void> {
+    return wakeUps.length === 0 ? Promise.resolve() : scheduleOrReport(scheduler, wakeUps, this.#scheduling);
   }
 }

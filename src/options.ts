@@ -7,7 +7,7 @@ import { checkRedis } from './check-redis';
 import { describe, quote } from './describe';
 import { MODES, type Mode, isMode } from './model/mode';
 import { ConfigurationError } from './errors';
-import type { AlarmJobOptions } from './schedule/bullmq/alarm-producer';
+import type { WakeUpJobOptions } from './schedule/bullmq/wake-up-producer';
 import type { Scheduler } from './schedule/scheduler';
 import { didYouMean } from './suggest';
 
@@ -29,7 +29,7 @@ export interface QueueOptions {
    *
    * @defaultValue none
    */
-  jobOptions?: AlarmJobOptions | undefined;
+  jobOptions?: WakeUpJobOptions | undefined;
 }
 
 /** Options of `Counters.attach()`. All times in ms. */

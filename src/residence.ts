@@ -43,7 +43,7 @@ export class Residence {
     this.self = { id: randomUUID(), interval };
   }
 
-  /** The DataSource begins anew. */
+  /** The DataSource begins again. */
   forget(): void {
     this.#opened = null;
   }

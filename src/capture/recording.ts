@@ -148,7 +148,7 @@ export class Recording {
   /** Told what a statement returned in which deltas were enclosed. */
   recordEnclosed(enclosed: Enclosed, returned: Returned): void {
     const rows = returned.changes.flatMap(({ after }) => (after === null ? [] : [after]));
-    if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.alarmsAt(returned));
+    if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.wakeUpsAt(returned));
     if (rows.length > 0 && this.#isAsForeseen(enclosed, rows)) return;
     this.#tools.inlineOutbox.distrust(this.#plan);
     this.#isUnfinished = returned.transactionId === null;

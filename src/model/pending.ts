@@ -26,7 +26,7 @@ export interface TargetDelta {
 }
 
 /** A time at which a shard wants a job. All times are the buffer's clock, in ms since the epoch. */
-export interface Alarm {
+export interface WakeUp {
   readonly kind: 'reconcile' | 'recalculate';
   readonly shard: number;
   /** End of the window in which something is due. */

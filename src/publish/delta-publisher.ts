@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { DeltaBuffer, Intent } from '../engines/buffered/buffer';
-import type { Alarm, TargetDelta } from '../model/pending';
+import type { WakeUp, TargetDelta } from '../model/pending';
 import { byShard } from '../model/shard';
 import { CounterCacheError } from '../errors';
 import { Outage } from '../outage';
@@ -24,10 +24,10 @@ export interface DeltaPublisherOptions {
   readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
   /** Due times in the outbox are rounded up to multiples of it, ms. */
   readonly window: number;
-  /** Adds alarms; never rejects. */
-  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
-  /** Adds alarms for the outbox; rejects when it cannot. */
-  readonly wake: (alarms: readonly Alarm[]) => Promise<void>;
+  /** Adds wake-ups; never rejects. */
+  readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
+  /** Adds wake-ups for the outbox; rejects when it cannot. */
+  readonly wake: (wakeUps: readonly WakeUp[]) => Promise<void>;
   /** Where deltas wait, if it is known by now. */
   readonly installation: () => { readonly buffer: DeltaBuffer; readonly tables: TablePaths } | null;
   /** Writes rows to the outbox in a transaction of our own. */
@@ -134,13 +134,13 @@ export class DeltaPublisher implements Publisher {
   confirm(transaction: OpenTransaction): void {
     const publication = this.#take(transaction);
     if (publication === undefined) return;
-    const { announced, lost, stray, alarms } = publication;
+    const { announced, lost, stray, wakeUps } = publication;
     // Closed, the buffer is told nothing more: what was announced is swept, and its targets are recounted.
     if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
     for (const shard of this.#isClosed ? [] : stray) this.#run(this.#discardShard(shard, transaction));
-    this.wake(alarms);
+    this.wake(wakeUps);
   }
 
   /** After a rollback: forgets what was announced, once the buffer answers. */
@@ -164,10 +164,10 @@ export class DeltaPublisher implements Publisher {
       );
   }
 
-  /** Sets alarms for what is in the outbox. */
-  wake(alarms: readonly Alarm[]): void {
+  /** Sets wake-ups for what is in the outbox. */
+  wake(wakeUps: readonly WakeUp[]): void {
     // Workers look for themselves, only later.
-    if (alarms.length > 0 && !this.#isClosed) this.#run(this.#wake(alarms));
+    if (wakeUps.length > 0 && !this.#isClosed) this.#run(this.#wake(wakeUps));
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be published. */
@@ -256,10 +256,10 @@ export class DeltaPublisher implements Publisher {
     try {
       const { buffer } = await this.#options.open();
       await this.#requestRepairs(buffer, shard, intent);
-      const { found, alarms } = await buffer.confirm(shard, intent.id);
+      const { found, wakeUps } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
       if (!found) this.#lose(shard, deltas);
-      if (alarms.length > 0) await this.#options.schedule(alarms);
+      if (wakeUps.length > 0) await this.#options.schedule(wakeUps);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
       this.#lose(shard, deltas);
@@ -268,9 +268,9 @@ export class DeltaPublisher implements Publisher {
   }
 
   /** Workers look for themselves, only later: an outage is reported once, not with every write. */
-  async #wake(alarms: readonly Alarm[]): Promise<void> {
+  async #wake(wakeUps: readonly WakeUp[]): Promise<void> {
     try {
-      await this.#options.wake(alarms);
+      await this.#options.wake(wakeUps);
       this.#waking.succeeded();
     } catch (error) {
       this.#waking.failed(error, { kind: 'wake-up' });

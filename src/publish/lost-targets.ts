@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { DeltaBuffer } from '../engines/buffered/buffer';
-import type { Alarm, TargetDelta } from '../model/pending';
+import type { WakeUp, TargetDelta } from '../model/pending';
 import { BufferUnavailableError } from '../errors';
 import { Outage } from '../outage';
 import { withTimeout } from '../time-limit';
 
 interface LostTargetsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
-  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
   readonly barrier: () => Promise<bigint>;
   readonly maxPendingRepairs: number;
   readonly onRecovered: () => void;
@@ -127,14 +127,14 @@ export class LostTargets {
     // Usually no barrier: the transactions that changed these targets are over.
     const barrier = chunk.some(([, { repair }]) => repair) ? await this.#options.barrier() : 0n;
     const names = chunk.map(([target]) => target);
-    const alarms = await buffer.requestRepair(shard, names, barrier);
+    const wakeUps = await buffer.requestRepair(shard, names, barrier);
     for (const [target, { times }] of chunk) {
       // Lost again while the request was under way: it may have been recalculated too early for that.
       if (this.#isClosed || targets.get(target)?.times !== times) continue;
       targets.delete(target);
       this.#size -= 1;
     }
-    await this.#options.schedule(alarms);
+    await this.#options.schedule(wakeUps);
   }
 
   #reportOverflow(): void {

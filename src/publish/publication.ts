@@ -65,8 +65,8 @@ export class Publication {
   }
 
   /** When what was written to the outbox is due. */
-  get alarms(): OutboxWriter['alarms'] {
-    return this.#writer.alarms;
+  get wakeUps(): OutboxWriter['wakeUps'] {
+    return this.#writer.wakeUps;
   }
 
   /** Announces and writes; what is written before is replaced. */

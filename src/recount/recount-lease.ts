@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 
 import type { DeltaBuffer, Finalized, FinalizeOptions, Recount } from '../engines/buffered/buffer';
-import type { Alarm, Snapshot } from '../model/pending';
-import { byShard } from '../model/shard';
-import { forEachConcurrent } from '../engines/for-each-concurrent';
+import type { WakeUp, Snapshot } from '../model/pending';
+import { byShard, forEachShard } from '../model/shard';
 
 /** Milliseconds that a lease holds claims back at most, should its recalculation die; renewed while it lives. */
 const TTL = 10_000;
@@ -68,26 +67,26 @@ export class RecountLease {
   }
 
   /**
-   * Finalizes. Where one shard fails, the others are finalized all the same; their alarms go to `schedule` in any case.
+   * Finalizes. Where one shard fails, the others are finalized all the same; their wake-ups go to `schedule` in any case.
    */
   async finalize(
     snapshot: Snapshot,
     recounts: readonly Recount[],
     options: FinalizeOptions,
-    schedule: (alarms: readonly Alarm[]) => Promise<void>,
+    schedule: (wakeUps: readonly WakeUp[]) => Promise<void>,
   ): Promise<Ended> {
     const outcomes = new Map<string, Finalized>();
     const dirty = new Set<string>();
-    const alarms: Alarm[] = [];
+    const wakeUps: WakeUp[] = [];
     try {
       await eachShard(this.#buffer, recounts, targetOf, async (shard, group) => {
         const finalized = await this.#buffer.finalize(shard, this.#token, snapshot, group, options);
         for (const outcome of finalized.outcomes) outcomes.set(outcome.target, outcome);
         for (const target of finalized.dirty) dirty.add(target);
-        alarms.push(...finalized.alarms);
+        wakeUps.push(...finalized.wakeUps);
       });
     } finally {
-      await schedule(alarms);
+      await schedule(wakeUps);
     }
     return { outcomes: recounts.flatMap(({ target }) => outcomes.get(target) ?? []), dirty };
   }
@@ -96,7 +95,7 @@ export class RecountLease {
   async postpone(
     targets: readonly string[],
     delay: number,
-    schedule: (alarms: readonly Alarm[]) => Promise<void>,
+    schedule: (wakeUps: readonly WakeUp[]) => Promise<void>,
   ): Promise<void> {
     await eachShard(this.#buffer, targets, itself, async (shard, group) => {
       await schedule(await this.#buffer.postpone(shard, group, delay, this.#token));
@@ -132,5 +131,5 @@ function eachShard<T>(
   target: (item: T) => string,
   work: (shard: number, group: readonly T[]) => Promise<void>,
 ): Promise<void> {
-  return forEachConcurrent([...byShard(items, target, shards)], Infinity, ([shard, group]) => work(shard, group));
+  return forEachShard(byShard(items, target, shards), Infinity, work);
 }

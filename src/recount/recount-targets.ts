@@ -6,14 +6,16 @@ import type { Drift } from '../events';
 import { retryRows } from '../dialects/postgres/outbox/retry-rows';
 import { withConnection } from '../dialects/postgres/query';
 import { recount } from '../dialects/postgres/counting/recount';
-import type { Counted, Counts } from '../dialects/postgres/counting/recount-by-sql';
+import type { Counted, Counts, Uncountable } from '../dialects/postgres/counting/recount-by-sql';
 import { readHorizon } from '../dialects/postgres/snapshot';
-import type { Uncountable } from '../dialects/postgres/counting/uncountable';
 import { describeTarget, type JobContext, kindOf } from '../engines/context';
 import { drain } from '../engines/outbox/drain';
 import type { RecountFilter } from './recount-filter';
 import { recalculateKeyless } from './recount-keyless';
 import { RecountLease } from './recount-lease';
+import { shardOf } from '../model/shard';
+import { NotPermittedError } from '../errors';
+import { reasonOf } from '../dialects/postgres/apply/divide';
 
 /** Targets recounted in one statement. */
 const TARGETS = 1_000;
@@ -178,7 +180,6 @@ async function finalizeCountable(
   return { outcomes, dirty: new Set([...whole.dirty, ...part.dirty]) };
 }
 
-/** Step 2. */
 /**
  * What the outbox holds of a target is part of what the recount compared. Where the database had refused it, the
  * correction of the column may be what was missing: tried again, once that is applied.
@@ -236,4 +237,35 @@ function resultOf(
     ];
   });
   return { target, outcome: 'done', drifts, ...left };
+}
+
+/**
+ * The same as {@link recalculateTargets}, whatever it fails for: halves the targets until those whose recount fails stand
+ * alone (I11).
+ *
+ * @throws NotPermittedError where policies may hide rows; what keeps all of them from being recounted: without SQL or the buffer nothing could be told apart
+ */
+export async function recalculateIsolating(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
+  try {
+    return await recalculateTargets(context, targets, options);
+  } catch (error) {
+    // Of one target or of many: the same is hidden.
+    if (error instanceof NotPermittedError) throw error;
+    const [first = ''] = targets;
+    const epoch = context.buffer.epoch(shardOf(first, context.buffer.shards));
+    await Promise.all([withConnection(context.dataSource, readHorizon), epoch]);
+    if (targets.length === 1) {
+      const uncountable = [{ counter: null, reason: reasonOf(error) }];
+      return [{ target: first, outcome: 'failed', drifts: [], uncountable, ...UNKNOWN }];
+    }
+    const middle = Math.ceil(targets.length / 2);
+    return [
+      ...(await recalculateIsolating(context, targets.slice(0, middle), options)),
+      ...(await recalculateIsolating(context, targets.slice(middle), options)),
+    ];
+  }
 }

@@ -17,11 +17,11 @@ const LIMIT = 100;
 
 /**
  * Finds what no job looks after (I4): shards that lost their data, batches and intents whose process died, due targets
- * without an alarm. The dirty index is the truth; jobs are only alarms.
+ * without a wake-up. The dirty index is the truth; jobs are only wake-ups.
  */
 export async function sweep(context: JobContext): Promise<void> {
   const swept = await sweepEpochs(context).catch((error: unknown) => reportElsewhere(context, error));
-  // What it sweeps there is nobody's.
+  // What it would sweep there is not of this installation.
   if (swept === null) return;
   const { lost, isRebuilding } = swept;
   reportLost(context, lost);
@@ -43,7 +43,7 @@ export async function sweep(context: JobContext): Promise<void> {
   });
 }
 
-/** Told once; until it is settled, or the process is ended, every sweep finds it again. */
+/** Reported once; until it is settled, or the process is ended, every sweep finds it again. */
 function reportElsewhere({ events }: JobContext, error: unknown): null {
   if (!(error instanceof CounterCacheError) || error.code !== 'STATE_MISMATCH') throw error;
   events.reportOnce('redis', error);
@@ -68,6 +68,6 @@ async function sweepIntents(context: JobContext, shard: number): Promise<void> {
   if (stale.length === 0) return;
   // Allocated after the intents were found: each of their transactions lies below the barrier.
   const barrier = await withConnection(dataSource, allocateBarrier);
-  const { alarms } = await buffer.sweepIntents(shard, stale, barrier);
-  await schedule(alarms);
+  const { wakeUps } = await buffer.sweepIntents(shard, stale, barrier);
+  await schedule(wakeUps);
 }

@@ -1,4 +1,4 @@
-import { describeAlarms } from './buffer/alarms';
+import { describeWakeUps } from './buffer/wake-ups';
 import { describeAlike } from './buffer/alike';
 import { describeBatches } from './buffer/batches';
 import { describeFailures } from './buffer/failures';
@@ -20,7 +20,7 @@ export function describeBuffer(name: string, create: CreateBuffer, { lives = 25 
     const open = buffersOf(create);
     describeIntents(open);
     describeAlike(open);
-    describeAlarms(open);
+    describeWakeUps(open);
     describeBatches(open);
     describeFailures(open);
     describeRecalculations(open);

@@ -94,7 +94,7 @@ describe('writers that call in the same turn', () => {
     const answers = await Promise.all([...ids(50), '51', '50'].map((id) => buffer.confirm(0, id)));
     expect(meter.take().scripts).toEqual(['confirm']);
     expect(answers.map(({ found }) => found)).toEqual([...ids(50).map(() => true), false, false]);
-    expect(answers.flatMap(({ alarms }) => alarms)).toMatchObject([{ kind: 'reconcile', shard: 0 }]);
+    expect(answers.flatMap(({ wakeUps }) => wakeUps)).toMatchObject([{ kind: 'reconcile', shard: 0 }]);
     await Promise.all([0, 1].map((shard) => buffer.add(shard, intent('52', delta(row('a'), { posts: 1 })))));
     expect(meter.take().scripts).toEqual(['add', 'add']);
     expect(await pendingOf(buffer, row('a'))).toEqual({ posts: 51n });

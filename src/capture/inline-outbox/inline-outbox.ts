@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import type { Alarm } from '../../model/pending';
+import type { WakeUp } from '../../model/pending';
 import type { Contribution, Row } from '../../model/definition';
 import type { Catalogue } from '../../dialects/postgres/catalogue/catalogue';
 import { AmountError } from '../../errors';
@@ -22,7 +22,7 @@ import type { WriteBuilder } from '../../typeorm/write-builder';
 export interface InlineOutboxOptions extends Pick<DeltaOptions, 'mode'> {
   /** Where deltas wait; `null` while that is not known. */
   readonly installation: () => Waiting | null;
-  /** Due times of alarms are rounded up to multiples of it, ms. */
+  /** Due times of wake-ups are rounded up to multiples of it, ms. */
   readonly window: number;
 }
 
@@ -88,7 +88,7 @@ export class Enclosed {
   }
 
   /** The first window in which the rows are due, by the server's clock. */
-  alarmsAt({ time }: Returned): Alarm[] {
+  wakeUpsAt({ time }: Returned): WakeUp[] {
     return this.#rows.map(({ shard, wait }) => {
       const at = Math.ceil((time + MILLISECOND + wait) / this.#window) * this.#window;
       return { kind: 'reconcile', shard, at, delay: at - time };

@@ -1,4 +1,4 @@
-import type { Alarm, TargetDelta } from '../../model/pending';
+import type { WakeUp, TargetDelta } from '../../model/pending';
 import type { Mode } from '../../model/mode';
 import { CounterCacheError } from '../../errors';
 import { CapturedChanges, type CapturedSums, sumUp } from './captured-changes';
@@ -44,7 +44,7 @@ export class OpenTransaction {
   // Made when they are needed: most transactions capture nothing.
   #frames: Frame[] | null = null;
   #idle: (() => void)[] | null = null;
-  #alarms: Alarm[] | null = null;
+  #wakeUps: WakeUp[] | null = null;
   /** What was heard on its connection when it began; -1 while that is not known. */
   #endsBefore = -1;
   #commandsBefore = -1;
@@ -244,16 +244,16 @@ export class OpenTransaction {
     }
   }
 
-  /** Alarms to set once it is committed, for what its statements wrote to the outbox by themselves. */
-  get alarms(): readonly Alarm[] {
-    return this.#alarms ?? [];
+  /** Wake-ups to set once it is committed, for what its statements wrote to the outbox by themselves. */
+  get wakeUps(): readonly WakeUp[] {
+    return this.#wakeUps ?? [];
   }
 
-  wake(alarms: readonly Alarm[]): void {
+  wake(wakeUps: readonly WakeUp[]): void {
     // Statements of one transaction are mostly due together.
-    for (const alarm of alarms)
-      if (!this.alarms.some(({ shard, at }) => shard === alarm.shard && at === alarm.at))
-        (this.#alarms ??= []).push(alarm);
+    for (const wakeUp of wakeUps)
+      if (!this.wakeUps.some(({ shard, at }) => shard === wakeUp.shard && at === wakeUp.at))
+        (this.#wakeUps ??= []).push(wakeUp);
   }
 
   /** Records what was captured; a refusal keeps COMMIT from succeeding, unless a savepoint before it is rolled back to. */

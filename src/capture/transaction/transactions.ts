@@ -2,7 +2,7 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
-import type { Alarm } from '../../model/pending';
+import type { WakeUp } from '../../model/pending';
 import type { Mode } from '../../model/mode';
 import { transactionIdOf } from '../../dialects/postgres/snapshot';
 import { answered, closeConnection, isBusy, isInTransaction } from '../../typeorm/connection-status';
@@ -137,11 +137,11 @@ export class Transactions implements EntitySubscriberInterface {
     else this.#unsettled.add(known, runner);
   }
 
-  /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
-  wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
+  /** Sets wake-ups for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
+  wake(runner: QueryRunner | null, wakeUps: readonly WakeUp[]): void {
     const transaction = runner === null ? undefined : this.#open.get(runner);
-    if (transaction === undefined) this.#publisher.wake(alarms);
-    else transaction.wake(alarms);
+    if (transaction === undefined) this.#publisher.wake(wakeUps);
+    else transaction.wake(wakeUps);
   }
 
   /**
@@ -388,7 +388,7 @@ export class Transactions implements EntitySubscriberInterface {
       this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
     this.#stopIfRetired();
-    if (outcome !== 'rolled back') this.#publisher.wake(transaction.alarms);
+    if (outcome !== 'rolled back') this.#publisher.wake(transaction.wakeUps);
     if (transaction.isIdle) return;
     // What was published is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
     const changedAfterPublishing = outcome === 'committed' && transaction.changedAfterPublishing;

@@ -1,4 +1,4 @@
-import type { TargetDelta, Alarm, Batch, ClaimScope, Unapplied, Snapshot } from '../../model/pending';
+import type { TargetDelta, WakeUp, Batch, ClaimScope, Unapplied, Snapshot } from '../../model/pending';
 
 /** Deltas of one transaction in one shard. The id is the transaction's id (PostgreSQL: `pg_current_xact_id()`). */
 export interface Intent {
@@ -13,7 +13,7 @@ export interface Confirmed {
    * was acknowledged before.
    */
   readonly found: boolean;
-  readonly alarms: readonly Alarm[];
+  readonly wakeUps: readonly WakeUp[];
 }
 
 /** The columns and touches that a process knows, by kind: what it may claim. */
@@ -131,14 +131,14 @@ export interface DeltaBuffer {
   /** Forgets an announced delta. */
   discard(shard: number, intentId: string): Promise<void>;
   /** Makes a delta pending without announcing it. Not idempotent. */
-  add(shard: number, intent: Intent): Promise<readonly Alarm[]>;
+  add(shard: number, intent: Intent): Promise<readonly WakeUp[]>;
 
   /** Moves pending deltas into a new batch; leased targets stay, and so does what is not `known` (all is, by default). */
   claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim>;
-  /** Deletes a batch; gives back what was not applied, with alarms for what is due again. */
+  /** Deletes a batch; gives back what was not applied, with wake-ups for what is due again. */
   acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
   /**
-   * Batches that nobody has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.
+   * Batches that no process has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.
    * Their `claimedAt` never changes: it is compared with the ledger's floor.
    */
   takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]>;
@@ -150,13 +150,13 @@ export interface DeltaBuffer {
     shard: number,
     intentIds: readonly string[],
     barrier: bigint,
-  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }>;
+  ): Promise<{ readonly targets: readonly string[]; readonly wakeUps: readonly WakeUp[] }>;
 
   /**
    * Requests a repair: the recalculation, with a later snapshot, of every column. Ends leases, and lets no recalculation pass
    * before every transaction with an id up to the barrier is over; `0n` waits for none.
    */
-  requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly Alarm[]>;
+  requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly WakeUp[]>;
   /** Targets whose recalculation is due, oldest first, and whether a repair is requested. */
   dueRecalculations(
     shard: number,
@@ -185,7 +185,7 @@ export interface DeltaBuffer {
   ): Promise<{
     readonly outcomes: readonly Finalized[];
     readonly dirty: readonly string[];
-    readonly alarms: readonly Alarm[];
+    readonly wakeUps: readonly WakeUp[];
   }>;
   /** Extends leases of this token that still stand. */
   renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
@@ -195,7 +195,7 @@ export interface DeltaBuffer {
    * Puts off a due recalculation (refused, or failed) by `delay` ms; with a token only where its lease stands, since a
    * request that came meanwhile has ended it and is not to wait.
    */
-  postpone(shard: number, targets: readonly string[], delay: number, token?: string): Promise<readonly Alarm[]>;
+  postpone(shard: number, targets: readonly string[], delay: number, token?: string): Promise<readonly WakeUp[]>;
 
   /** Pending and claimed amounts; `version` changes whenever an amount moves between pending, a batch and the column. */
   read(
@@ -208,5 +208,5 @@ export interface DeltaBuffer {
   retryFailed(
     shard: number,
     targets: readonly string[] | null,
-  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }>;
+  ): Promise<{ readonly count: number; readonly wakeUps: readonly WakeUp[] }>;
 }

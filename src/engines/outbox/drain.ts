@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Alarm, ClaimScope, TargetDelta } from '../../model/pending';
+import type { WakeUp, ClaimScope, TargetDelta } from '../../model/pending';
 import { type AppliedEntries, applyEntries, applyOrIsolate } from '../../dialects/postgres/apply/apply-entries';
 import type { ApplyKind } from '../../dialects/postgres/apply/apply-kind';
 import { type LockOptions, lockWaiting, type WaitingEntry } from '../../dialects/postgres/outbox/lock-waiting';
@@ -11,7 +11,7 @@ import { withConnection, withTransaction } from '../../dialects/postgres/query';
 import { allocateBarrier } from '../../dialects/postgres/snapshot';
 import type { TablePaths } from '../../dialects/postgres/installation/tables';
 import type { JobContext } from '../context';
-import { ownAlarm } from '../../model/own-alarm';
+import { ownWakeUp } from '../../model/own-wake-up';
 import { addReports, emitApplied, NOTHING, type ReconcileReport, reportUnknown } from '../buffered/reconcile';
 
 /** Applies what waits in the outbox, of one shard or of all, and asks for the repairs that are noted there. */
@@ -23,15 +23,15 @@ export async function drain(context: JobContext, scope: ClaimScope, shard: numbe
   return report;
 }
 
-/** The alarm that rang is used up: what this process does not know needs another. */
+/** The wake-up that fired is used up: what this process does not know needs another. */
 async function handOn(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
-  const alarms: Alarm[] = [];
+  const wakeUps: WakeUp[] = [];
   for (const { shard, others } of waiting) {
     if (others === null) continue;
     reportUnknown(context, others.kinds);
-    if (scope.select === 'due') alarms.push(context.handOver(shard, others.overdue));
+    if (scope.select === 'due') wakeUps.push(context.handOver(shard, others.overdue));
   }
-  await context.schedule(alarms);
+  await context.schedule(wakeUps);
 }
 
 /** Applies what is due in the outbox. Needs nothing but SQL. */
@@ -148,7 +148,7 @@ async function scheduleRetries(
   { unapplied }: Drained,
 ): Promise<void> {
   const backoffs = new Set(unapplied.flatMap((row) => ('failed' in row ? [] : [row.backoff])));
-  await schedule([...backoffs].map((backoff) => ownAlarm('reconcile', shard, backoff, options.window)));
+  await schedule([...backoffs].map((backoff) => ownWakeUp('reconcile', shard, backoff, options.window)));
 }
 
 function doneOf({ entries, unapplied }: Drained): WaitingEntry[] {
@@ -172,8 +172,8 @@ async function scheduleRecalculations(
 ): Promise<void> {
   const deltas = entries.filter(({ recalculateIn }) => recalculateIn !== null).map(emptyDelta);
   if (deltas.length === 0) return;
-  const alarms = await buffer.add(shard, { id: 'outbox', deltas }).catch(() => []);
-  await schedule(alarms);
+  const wakeUps = await buffer.add(shard, { id: 'outbox', deltas }).catch(() => []);
+  await schedule(wakeUps);
 }
 
 function emptyDelta({ target, recalculateIn }: WaitingEntry): TargetDelta {
@@ -195,7 +195,7 @@ async function requestRepairs(context: JobContext, scope: ClaimScope, waiting: r
   }
 }
 
-/** The request goes out before the rows are gone: whoever dies in between leaves them, and it is made again. */
+/** The request goes out before the rows are gone: a process that dies in between leaves them, and it is made again. */
 function requestSome({ dataSource, tables, buffer, options, schedule }: JobContext, shard: number, scope: ClaimScope) {
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const targets = await takeRepairs(runner, tables, shard, scope, options.batchSize);

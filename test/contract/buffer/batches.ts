@@ -211,7 +211,7 @@ export function describeBatches(open: OpenBuffer): void {
         { target: a, backoff: 30_000 },
         { target: row('not in it'), backoff: 0 },
       ]);
-      expect(acknowledged).toMatchObject({ found: true, alarms: [{ kind: 'reconcile', shard: 0 }] });
+      expect(acknowledged).toMatchObject({ found: true, wakeUps: [{ kind: 'reconcile', shard: 0 }] });
       const { now: after, dirty, oldestDue, batches } = await buffer.status(0);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 11n, likes: -4n });
       expect(await pendingOf(buffer, b)).toEqual({});

@@ -33,7 +33,7 @@ export function describeFinalize(open: OpenBuffer): void {
   describe('a finalize', () => {
     it('makes pending what the column lacks, due at once', async () => {
       const buffer = await leased(a);
-      const { outcomes, alarms } = await buffer.finalize(
+      const { outcomes, wakeUps } = await buffer.finalize(
         0,
         'token',
         LATE,
@@ -41,8 +41,8 @@ export function describeFinalize(open: OpenBuffer): void {
         CONSUME,
       );
       expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 0n, likes: 0n }) }]);
-      expect(only(alarms)).toMatchObject({ kind: 'reconcile', shard: 0 });
-      expect(only(alarms).delay).toBeLessThanOrEqual(0);
+      expect(only(wakeUps)).toMatchObject({ kind: 'reconcile', shard: 0 });
+      expect(only(wakeUps).delay).toBeLessThanOrEqual(0);
       expect(contents((await buffer.claim(0, { select: 'due' }, 10)).batch)).toEqual({
         [a]: { posts: 5n, likes: -2n },
       });
@@ -57,12 +57,12 @@ export function describeFinalize(open: OpenBuffer): void {
       expect(await pendingOf(buffer, a)).toEqual({ posts: 4n });
     });
 
-    it('leaves a right row clean, without an alarm', async () => {
+    it('leaves a right row clean, without a wake-up', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 })));
       await buffer.acquireLease(0, 'token', [a], LEASE);
-      const { alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
-      expect(alarms).toEqual([]);
+      const { wakeUps } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
+      expect(wakeUps).toEqual([]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 0, oldestDue: null, recalculations: 0 });
     });
 
@@ -111,7 +111,7 @@ export function describeFinalize(open: OpenBuffer): void {
       await buffer.add(0, intent('7', delta(a, { posts: 3, likes: 2 })));
       await buffer.add(0, intent('8', delta(a, { likes: -2 })));
       await buffer.acquireLease(0, 'token', [a], LEASE);
-      expect((await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME)).alarms).toEqual([]);
+      expect((await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME)).wakeUps).toEqual([]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 0 });
     });
 
@@ -129,8 +129,8 @@ export function describeFinalize(open: OpenBuffer): void {
 
     it('asks again when what is missing does not fit int64, but not at once', async () => {
       const buffer = await leased(a);
-      const { alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: MAX + 1n })], CONSUME);
-      expect(only(alarms)).toMatchObject({ kind: 'recalculate' });
+      const { wakeUps } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: MAX + 1n })], CONSUME);
+      expect(only(wakeUps)).toMatchObject({ kind: 'recalculate' });
       expect(await pendingOf(buffer, a)).toEqual({});
       expect(await buffer.status(0)).toMatchObject({ dirty: 0, recalculations: 1 });
       // A worker recalculates until nothing is due: it must not go round for ever.
@@ -276,7 +276,7 @@ export function describeFinalize(open: OpenBuffer): void {
       await buffer.add(0, intent('60', delta(a, { posts: 10 })));
       await buffer.announce(0, intent('40', delta(a, { posts: 100 })));
       const before = await buffer.read(0, [a]);
-      const { outcomes, alarms } = await buffer.finalize(
+      const { outcomes, wakeUps } = await buffer.finalize(
         0,
         'token',
         snapshot(50),
@@ -284,7 +284,7 @@ export function describeFinalize(open: OpenBuffer): void {
         DRY,
       );
       expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 103n }) }]);
-      expect(alarms).toEqual([]);
+      expect(wakeUps).toEqual([]);
       expect(await buffer.read(0, [a])).toEqual(before);
       expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
       await buffer.confirm(0, '40');

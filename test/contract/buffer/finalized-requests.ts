@@ -45,10 +45,10 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
       const buffer = await requested();
       await buffer.add(0, intent('60', delta(a, { posts: 1 })));
       const { now } = await buffer.status(0);
-      const { alarms } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 }, 60_000)], CONSUME);
-      const alarm = only(alarms.filter(({ kind }) => kind === 'recalculate'));
-      expect(alarm.at % 600).toBe(0);
-      expect(alarm.at).toBeGreaterThanOrEqual(now + 60_000);
+      const { wakeUps } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 }, 60_000)], CONSUME);
+      const wakeUp = only(wakeUps.filter(({ kind }) => kind === 'recalculate'));
+      expect(wakeUp.at % 600).toBe(0);
+      expect(wakeUp.at).toBeGreaterThanOrEqual(now + 60_000);
       expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
       expect(await buffer.dueRecalculations(0, 10)).toEqual([]);
     });
@@ -76,7 +76,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
       await buffer.add(0, intent('8', delta(c, { posts: 6 })));
       await buffer.requestRepair(0, [a, b], 4n);
       await buffer.acquireLease(0, 'token', [a, b, c], LEASE);
-      const { outcomes, alarms } = await buffer.finalize(
+      const { outcomes, wakeUps } = await buffer.finalize(
         0,
         'token',
         LATE,
@@ -84,7 +84,7 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
         CONSUME,
       );
       expect(outcomes).toEqual([a, b].map((target) => ({ target, standing: true, known: new Map() })));
-      expect(alarms).toEqual([]);
+      expect(wakeUps).toEqual([]);
       expect([await pendingOf(buffer, a), await pendingOf(buffer, b)]).toEqual([{}, {}]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 1, recalculations: 0, failed: [] });
       await buffer.releaseLease(0, 'token', [c]);

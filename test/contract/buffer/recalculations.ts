@@ -86,9 +86,9 @@ export function describeRecalculations(open: OpenBuffer): void {
       const buffer = await open();
       await buffer.requestRepair(0, [a, b], 4n);
       const { now } = await buffer.status(0);
-      const alarm = only(await buffer.postpone(0, [a], 60_000));
-      expect(alarm).toMatchObject({ kind: 'recalculate', shard: 0 });
-      expect(alarm.at).toBeGreaterThanOrEqual(now + 60_000);
+      const wakeUp = only(await buffer.postpone(0, [a], 60_000));
+      expect(wakeUp).toMatchObject({ kind: 'recalculate', shard: 0 });
+      expect(wakeUp.at).toBeGreaterThanOrEqual(now + 60_000);
       expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: b, repair: true }]);
       expect(await buffer.acquireLease(0, 'token', [a], { ttl: 60_000, horizon: 4n })).toEqual(['barred']);
     });

@@ -68,7 +68,7 @@ const HAND_OFF: readonly Omit<Point, 'group'>[] = [
   },
   { name: 'COMMIT', place: { via: 'sql', sql: /^COMMIT/ }, modes: MODES, at: THROUGHOUT, short: 'sent' },
   { name: 'confirm', place: confirmed, modes: ['buffered'], at: AROUND },
-  { name: 'alarm', place: { via: 'queue' }, modes: MODES, at: AROUND },
+  { name: 'wake-up', place: { via: 'queue' }, modes: MODES, at: AROUND },
 ];
 
 const WITHOUT_ANSWER: readonly Omit<Point, 'group'>[] = [
@@ -91,7 +91,7 @@ const WITHOUT_ANSWER: readonly Omit<Point, 'group'>[] = [
     modes: ['buffered'],
     at: AROUND,
   },
-  { name: 'alarm', place: { via: 'queue' }, modes: ['buffered'], at: AROUND },
+  { name: 'wake-up', place: { via: 'queue' }, modes: ['buffered'], at: AROUND },
 ];
 
 const RECONCILE: readonly Omit<Point, 'group'>[] = [

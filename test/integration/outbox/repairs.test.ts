@@ -29,9 +29,9 @@ class FlakyBuffer extends MemoryBuffer {
   override async requestRepair(
     ...args: Parameters<MemoryBuffer['requestRepair']>
   ): ReturnType<MemoryBuffer['requestRepair']> {
-    const alarms = await super.requestRepair(...args);
+    const wakeUps = await super.requestRepair(...args);
     if (this.failures-- > 0) throw new Error('no answer');
-    return alarms;
+    return wakeUps;
   }
 }
 

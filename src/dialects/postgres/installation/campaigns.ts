@@ -7,7 +7,7 @@ import type { TablePaths } from './tables';
 export const START = '{}';
 
 /** Whose targets are recounted: those of shards that lost their data, or those of one kind. */
-export type CampaignScope = { readonly shards: readonly number[] } | { readonly kind: string };
+type CampaignScope = { readonly shards: readonly number[] } | { readonly kind: string };
 
 /** How far a campaign has come: up to a key of a kind, in the order of kinds. */
 export interface CampaignCursor {

@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Alarm } from '../../../model/pending';
+import type { WakeUp } from '../../../model/pending';
 import { CounterCacheError } from '../../../errors';
 import type { ResultRow } from '../query';
 import type { TablePaths } from '../installation/tables';
@@ -28,7 +28,7 @@ export interface OutboxDelta {
 export interface Written {
   readonly ids: readonly string[];
   /** When the rows are due, by the database's clock. */
-  readonly alarms: readonly Alarm[];
+  readonly wakeUps: readonly WakeUp[];
 }
 
 /** Which rows a transaction writes. */
@@ -49,19 +49,19 @@ export async function writeOutbox(
   { transactionId, replaced, deltas, window }: Replacement,
 ): Promise<Written> {
   if (replaced.length > 0) await runner.query(deleteSql(tables), [replaced, transactionId]);
-  if (deltas.length === 0) return { ids: [], alarms: [] };
+  if (deltas.length === 0) return { ids: [], wakeUps: [] };
   const parameters: unknown[] = [window, transactionId];
-  const source = deltas.length > MOST_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
+  const source = deltas.length > MAX_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
   const isSummed = deltas.some(({ flushAt }) => flushAt > 0);
   const { records } = await runner.query(insertSql(tables, source, isSummed), parameters, true);
   const rows = records as readonly ResultRow[];
   if (rows.length < deltas.length) throw ended();
-  const alarms = new Map<string, Alarm>();
+  const wakeUps = new Map<string, WakeUp>();
   for (const row of rows) {
     const [shard, at, delay] = [Number(row['shard']), Math.round(Number(row['at'])), Number(row['delay'])];
-    alarms.set(`${shard} ${at}`, { kind: 'reconcile', shard, at, delay });
+    wakeUps.set(`${shard} ${at}`, { kind: 'reconcile', shard, at, delay });
   }
-  return { ids: rows.map((row) => String(row['id'])), alarms: [...alarms.values()] };
+  return { ids: rows.map((row) => String(row['id'])), wakeUps: [...wakeUps.values()] };
 }
 
 /** What is sent behind the end of its transaction changes nothing. */
@@ -80,7 +80,7 @@ export function insertInto(outbox: string): string {
 }
 
 /** Rows that are written as VALUES: planned faster than arrays, as long as they are few. */
-const MOST_VALUES = 8;
+const MAX_VALUES = 8;
 
 /** The columns of what is inserted, with the types of their parameters. */
 const COLUMNS = {

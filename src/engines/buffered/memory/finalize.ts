@@ -33,7 +33,7 @@ export function finalize(
   return outcomes;
 }
 
-/** Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again. */
+/** Absent for the snapshot, yet a transaction added to it since: the row has appeared, and is read again. */
 function hasAppeared(shard: MemoryShard, { target, missing }: Recount, snapshot: Snapshot): boolean {
   return missing === null && (shard.logs.get(target) ?? []).some(({ intent }) => !isVisible(intent, snapshot));
 }

@@ -17,10 +17,10 @@ export function announce(shard: MemoryShard, intent: Intent, now: number): void 
 /** Makes an intent pending. Taking it out first is what makes a second confirm find nothing. */
 export function confirm(shard: MemoryShard, index: number, intentId: string, step: Step): Confirmed {
   const intent = shard.intents.get(intentId);
-  if (intent === undefined) return { found: false, alarms: [] };
+  if (intent === undefined) return { found: false, wakeUps: [] };
   shard.intents.delete(intentId);
   addDeltas(shard, { id: intentId, deltas: intent.deltas }, step);
-  return { found: true, alarms: step.alarms(index) };
+  return { found: true, wakeUps: step.wakeUps(index) };
 }
 
 export function addDeltas(shard: MemoryShard, intent: Intent, step: Step): void {

@@ -10,7 +10,7 @@ import type {
   ShardStatus,
   LeaseOutcome,
 } from '../buffer';
-import type { Alarm, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
+import type { WakeUp, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
 import { acknowledge, claim, earliest, takeOver } from './batches';
 import { finalize } from './finalize';
 import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './intents';
@@ -75,10 +75,10 @@ export class MemoryBuffer implements DeltaBuffer {
     this.#shard(shard).intents.delete(intentId);
   }
 
-  async add(shard: number, intent: Intent): Promise<readonly Alarm[]> {
+  async add(shard: number, intent: Intent): Promise<readonly WakeUp[]> {
     const step = this.#step();
     addDeltas(this.#shard(shard), intent, step);
-    return step.alarms(shard);
+    return step.wakeUps(shard);
   }
 
   async claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim> {
@@ -88,7 +88,7 @@ export class MemoryBuffer implements DeltaBuffer {
   async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {
     const step = this.#step();
     const found = acknowledge(this.#shard(shard), batchId, unapplied, step);
-    return { found, alarms: step.alarms(shard) };
+    return { found, wakeUps: step.wakeUps(shard) };
   }
 
   async takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]> {
@@ -103,17 +103,17 @@ export class MemoryBuffer implements DeltaBuffer {
     shard: number,
     intentIds: readonly string[],
     barrier: bigint,
-  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
+  ): Promise<{ readonly targets: readonly string[]; readonly wakeUps: readonly WakeUp[] }> {
     const step = this.#step();
     const targets = sweepIntents(this.#shard(shard), intentIds, barrier, step);
-    return { targets, alarms: step.alarms(shard) };
+    return { targets, wakeUps: step.wakeUps(shard) };
   }
 
-  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly Alarm[]> {
+  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly WakeUp[]> {
     const step = this.#step();
     const state = this.#shard(shard);
     for (const target of targets) state.requestRepair(target, step.now, barrier, step);
-    return step.alarms(shard);
+    return step.wakeUps(shard);
   }
 
   async dueRecalculations(
@@ -146,7 +146,7 @@ export class MemoryBuffer implements DeltaBuffer {
     const outcomes = finalize(state, token, snapshot, recounts, options, step);
     const settled = options.dry ? [] : outcomes.filter(({ standing }) => standing);
     const dirty = settled.filter(({ target }) => state.pending.has(target)).map(({ target }) => target);
-    return { outcomes, dirty, alarms: step.alarms(shard) };
+    return { outcomes, dirty, wakeUps: step.wakeUps(shard) };
   }
 
   async renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
@@ -161,12 +161,12 @@ export class MemoryBuffer implements DeltaBuffer {
     for (const target of targets) if (state.tokenOn(target, now) === token) state.endLease(target);
   }
 
-  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly Alarm[]> {
+  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly WakeUp[]> {
     const step = this.#step();
     const state = this.#shard(shard);
     const standing = targets.filter((target) => token === '' || state.tokenOn(target, step.now) === token);
     postpone(state, standing, delay, step);
-    return step.alarms(shard);
+    return step.wakeUps(shard);
   }
 
   async read(
@@ -203,12 +203,12 @@ export class MemoryBuffer implements DeltaBuffer {
   async retryFailed(
     shard: number,
     targets: readonly string[] | null,
-  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }> {
+  ): Promise<{ readonly count: number; readonly wakeUps: readonly WakeUp[] }> {
     const step = this.#step();
     const state = this.#shard(shard);
     const retried = (targets ?? [...state.failed.keys()]).filter((target) => state.failed.delete(target));
     for (const target of retried) state.makeDue(target, windowStart(step.now, step.window), step);
-    return { count: retried.length, alarms: step.alarms(shard) };
+    return { count: retried.length, wakeUps: step.wakeUps(shard) };
   }
 
   #step(): Step {

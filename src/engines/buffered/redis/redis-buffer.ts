@@ -14,10 +14,10 @@ import type {
   ShardStatus,
   LeaseOutcome,
 } from '../buffer';
-import type { Alarm, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
+import type { WakeUp, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
 import { BufferUnavailableError } from '../../../errors';
 import {
-  decodeAlarms,
+  decodeWakeUps,
   decodeAmounts,
   decodeBatch,
   decodeLeft,
@@ -99,7 +99,7 @@ export class RedisBuffer implements DeltaBuffer {
     return this.#writerCalls.call('discard', shard, [intentId]);
   }
 
-  add(shard: number, { id, deltas }: Intent): Promise<readonly Alarm[]> {
+  add(shard: number, { id, deltas }: Intent): Promise<readonly WakeUp[]> {
     return this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)]);
   }
 
@@ -121,7 +121,7 @@ export class RedisBuffer implements DeltaBuffer {
   async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {
     const reply = await this.#work(shard, 'acknowledge', batchId, encodeUnapplied(unapplied), this.#options.window);
     const [found, ...times] = reply as readonly [number, ...TimesReply];
-    return { found: found === 1, alarms: decodeAlarms(shard, ...times) };
+    return { found: found === 1, wakeUps: decodeWakeUps(shard, ...times) };
   }
 
   async takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]> {
@@ -137,20 +137,20 @@ export class RedisBuffer implements DeltaBuffer {
     shard: number,
     intentIds: readonly string[],
     barrier: bigint,
-  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
+  ): Promise<{ readonly targets: readonly string[]; readonly wakeUps: readonly WakeUp[] }> {
     const reply = await this.#work(shard, 'sweep-intents', this.#options.window, barrier.toString(), ...intentIds);
     const [targets, ...times] = reply as readonly [readonly string[], ...TimesReply];
-    return { targets, alarms: decodeAlarms(shard, ...times) };
+    return { targets, wakeUps: decodeWakeUps(shard, ...times) };
   }
 
-  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly Alarm[]> {
+  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly WakeUp[]> {
     const reply = await this.#work(shard, 'request-repair', this.#options.window, barrier.toString(), ...targets);
-    return decodeAlarms(shard, ...(reply as TimesReply));
+    return decodeWakeUps(shard, ...(reply as TimesReply));
   }
 
-  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly Alarm[]> {
+  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly WakeUp[]> {
     const reply = await this.#work(shard, 'postpone', delay, this.#options.window, token, ...targets);
-    return decodeAlarms(shard, ...(reply as TimesReply));
+    return decodeWakeUps(shard, ...(reply as TimesReply));
   }
 
   async dueRecalculations(
@@ -213,8 +213,8 @@ export class RedisBuffer implements DeltaBuffer {
       Parameters<typeof decodeOutcomes>[1],
       readonly string[],
     ];
-    const alarms = decodeAlarms(shard, now, reconcile, recalculate);
-    return { outcomes: decodeOutcomes(recounts, outcomes), dirty, alarms };
+    const wakeUps = decodeWakeUps(shard, now, reconcile, recalculate);
+    return { outcomes: decodeOutcomes(recounts, outcomes), dirty, wakeUps };
   }
 
   async read(
@@ -255,11 +255,11 @@ export class RedisBuffer implements DeltaBuffer {
   async retryFailed(
     shard: number,
     targets: readonly string[] | null,
-  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }> {
-    if (targets?.length === 0) return { count: 0, alarms: [] };
+  ): Promise<{ readonly count: number; readonly wakeUps: readonly WakeUp[] }> {
+    if (targets?.length === 0) return { count: 0, wakeUps: [] };
     const reply = await this.#work(shard, 'retry-failed', this.#options.window, ...(targets ?? []));
     const [now, reconcile, recalculate, count] = reply as readonly [...TimesReply, number];
-    return { count, alarms: decodeAlarms(shard, now, reconcile, recalculate) };
+    return { count, wakeUps: decodeWakeUps(shard, now, reconcile, recalculate) };
   }
 
   #work(shard: number, script: ScriptName, ...args: (string | number)[]): Promise<unknown> {

@@ -57,7 +57,7 @@ export const SCRIPTS = {
 /** Names of the Lua functions. */
 export type ScriptName = keyof typeof SCRIPTS;
 
-/** Redis makes all of it anew at every call, so a function that writers wait for has no more in front than it needs. */
+/** Redis recreates all of it at every call, so a function that writers wait for has no more in front than it needs. */
 const IN_FRONT: Partial<Record<ScriptName, readonly string[]>> = {
   announce: ['clock'],
   discard: [],

@@ -30,7 +30,7 @@ end
 
 -- Targets of which something is left where it is, for others; so many of them in front of what is due that some are put off.
 local left, left_in_batch, left_since, left_kinds, put_off = {}, {}, false, {}, false
-local MOST_LEFT, PUT_OFF = 5000, 10000
+local MAX_LEFT, PUT_OFF = 5000, 10000
 
 local function leave(target)
   left[#left + 1] = target
@@ -140,7 +140,7 @@ else
       if is_claimable(target) then free[#free + 1] = target end
     end
     held = held + looked_at - take(free, held == 0 and free[#free] == page[#free])
-    put_off = scope == 'due' and #left >= MOST_LEFT
+    put_off = scope == 'due' and #left >= MAX_LEFT
   until #page == 0 or taken >= limit or put_off
 end
 if taken >= limit or put_off then more = 1 end

@@ -76,15 +76,15 @@ local function code_of(target)
   return string.match(target, '^([^:]*):')
 end
 
--- Alarms are collected per distinct time, and returned as {now, {reconcile times}, {recalculate times}}.
-local function new_alarms()
+-- Wake-ups are collected per distinct time, and returned as {now, {reconcile times}, {recalculate times}}.
+local function new_wake_ups()
   return { reconcile = {}, recalculate = {} }
 end
 
-local function returned_alarms(now, alarms)
+local function returned_wake_ups(now, wake_ups)
   local reconcile, recalculate = {}, {}
-  for at in pairs(alarms.reconcile) do reconcile[#reconcile + 1] = at end
-  for at in pairs(alarms.recalculate) do recalculate[#recalculate + 1] = at end
+  for at in pairs(wake_ups.reconcile) do reconcile[#reconcile + 1] = at end
+  for at in pairs(wake_ups.recalculate) do recalculate[#recalculate + 1] = at end
   return { now, reconcile, recalculate }
 end
 
@@ -99,11 +99,11 @@ end
 
 -- Requests a repair: a recalculation of every column, with a later snapshot, so the lease ends. The barrier is a transaction
 -- that has to be over before it; '0' is none.
-local function request_repair(K, target, at, barrier, alarms)
+local function request_repair(K, target, at, barrier, wake_ups)
   local before = redis.call('ZSCORE', K.recalc, target)
   if not before or tonumber(before) > at then
     redis.call('ZADD', K.recalc, at, target)
-    alarms.recalculate[at] = true
+    wake_ups.recalculate[at] = true
   end
   redis.call('HDEL', K.leases, target)
   redis.call('HDEL', K.logs, target)
@@ -127,7 +127,7 @@ local function field_of(K, target, column)
   local name = code_of(target) .. '/' .. column
   K.column_codes = K.column_codes or {}
   if not K.column_codes[name] then
-    -- It may be a new one, which `columns_by_kind` has not told.
+    -- It may be a new one, which `columns_by_kind` did not return.
     K.column_codes[name], K.columns_of = code_for(K.columns, name), nil
   end
   return target .. '/' .. K.column_codes[name]
@@ -147,11 +147,11 @@ local function add_touch(K, target, column, time)
 end
 
 -- Makes a target due; a due time only ever moves earlier.
-local function make_due(K, target, at, alarms)
+local function make_due(K, target, at, wake_ups)
   local before = redis.call('ZSCORE', K.due, target)
   if before and tonumber(before) <= at then return end
   redis.call('ZADD', K.due, at, target)
-  alarms.reconcile[at] = true
+  wake_ups.reconcile[at] = true
 end
 
 -- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
@@ -172,7 +172,7 @@ local function drop_pending(K, target)
 end
 
 -- Makes the deltas of one intent pending.
-local function add_deltas(K, id, deltas, now, window, alarms, any_lease)
+local function add_deltas(K, id, deltas, now, window, wake_ups, any_lease)
   for _, delta in ipairs(deltas) do
     local named, wait, flush_at, recalculate_in, amounts, touches, replaced = unpack(delta)
     local target = inner(K, named)
@@ -187,19 +187,19 @@ local function add_deltas(K, id, deltas, now, window, alarms, any_lease)
     if (#amounts > 0 or #touches > 0) and redis.call('HEXISTS', K.failed, target) == 0 then
       local at = window_end(now + wait, window)
       if flush_at > 0 and biggest >= flush_at then at = window_start(now, window) end
-      make_due(K, target, at, alarms)
+      make_due(K, target, at, wake_ups)
     end
     if recalculate_in >= 0 then
       local at = recalculation_time(now, recalculate_in, window)
       -- The earliest of what the counters of the target ask for: later writes ask for later times, and move nothing.
-      if redis.call('ZADD', K.recalc, 'LT', 'CH', at, target) == 1 then alarms.recalculate[at] = true end
+      if redis.call('ZADD', K.recalc, 'LT', 'CH', at, target) == 1 then wake_ups.recalculate[at] = true end
     end
     if replaced == 1 then
       drop_pending(K, target)
       -- Behind the transaction itself: its own changes must be seen.
-      request_repair(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', alarms)
+      request_repair(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', wake_ups)
     end
-    if overflow then request_repair(K, target, window_start(now, window), '0', alarms) end
+    if overflow then request_repair(K, target, window_start(now, window), '0', wake_ups) end
   end
 end
 
@@ -234,12 +234,12 @@ end
 
 -- Makes the deltas of many intents pending. Under a hot target most are alike, and are added at once, unless a lease
 -- has to tell them apart.
-local function add_groups(K, groups, now, window, alarms)
+local function add_groups(K, groups, now, window, wake_ups)
   local any_lease = redis.call('EXISTS', K.leases) == 1
   for _, payload in ipairs(groups.order) do
     local ids, deltas = groups.ids[payload], cjson.decode(payload)
     local sum = #ids > 1 and not any_lease and multiplied(deltas, #ids)
     if sum then ids, deltas = { ids[1] }, sum end
-    for _, id in ipairs(ids) do add_deltas(K, id, deltas, now, window, alarms, any_lease) end
+    for _, id in ipairs(ids) do add_deltas(K, id, deltas, now, window, wake_ups, any_lease) end
   end
 end

@@ -1,4 +1,4 @@
-/** How many alarms one process remembers. */
+/** How many wake-ups one process remembers. */
 const LIMIT = 10_000;
 
 interface Delayed {
@@ -9,24 +9,24 @@ interface Delayed {
 
 interface DueNow {
   readonly adding: Promise<void>;
-  /** The add that stands for every alarm which came after `adding` was sent. */
+  /** The add that stands for every wake-up which came after `adding` was sent. */
   following: Promise<void> | null;
 }
 
 /**
- * Adds one job per alarm and process, instead of one per call.
+ * Adds one job per wake-up and process, instead of one per call.
  *
- * A delayed alarm is added once until its time has come. One that is due now may have been answered already, whenever
+ * A delayed wake-up is added once until its time has come. One that is due now may have been answered already, whenever
  * it was added: it is added again, but while an add is on its way all that come share the next one.
  */
-export class AlarmMemory {
+export class WakeUpMemory {
   readonly #delayed = new Map<string, Delayed>();
   readonly #dueNow = new Map<string, DueNow>();
 
-  /** `now` is monotonic, ms: a wall clock that is set back would keep alarms from being added. */
+  /** `now` is monotonic, ms: a wall clock that is set back would keep wake-ups from being added. */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Resolves when a job that was added after this call, or that cannot have run yet, stands for the alarm. */
+  /** Resolves when a job that was added after this call, or that cannot have run yet, stands for the wake-up. */
   once(id: string, delay: number, add: () => Promise<void>): Promise<void> {
     return delay > 0 ? this.#onceDelayed(id, delay, add) : this.#onceNow(id, add);
   }

@@ -1,9 +1,9 @@
-import { AlarmMemory } from '../../src/schedule/bullmq/alarm-memory';
+import { WakeUpMemory } from '../../src/schedule/bullmq/wake-up-memory';
 
 function setup() {
   let now = 1_000;
   const adds: { readonly resolve: () => void; readonly reject: (error: Error) => void }[] = [];
-  const memory = new AlarmMemory(() => now);
+  const memory = new WakeUpMemory(() => now);
   const add = (): Promise<void> => new Promise((resolve, reject) => void adds.push({ resolve, reject }));
   const once = (delay: number, id = 'reconcile-0-1'): Promise<void> => memory.once(id, delay, add);
   return {
@@ -16,7 +16,7 @@ function setup() {
 
 afterEach(() => jest.useRealTimers());
 
-describe('a delayed alarm', () => {
+describe('a delayed wake-up', () => {
   it('is added once until its time has come', async () => {
     const { once, adds, pass } = setup();
     const both = Promise.all([once(100), once(60)]);
@@ -33,7 +33,7 @@ describe('a delayed alarm', () => {
 
   it('is added again when its time has come, though the wall clock was set back', async () => {
     jest.useFakeTimers({ now: 10_000, doNotFake: ['setImmediate'] });
-    const memory = new AlarmMemory();
+    const memory = new WakeUpMemory();
     const add = jest.fn(async () => undefined);
     await memory.once('reconcile-0-1', 100, add);
     jest.setSystemTime(1_000);
@@ -63,7 +63,7 @@ describe('a delayed alarm', () => {
   });
 });
 
-describe('an alarm that is due now', () => {
+describe('a wake-up that is due now', () => {
   it('is added again, once for all that come while an add is on its way', async () => {
     const { once, adds, flush } = setup();
     const first = once(0);

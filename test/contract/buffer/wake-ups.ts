@@ -1,5 +1,5 @@
 import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
-import type { Alarm, TargetDelta } from '../../../src/model/pending';
+import type { WakeUp, TargetDelta } from '../../../src/model/pending';
 import { until } from '../../support/until';
 import { claimAll, delta, intent, only, type OpenBuffer, row } from './harness';
 
@@ -7,8 +7,8 @@ import { claimAll, delta, intent, only, type OpenBuffer, row } from './harness';
 interface Told {
   readonly before: number;
   readonly after: number;
-  readonly reconcile: readonly Alarm[];
-  readonly recalculate: readonly Alarm[];
+  readonly reconcile: readonly WakeUp[];
+  readonly recalculate: readonly WakeUp[];
 }
 
 let transaction = 100;
@@ -17,14 +17,14 @@ async function confirmed(buffer: DeltaBuffer, ...deltas: TargetDelta[]): Promise
   const id = String(transaction++);
   const { now: before } = await buffer.status(0);
   await buffer.announce(0, intent(id, ...deltas));
-  const { alarms } = await buffer.confirm(0, id);
+  const { wakeUps } = await buffer.confirm(0, id);
   const { now: after } = await buffer.status(0);
-  const of = (kind: Alarm['kind']): Alarm[] => alarms.filter((alarm) => alarm.kind === kind);
+  const of = (kind: WakeUp['kind']): WakeUp[] => wakeUps.filter((wakeUp) => wakeUp.kind === kind);
   return { before, after, reconcile: of('reconcile'), recalculate: of('recalculate') };
 }
 
-/** When things are due, and which alarms tell so. */
-export function describeAlarms(open: OpenBuffer): void {
+/** When things are due, and which wake-ups tell so. */
+export function describeWakeUps(open: OpenBuffer): void {
   const [a, b] = [row('a'), row('b')];
   const window = 50;
 
@@ -104,7 +104,7 @@ export function describeAlarms(open: OpenBuffer): void {
       [400, 50],
       [1_700, 150],
       [3_600_000, 3_000],
-    ])('in %s ms rings at the end of a window of %s ms', async (recalculateIn, coarse) => {
+    ])('in %s ms fires at the end of a window of %s ms', async (recalculateIn, coarse) => {
       const buffer = await open({ window });
       const { before, after, recalculate } = await confirmed(buffer, delta(a, { posts: 1 }, { recalculateIn }));
       const { at, delay } = only(recalculate);

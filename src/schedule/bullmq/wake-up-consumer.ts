@@ -1,21 +1,21 @@
 import { type Job, type RedisOptions, UnrecoverableError, Worker } from 'bullmq';
 
-import type { AlarmHandler, RunningScheduler } from '../scheduler';
-import type { AlarmData } from './alarm-producer';
+import type { WakeUpHandler, RunningScheduler } from '../scheduler';
+import type { WakeUpData } from './wake-up-producer';
 import { isRefusal } from './connection-errors';
 import { consumerConnection } from './connections';
 import { guardConnections } from './guard';
 import { withTimeout } from '../../time-limit';
 
-/** How to take jobs, and whom to tell of what goes wrong. */
-export interface AlarmConsumerOptions {
+/** How to take jobs, and what receives the errors. */
+export interface WakeUpConsumerOptions {
   readonly connection: RedisOptions;
   readonly queueName: string;
   readonly queuePrefix?: string;
   readonly concurrency: number;
-  /** Told the errors of connections. */
+  /** Receives the errors of connections. */
   readonly onError: (error: unknown) => void;
-  /** Told why a handler failed. */
+  /** Receives the reason why a handler failed. */
   readonly onFailed: (error: unknown) => void;
   /** Whether Redis answers now. */
   readonly reachable: () => Promise<boolean>;
@@ -32,13 +32,13 @@ const CLOSING_TIMEOUT = 5_000;
 /** BullMQ's ErrorCode.JobNotExist. */
 const JOB_NOT_EXIST = -1;
 
-/** Takes alarms from the queue and hands them to a handler. */
-export class AlarmConsumer implements RunningScheduler {
-  readonly #handler: AlarmHandler;
-  readonly #options: AlarmConsumerOptions;
+/** Takes wake-ups from the queue and hands them to a handler. */
+export class WakeUpConsumer implements RunningScheduler {
+  readonly #handler: WakeUpHandler;
+  readonly #options: WakeUpConsumerOptions;
   readonly #active = new Set<Promise<void>>();
   readonly #forced: Promise<void>;
-  #worker: Worker<AlarmData, void>;
+  #worker: Worker<WakeUpData, void>;
   #abandon: () => void = () => undefined;
   #unguard: () => void = () => undefined;
   #connected = false;
@@ -46,7 +46,7 @@ export class AlarmConsumer implements RunningScheduler {
   #closing: Promise<void> | null = null;
   #abandoning: Promise<void> | null = null;
 
-  constructor(handler: AlarmHandler, options: AlarmConsumerOptions) {
+  constructor(handler: WakeUpHandler, options: WakeUpConsumerOptions) {
     this.#handler = handler;
     this.#options = options;
     this.#forced = new Promise((resolve) => (this.#abandon = resolve));
@@ -54,7 +54,7 @@ export class AlarmConsumer implements RunningScheduler {
   }
 
   /**
-   * Takes no more alarms, and waits for those that are handled; with `force` it does not wait for them. Must not be awaited by
+   * Takes no more wake-ups, and waits for those that are handled; with `force` it does not wait for them. Must not be awaited by
    * a handler, which would wait for itself.
    */
   close(force = false): Promise<void> {
@@ -65,9 +65,9 @@ export class AlarmConsumer implements RunningScheduler {
     return (this.#closing ??= Promise.race([this.#closeWhenIdle(), this.#forced]));
   }
 
-  #open(mayInfo: boolean): Worker<AlarmData, void> {
+  #open(mayInfo: boolean): Worker<WakeUpData, void> {
     const { connection, queueName, queuePrefix, concurrency, onError, onFailed } = this.#options;
-    const worker = new Worker<AlarmData, void>(queueName, (job) => this.#run(job), {
+    const worker = new Worker<WakeUpData, void>(queueName, (job) => this.#run(job), {
       connection: consumerConnection(connection, mayInfo),
       skipVersionCheck: !mayInfo,
       concurrency,
@@ -121,9 +121,9 @@ export class AlarmConsumer implements RunningScheduler {
     return this.#closing === null && this.#abandoning === null && this.#worker === worker;
   }
 
-  async #run({ name, data }: Job<AlarmData, void>): Promise<void> {
+  async #run({ name, data }: Job<WakeUpData, void>): Promise<void> {
     if (name !== 'reconcile' && name !== 'recalculate')
-      throw new UnrecoverableError(`unknown alarm '${name}': was it added by a newer release?`);
+      throw new UnrecoverableError(`unknown wake-up '${name}': was it added by a newer release?`);
     const work = this.#handler({ kind: name, shard: data.shard, at: data.at });
     const settled: Promise<void> = work.catch(() => undefined).finally(() => this.#active.delete(settled));
     this.#active.add(settled);
@@ -152,7 +152,7 @@ export class AlarmConsumer implements RunningScheduler {
 }
 
 /**
- * The job to be finished is gone: its alarm was handled. It is finished twice when the answer got lost with the connection,
+ * The job to be finished is gone: its wake-up was handled. It is finished twice when the answer got lost with the connection,
  * after which the command is sent again.
  */
 function isOver(error: unknown): boolean {

@@ -1,28 +1,31 @@
 import { type JobsOptions, Queue, type RedisOptions } from 'bullmq';
 
-import type { Alarm } from '../../model/pending';
+import type { WakeUp } from '../../model/pending';
 import { BufferUnavailableError } from '../../errors';
 import { COMMAND_TIMEOUT, producerConnection } from './connections';
 import { guardConnections } from './guard';
 import { withTimeout } from '../../time-limit';
 
 /** What users may say about our jobs; uniqueness and timing are ours. */
-export type AlarmJobOptions = Omit<JobsOptions, 'jobId' | 'deduplication' | 'delay' | 'repeat' | 'parent' | 'debounce'>;
+export type WakeUpJobOptions = Omit<
+  JobsOptions,
+  'jobId' | 'deduplication' | 'delay' | 'repeat' | 'parent' | 'debounce'
+>;
 
 /** What a job carries. */
-export interface AlarmData {
+export interface WakeUpData {
   readonly shard: number;
-  /** When the alarm is due: milliseconds since the epoch, by the buffer's clock. */
+  /** When the wake-up is due: milliseconds since the epoch, by the buffer's clock. */
   readonly at: number;
 }
 
-/** How to add jobs, and whom to tell of what happens in the background. */
-export interface AlarmProducerOptions {
+/** How to add jobs, and what receives errors of the background. */
+export interface WakeUpProducerOptions {
   readonly connection: RedisOptions;
   readonly queueName: string;
   readonly queuePrefix?: string;
-  readonly jobOptions?: AlarmJobOptions;
-  /** Told the errors of the connection. */
+  readonly jobOptions?: WakeUpJobOptions;
+  /** Receives the errors of the connection. */
   readonly onError: (error: unknown) => void;
   /** Whether the user of the connection may run INFO. */
   readonly mayInfo: boolean;
@@ -33,28 +36,28 @@ const JOB_OPTIONS = {
   removeOnFail: { count: 100 },
   attempts: 5,
   backoff: { type: 'exponential', delay: 1_000 },
-} as const satisfies AlarmJobOptions;
+} as const satisfies WakeUpJobOptions;
 
 /** How long a sign of life from Redis, and a farewell to it, may take while closing, ms. */
 const CLOSING_TIMEOUT = 1_000;
 
-/** The identity of an alarm, on every process. */
-export function alarmId({ kind, shard, at }: Alarm): string {
+/** The identity of a wake-up, on every process. */
+export function wakeUpId({ kind, shard, at }: WakeUp): string {
   return `${kind}-${shard}-${at}`;
 }
 
-/** Adds alarms to the queue. Waits for the first attempt to connect only: while Redis is down it rejects at once. */
-export class AlarmProducer {
-  readonly #queue: Queue<AlarmData, void>;
-  readonly #jobOptions: AlarmJobOptions;
+/** Adds wake-ups to the queue. Waits for the first attempt to connect only: while Redis is down it rejects at once. */
+export class WakeUpProducer {
+  readonly #queue: Queue<WakeUpData, void>;
+  readonly #jobOptions: WakeUpJobOptions;
   /** Ends with the first attempt to connect, however it went. */
   readonly #attempted: Promise<void>;
   readonly #unguard: () => void;
   #ready = false;
 
-  constructor({ connection, queueName, queuePrefix, jobOptions, onError, mayInfo }: AlarmProducerOptions) {
+  constructor({ connection, queueName, queuePrefix, jobOptions, onError, mayInfo }: WakeUpProducerOptions) {
     this.#jobOptions = { ...JOB_OPTIONS, ...jobOptions };
-    this.#queue = new Queue<AlarmData, void>(queueName, {
+    this.#queue = new Queue<WakeUpData, void>(queueName, {
       connection: producerConnection(connection, mayInfo),
       skipVersionCheck: true,
       ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
@@ -71,20 +74,20 @@ export class AlarmProducer {
    *
    * @throws BufferUnavailableError when Redis does not answer within 5 s, or refuses
    */
-  async add(alarm: Alarm, due: number): Promise<void> {
+  async add(wakeUp: WakeUp, due: number): Promise<void> {
     await this.#assertConnected();
-    const { kind, shard, at } = alarm;
+    const { kind, shard, at } = wakeUp;
     const options: JobsOptions = {
       ...this.#jobOptions,
       delay: Math.max(0, Math.ceil(due - performance.now())),
       // Not `jobId`: it is checked first, and an add would be lost while its like is active.
-      deduplication: { id: alarmId(alarm), keepLastIfActive: true },
+      deduplication: { id: wakeUpId(wakeUp), keepLastIfActive: true },
     };
     try {
       await this.#queue.add(kind, { shard, at }, options);
     } catch (cause) {
       throw new BufferUnavailableError(
-        `cannot add job '${alarmId(alarm)}' to queue '${this.#queue.name}': ${String(cause)}`,
+        `cannot add job '${wakeUpId(wakeUp)}' to queue '${this.#queue.name}': ${String(cause)}`,
         { kind, shard, at },
         { cause },
       );
