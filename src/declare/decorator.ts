@@ -4,7 +4,7 @@ import { ConfigurationError } from '../errors';
 import { declare } from './declaration';
 import type { Mistakes, Named, RequiredShape } from './inferred';
 import type { CounterCacheOptions } from './options';
-import type { AnyEntity } from './property-types';
+import type { AnyEntity } from '../model/property-types';
 
 /** Decorates a source class, or its relation property, that fits the options. */
 export interface CounterCacheDecorator<Source extends object, Target extends object, Given> {

@@ -11,7 +11,7 @@ import type {
   PropertyAt,
   Related,
   RelationKeys,
-} from './property-types';
+} from '../model/property-types';
 
 /** An option that does not fit: the compiler's message shows what it got, and what it may be. */
 export type Refused<Option extends string, Got, Allowed> = Readonly<Record<Option, Allowed>> & {

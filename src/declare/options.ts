@@ -1,7 +1,7 @@
 import type { EntityManager, EntitySchema, FindOptionsWhere } from 'typeorm';
 
 import type { Mode } from '../model/mode';
-import type { AnyEntity, Countable, PathsOf, PointInTime, PropertyPath } from './property-types';
+import type { AnyEntity, Countable, PathsOf, PointInTime, PropertyPath } from '../model/property-types';
 
 /** A class mapped by TypeORM, or an `EntitySchema`. */
 export type EntityLike = Function | EntitySchema<never> | EntitySchema<AnyEntity>;
