@@ -15,6 +15,7 @@ import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter } from './model/definition';
 import { resolveDefinitions } from './declare/registry';
+import type { Countable, PathsOf } from './model/property-types';
 import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
 import { FollowedTables } from './followed-tables';
@@ -182,7 +183,7 @@ export class Counters {
    * @throws ConfigurationError for a wrong filter; BufferUnavailableError when Redis does not answer. What was recounted
    * until then stays
    */
-  async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
+  async recalculate<Entity extends ObjectLiteral>(filter: RecountFilter<Entity> = {}): Promise<RecountReport> {
     return this.#call(async (context) => {
       await this.#opening.counted?.permissions.expectApplying('recalculate');
       return recountRun(context, filter, false);
@@ -190,7 +191,7 @@ export class Counters {
   }
 
   /** The same comparison as `recalculate`, changing nothing; throws alike. */
-  async verify(filter: RecountFilter = {}): Promise<RecountReport> {
+  async verify<Entity extends ObjectLiteral>(filter: RecountFilter<Entity> = {}): Promise<RecountReport> {
     return this.#call(async (context) => {
       await this.#opening.counted?.permissions.expectCounting('verify');
       return recountRun(context, filter, true);
@@ -201,30 +202,30 @@ export class Counters {
    * A counter as if everything committed were applied, what this process has committed by now in any case (it waits for
    * that up to `redisTimeout`); for several ids a map with the same keys. An id is the key by which sources refer to the
    * target. Inside a transaction give its `manager`; without it, another connection is used, beside the pool if that has none
-   * to give. Values are as TypeORM hydrates the column: a number for integers, text for
-   * bigint and numeric; `null` where the row does not exist.
+   * to give. Values are as TypeORM hydrates the property: a number for integers, text for
+   * bigint and numeric, or what the column's transformer makes of them; `null` where the row does not exist.
    *
    * @throws ConfigurationError when the column is no counter, or an id does not fit its key; BufferUnavailableError when
    * Redis does not answer
    */
-  read(
-    target: EntityTarget<ObjectLiteral>,
+  read<Entity extends ObjectLiteral, Column extends PathsOf<Entity, Countable>>(
+    target: EntityTarget<Entity>,
     id: string | number | bigint,
-    column: string,
+    column: Column,
     options?: ReadOptions,
-  ): Promise<CounterValue>;
-  read<Id extends TargetKey>(
-    target: EntityTarget<ObjectLiteral>,
+  ): Promise<CounterValue<Entity, Column>>;
+  read<Entity extends ObjectLiteral, Column extends PathsOf<Entity, Countable>, Id extends TargetKey>(
+    target: EntityTarget<Entity>,
     ids: readonly Id[],
-    column: string,
+    column: Column,
     options?: ReadOptions,
-  ): Promise<Map<Id, CounterValue>>;
+  ): Promise<Map<Id, CounterValue<Entity, Column>>>;
   async read(
     target: EntityTarget<ObjectLiteral>,
-    given: string | number | bigint | readonly TargetKey[],
+    given: TargetKey | readonly TargetKey[],
     column: string,
     options: ReadOptions = {},
-  ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
+  ): Promise<unknown> {
     return this.#call(async (context) => {
       await withTimeout(this.#publisher.handedOver(), this.#options.redisTimeout, undefined);
       return readGiven(context, { target, given, column, options });

@@ -2,6 +2,7 @@ export { closeOnSignal } from './close-on-signal';
 export { CounterCache, defineCounterCache } from './declare/decorator';
 export type { Counter } from './model/definition';
 export type { CounterCacheOptions, PolymorphicOptions } from './declare/options';
+export type { NumericText } from './model/property-types';
 export { Counters } from './counters';
 export {
   AmountError,
