@@ -1,6 +1,7 @@
 import { describeAlarms } from './buffer/alarms';
 import { describeAlike } from './buffer/alike';
 import { describeBatches } from './buffer/batches';
+import { describeClearing } from './buffer/clearing';
 import { describeFailures } from './buffer/failures';
 import { describeFinalize } from './buffer/finalize';
 import { describeFinalizedRequests } from './buffer/finalized-requests';
@@ -23,6 +24,7 @@ export function describeBuffer(name: string, create: CreateBuffer, { lives = 25 
     describeAlarms(open);
     describeBatches(open);
     describeFailures(open);
+    describeClearing(open);
     describeRecalculations(open);
     describeFinalize(open);
     describeFinalizedRequests(open);

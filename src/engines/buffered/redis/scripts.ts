@@ -62,7 +62,7 @@ export const SCRIPTS = {
     'kinds',
   ],
   read: ['meta', 'pending', 'columns', 'batches', 'claimed', 'kinds', 'unlisted'],
-  status: ['due', 'batches', 'intents', 'recalc', 'failed', 'kinds'],
+  status: ['due', 'batches', 'intents', 'recalc', 'failed', 'kinds', 'barriers'],
   'retry-failed': ['due', 'failed', 'kinds'],
 } as const satisfies Record<string, readonly ShardKey[]>;
 
