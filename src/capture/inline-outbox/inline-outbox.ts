@@ -24,6 +24,8 @@ export interface InlineOutboxOptions extends Pick<RecorderOptions, 'mode'> {
   readonly installation: () => Waiting | null;
   /** Due times of alarms are rounded up to multiples of it, ms. */
   readonly window: number;
+  /** What callers wait for after a COMMIT, and so not after a statement in no transaction; see `TransactionsOptions`. */
+  readonly afterCommit: (() => Promise<void>) | null;
 }
 
 interface Waiting {
@@ -135,6 +137,7 @@ export class InlineOutbox {
    * known beforehand. Whether they can is seen when it is sent.
    */
   mayBeOutside(plan: TablePlan, builder: WriteBuilder): boolean {
+    if (this.#options.afterCommit !== null) return false;
     return this.#trust.get(plan) === 'always' && this.#foresights.get(plan)?.mayKnow(builder) === true;
   }
 

@@ -32,7 +32,8 @@ const MARKER = 'definitions';
 const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)';
 
 const DEFINITION = 'definition:';
-const RECOUNT = 'recount:';
+/** Rows that say that the targets of a kind are to be recounted. */
+export const RECOUNT = 'recount:';
 
 /** Reads what is known of all columns. */
 export async function readDefinitions(runner: QueryRunner, tables: TablePaths): Promise<KnownDefinitions> {
