@@ -38,5 +38,4 @@ export type {
   WatchOutcome,
 } from './engines/buffered/buffer';
 export type { Alarm, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
-export { MemoryBuffer, type MemoryBufferOptions } from './engines/buffered/memory/memory-buffer';
 export { counterCacheEntities } from './dialects/postgres/installation/tables';

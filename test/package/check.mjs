@@ -15,7 +15,6 @@ const EXPORTS = {
     'CounterCacheError',
     'Counters',
     'InProcessScheduler',
-    'MemoryBuffer',
     'NotPermittedError',
     'TablesMissingError',
     'closeOnSignal',

@@ -34,8 +34,8 @@ function warn(error: unknown): void {
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /**
- * Rings alarms with timers of this process, which never keep it alive. Other processes are not told: for unit tests and
- * for trying the library, together with `MemoryBuffer`.
+ * Rings alarms with timers of this process, which never keep it alive. Other processes are not told: for one process that
+ * does without BullMQ.
  */
 export class InProcessScheduler implements Scheduler {
   readonly #jobs = new Map<string, Job>();

@@ -30,7 +30,8 @@ export interface MemoryBufferOptions {
 }
 
 /**
- * Pending deltas in this process, for unit tests and for trying the library: what is pending ends with the process.
+ * Pending deltas in this process: what is pending ends with it. It serves users' tests, by the entry point `testing`, and is
+ * the model that Redis is compared with.
  * Every method does its work in one synchronous step, so nothing ever interleaves within it.
  *
  * @example
