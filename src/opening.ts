@@ -175,6 +175,7 @@ export class Opening {
       events,
       schedule: (alarms) => this.#scheduleWith(installation, alarms),
       handOver: handOverAlarm,
+      onEmptied: () => this.reopen(),
       // A call of the user's is finished; workers say when they stop.
       isStopping: () => false,
     };

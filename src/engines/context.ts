@@ -22,6 +22,8 @@ export interface JobContext {
   readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
   /** The alarm for what waits in a shard and this process does not know; see `HandOvers.alarm`. */
   readonly handOver: (shard: number, overdue: number | null) => Alarm;
+  /** The library's tables were found empty: opens them again, in the background. */
+  readonly onEmptied?: () => void;
   /** The worker is closing: what is claimed is finished, and nothing more is begun. */
   readonly isStopping: () => boolean;
 }

@@ -13,6 +13,7 @@ import { internalsOf } from '../internals';
 import { readStatus } from '../read/status';
 import { withTimeout } from '../time-limit';
 import { sweep } from '../worker/sweep';
+import { makeAnew } from './make-anew';
 
 /** Options of `flushAll()`. */
 export interface FlushAllOptions {
@@ -64,8 +65,11 @@ export async function flushAll(counters: Counters, options: FlushAllOptions = {}
 }
 
 async function flushOnce(counters: Counters, retries: boolean): Promise<Left> {
-  if (retries) await counters.retryFailed();
-  await counters.flush();
+  const begin = async (): Promise<unknown> => {
+    if (retries) await counters.retryFailed();
+    return counters.flush();
+  };
+  await begin().catch((error: unknown) => makeAnew(counters, error, begin));
   const { opening, publisher } = internalsOf(counters);
   const { context } = await opening.open();
   await besidePool('full', async () => {

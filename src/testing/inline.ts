@@ -8,6 +8,7 @@ import { internalsOf } from '../internals';
 import { recalculateDue } from '../recount/recalculate';
 import { InProcessScheduler } from '../schedule/in-process/in-process-scheduler';
 import { flush } from '../worker/flush';
+import { makeAnew } from './make-anew';
 
 /** Rounds of applying and recounting after one COMMIT: a recount may ask for another. */
 const ROUNDS = 10;
@@ -70,8 +71,10 @@ export class Inline {
     try {
       await publisher.handedOver();
       await publisher.requestLost();
-      const { context } = await opening.open();
-      this.#isBehind = await this.#applying.run(true, () => besidePool('full', () => applyAll(context)));
+      const apply = async (): Promise<boolean> => applyAll((await opening.open()).context);
+      this.#isBehind = await this.#applying.run(true, () =>
+        besidePool('full', () => apply().catch((error: unknown) => makeAnew(counters, error, apply))),
+      );
     } catch (error) {
       this.#isBehind = true;
       this.#report(error);

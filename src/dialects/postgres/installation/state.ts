@@ -10,7 +10,7 @@ import { createTablesSql, type TablePaths } from './tables';
 const FORMAT = '1';
 
 /** PostgreSQL: undefined_table. */
-const UNDEFINED_TABLE = '42P01';
+export const UNDEFINED_TABLE = '42P01';
 
 /** The installation of a database. */
 export interface LoadedInstallation {
