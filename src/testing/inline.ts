@@ -1,6 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Counters } from '../counters';
+import { withConnection } from '../dialects/postgres/query';
+import { allocateBarrier, isHeldUpElsewhere } from '../dialects/postgres/snapshot';
 import { besidePool } from '../dialects/postgres/side-connection';
 import { MemoryBuffer, type MemoryBufferOptions } from '../engines/buffered/memory/memory-buffer';
 import type { JobContext } from '../engines/context';
@@ -12,6 +15,9 @@ import { makeAnew } from './make-anew';
 
 /** Rounds of applying and recounting after one COMMIT: a recount may ask for another. */
 const ROUNDS = 10;
+
+/** The longest that a repair waits for transactions of other databases, ms: other test files may share the server. */
+const ELSEWHERE_LIMIT = 2_000;
 
 /**
  * Applies what a transaction has committed before its caller goes on, without any server but the database. Runs come one
@@ -105,10 +111,23 @@ async function applyAll(context: JobContext): Promise<boolean> {
 async function recountDue(context: JobContext): Promise<boolean> {
   const { buffer } = context;
   let wasDue = false;
+  await endedElsewhere(context);
   for (let shard = 0; shard < buffer.shards; shard++) {
     if ((await buffer.dueRecalculations(shard, 1)).length === 0) continue;
     wasDue = true;
     await recalculateDue(context, shard);
   }
   return wasDue;
+}
+
+/** Waits, if a repair is due, until transactions of other databases do not hold it up. */
+async function endedElsewhere({ buffer, dataSource }: JobContext): Promise<void> {
+  const shards = Array.from({ length: buffer.shards }, (_, shard) => shard);
+  const due = await Promise.all(shards.map((shard) => buffer.dueRecalculations(shard, 1)));
+  if (!due.flat().some(({ heal }) => heal)) return;
+  const end = performance.now() + ELSEWHERE_LIMIT;
+  await withConnection(dataSource, async (runner) => {
+    const barrier = await allocateBarrier(runner);
+    while (performance.now() < end && (await isHeldUpElsewhere(runner, barrier))) await delay(5);
+  });
 }

@@ -242,6 +242,34 @@ describe.each(MODES)('inline, %s', (mode) => {
   });
 });
 
+test('a repair waits for a transaction of another database of the server', async () => {
+  const [here, elsewhere] = [await attached(ENTITIES), await attached([Author, Post])];
+  const { manager } = here.dataSource;
+  const [from, to] = [await manager.save(new Shop()), await manager.save(new Shop())];
+  const shelf = await manager.save(Shelf, { shop: from });
+  await manager.save(Sale, { shelf });
+  const runner = elsewhere.dataSource.createQueryRunner();
+  await runner.startTransaction();
+  await runner.query('SELECT pg_current_xact_id()');
+  let isMoved = false;
+  const moving = manager.update(Shelf, { id: shelf.id }, { shop: to }).then(() => (isMoved = true));
+  await until(async () => {
+    const [row] = await here.dataSource.query<{ moved: boolean }[]>(
+      'SELECT "shopId" = $1 AS moved FROM shelf WHERE id = $2',
+      [to.id, shelf.id],
+    );
+    return row?.moved === true;
+  });
+  expect(isMoved).toBe(false);
+  await runner.rollbackTransaction();
+  await runner.release();
+  await moving;
+  expect(await manager.findOneBy(Shop, { id: from.id })).toMatchObject({ salesCount: 0 });
+  expect(await manager.findOneBy(Shop, { id: to.id })).toMatchObject({ salesCount: 1 });
+  await elsewhere.close();
+  await here.close();
+});
+
 test('a pool of one connection', async () => {
   const here = await attached([Author, Post], { inline: true }, { poolSize: 1 });
   const { manager } = here.dataSource;
