@@ -20,6 +20,7 @@ import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
 import { FollowedTables } from './followed-tables';
 import { Installer } from './installation';
+import { type Hooks, hooksOf, noteInternals } from './internals';
 import type { JobContext } from './engines/context';
 import { flush, retryFailed } from './worker/flush';
 import type { ReconcileReport } from './engines/buffered/reconcile';
@@ -63,6 +64,7 @@ const IDLE_LIMIT = 5_000;
 export class Counters {
   readonly #dataSource: DataSource;
   readonly #options: ResolvedCountersOptions;
+  readonly #hooks: Hooks;
   readonly #events: Events;
   readonly #installer: Installer;
   readonly #publisher: DeltaPublisher;
@@ -75,9 +77,10 @@ export class Counters {
   #closing: Promise<void> | null = null;
   #isClosed = false;
 
-  private constructor(dataSource: DataSource, options: ResolvedCountersOptions) {
+  private constructor(dataSource: DataSource, options: ResolvedCountersOptions, hooks: Hooks) {
     this.#dataSource = dataSource;
     this.#options = options;
+    this.#hooks = hooks;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
     this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, {
       onMoved: () => this.#opening.reopen(),
@@ -92,6 +95,7 @@ export class Counters {
       installer: this.#installer,
       residence: this.#residence,
       workers: this.#workers,
+      reportsLoss: hooks.reportsLoss,
     });
     this.#publisher = new DeltaPublisher({
       window: options.window,
@@ -107,6 +111,7 @@ export class Counters {
       onRecovered: () => this.#events.emit('recovered'),
       onError: (error) => this.#events.emit('error', error),
     });
+    this.#noteInternals();
   }
 
   /**
@@ -124,7 +129,7 @@ export class Counters {
       'its first argument to be a DataSource',
       dataSource,
     );
-    const counters = new Counters(dataSource, resolveOptions(options));
+    const counters = new Counters(dataSource, resolveOptions(options), hooksOf(options));
     await counters.#installer.connect();
     try {
       counters.#detach = await attachTo(dataSource, {
@@ -334,6 +339,16 @@ export class Counters {
     return (this.#closing ??= this.#close());
   }
 
+  #noteInternals(): void {
+    noteInternals(this, {
+      dataSource: this.#dataSource,
+      events: this.#events,
+      opening: this.#opening,
+      publisher: this.#publisher,
+      assertOpen: () => this.#assertOpen(),
+    });
+  }
+
   async #close(): Promise<void> {
     this.#opening.stop();
     this.#publisher.divert();
@@ -395,8 +410,9 @@ export class Counters {
       installation: () => this.#opening.installation,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
-      onTruncated: (entity) => reportTruncated(this.#events, entity),
+      onTruncated: (entity) => (this.#hooks.reportsTruncate ? reportTruncated(this.#events, entity) : undefined),
       onUnseen: (refusal) => reportUnseenEnd(this.#events, refusal),
+      afterCommit: this.#hooks.afterCommit,
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
       onNotPermitted: (error) => this.#events.reportOnce(error.message, error, 'not permitted'),

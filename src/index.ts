@@ -39,5 +39,4 @@ export type {
   LeaseOutcome,
 } from './engines/buffered/buffer';
 export type { WakeUp, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
-export { MemoryBuffer, type MemoryBufferOptions } from './engines/buffered/memory/memory-buffer';
 export { counterCacheEntities } from './dialects/postgres/installation/tables';

@@ -44,6 +44,8 @@ export interface OpeningOptions {
   readonly installer: Installer;
   readonly residence: Residence;
   readonly workers: StartedWorkers;
+  /** Whether a buffer that lost its data is an error; one that ends with its process is known to. */
+  readonly reportsLoss: boolean;
 }
 
 /** Opens the installation of a DataSource when it is first needed, and again when there is another one. */
@@ -102,6 +104,13 @@ export class Opening {
         .catch((error: unknown) => events.emit('error', error))
         .finally(() => (this.#isReopening = false)),
     );
+  }
+
+  /** Opens again, and waits for it: the library's tables are others by now, or were emptied. */
+  async openAnew(): Promise<OpenInstallation> {
+    await this.#counted?.tables.follow();
+    this.#opening = null;
+    return this.open();
   }
 
   /** Adds wake-ups; rejects only when the installation cannot be opened. */
@@ -166,6 +175,7 @@ export class Opening {
       events,
       schedule: (wakeUps) => this.#scheduleWith(installation, wakeUps),
       handOver: handOverWakeUp,
+      onEmptied: () => this.reopen(),
       // A call of the user's is finished; workers say when they stop.
       isStopping: () => false,
     };
@@ -173,8 +183,8 @@ export class Opening {
 
   /** In the background: it may take long, and a write may be waiting for the buffer to open. */
   #rebuild({ lost }: SweptEpochs): void {
-    const { events } = this.#options;
-    reportLost({ events }, lost);
+    const { events, reportsLoss } = this.#options;
+    if (reportsLoss) reportLost({ events }, lost);
     this.#run(
       this.open()
         .then(({ context }) => rebuild({ ...context, isStopping: () => this.#isClosing }))

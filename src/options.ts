@@ -180,6 +180,7 @@ const BUFFER_METHODS = {
   incarnation: true,
   epoch: true,
   raiseEpoch: true,
+  clear: true,
   announce: true,
   confirm: true,
   discard: true,

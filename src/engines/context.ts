@@ -20,8 +20,10 @@ export interface JobContext {
   readonly events: Events;
   /** Adds wake-ups; never rejects. */
   readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
-  /** The wake-up for what waits in a shard and this process does not know; see `HandOvers.wake-up`. */
+  /** The wake-up for what waits in a shard and this process does not know; see `HandOvers.wakeUp`. */
   readonly handOver: (shard: number, overdue: number | null) => WakeUp;
+  /** The library's tables were found empty: opens them again, in the background. */
+  readonly onEmptied?: () => void;
   /** The worker is closing: what is claimed is finished, and nothing more is begun. */
   readonly isStopping: () => boolean;
 }

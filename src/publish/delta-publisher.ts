@@ -130,6 +130,11 @@ export class DeltaPublisher implements Publisher {
     return this.#owed > 0;
   }
 
+  /** Targets that wait in this process until a recalculation of them can be requested. */
+  get lost(): number {
+    return this.#lost.size;
+  }
+
   /** After a successful COMMIT. */
   confirm(transaction: OpenTransaction): void {
     const publication = this.#take(transaction);

@@ -1,7 +1,7 @@
 import type { DeltaBuffer } from 'typeorm-counter-cache';
 
 import { LostTargets } from '../../src/publish/lost-targets';
-import { MemoryBuffer } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 import { until } from '../support/until';
 
 describe('targets whose delta could not be handed over', () => {

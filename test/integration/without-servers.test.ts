@@ -1,4 +1,5 @@
-import { Counters, type CountersOptions, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+import { Counters, type CountersOptions, InProcessScheduler } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 
 import { createDatabase, type TestDatabase } from '../support/database';
 import { newDataSource } from '../support/setup';

@@ -24,6 +24,8 @@ export interface InlineOutboxOptions extends Pick<DeltaOptions, 'mode'> {
   readonly installation: () => Waiting | null;
   /** Due times of wake-ups are rounded up to multiples of it, ms. */
   readonly window: number;
+  /** What callers wait for after a COMMIT, and so not after a statement in no transaction; see `TransactionsOptions`. */
+  readonly afterCommit: (() => Promise<void>) | null;
 }
 
 interface Waiting {
@@ -136,6 +138,7 @@ export class InlineOutbox {
     const installation = this.#options.installation();
     const trust = this.#trust.get(plan);
     if (predictedRows === undefined || installation === null || !canEnclose(query)) return null;
+    if (isOutside && this.#options.afterCommit !== null) return null;
     if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
     const foreseen = this.#foresee(plan, predictedRows, builder);
     if (foreseen === null) return null;

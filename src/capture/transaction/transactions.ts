@@ -3,10 +3,8 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
 import type { WakeUp } from '../../model/pending';
-import type { Mode } from '../../model/mode';
 import { transactionIdOf } from '../../dialects/postgres/snapshot';
 import { answered, closeConnection, isBusy, isInTransaction } from '../../typeorm/connection-status';
-import type { DatedEnd } from './dated-ends';
 import type { Publisher } from './publisher';
 import { heardOn } from '../../typeorm/heard';
 import { inTurn } from './in-turn';
@@ -18,22 +16,7 @@ import { Slot } from '../../model/slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 import { commitOutcome, putInDoubt, giveUp, isRefusal } from './unanswered';
 import { ActiveTransactions } from './active-transactions';
-
-/** What following transactions needs of the library around it. */
-export interface TransactionsOptions {
-  /** How deltas are published when their counter does not say. */
-  readonly mode: Mode;
-  /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
-  readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
-  /** What COMMIT is to be rejected with, when what it takes was refused. */
-  readonly explain: (error: unknown, runner: QueryRunner) => Promise<unknown>;
-  /** A TRUNCATE has succeeded. */
-  readonly onTruncate: (sql: string) => void;
-  /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
-  readonly onSchemaChange: () => void;
-  /** A transaction that was to be refused was ended behind our back: by what it was to be refused. */
-  readonly onUnseen: (refusal: Error) => void;
-}
+import type { TransactionsOptions } from './transactions-options';
 
 type BeforeQuery = Parameters<NonNullable<EntitySubscriberInterface['beforeQuery']>>[0];
 type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']>>[0];
@@ -199,7 +182,7 @@ export class Transactions implements EntitySubscriberInterface {
     else if (kind === 'rollback') return this.#beforeRollback(transaction);
   }
 
-  afterQuery(event: AfterQuery): void {
+  afterQuery(event: AfterQuery): Promise<void> | void {
     const { queryRunner: runner, success } = event;
     const error: unknown = event.error;
     if (success) notifyObserver(event.parameters, event.rawResults);
@@ -210,7 +193,7 @@ export class Transactions implements EntitySubscriberInterface {
     this.#schemaChanges.follow(runner, command, success);
     if (command.kind === 'truncate') {
       if (success) this.#options.onTruncate(event.query);
-    } else if (command.kind === 'commit') this.#committed(event, command.chain);
+    } else if (command.kind === 'commit') return this.#committed(event, command.chain);
     else if (success) this.#follow(runner, command);
     else this.#failed(runner, command, error);
   }
@@ -372,11 +355,13 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
-  #committed(event: AfterQuery, chain: boolean): void {
+  #committed(event: AfterQuery, chain: boolean): Promise<void> | undefined {
     const transaction = this.#open.get(event.queryRunner);
+    if (transaction === undefined) return undefined;
+    const hasCaptured = !transaction.isIdle || transaction.wakeUps.length > 0;
     // After an SQL error the caller still sends ROLLBACK, yet nothing can be captured in between.
-    if (transaction !== undefined)
-      this.#settle(event.queryRunner, transaction, commitOutcome(event), chain && event.success);
+    this.#settle(event.queryRunner, transaction, commitOutcome(event), chain && event.success);
+    return hasCaptured ? this.#options.afterCommit?.() : undefined;
   }
 
   #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {

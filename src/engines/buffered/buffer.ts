@@ -91,6 +91,8 @@ export interface ShardStatus {
   readonly batches: number;
   readonly intents: number;
   readonly recalculations: number;
+  /** Those of the recalculations that were asked for because something may be wrong: they stand behind a barrier. */
+  readonly repairs: number;
   readonly failed: readonly { readonly target: string; readonly reason: string }[];
   readonly now: number;
 }
@@ -123,6 +125,8 @@ export interface DeltaBuffer {
   epoch(shard: number): Promise<number | null>;
   /** Raises the shard's epoch; a lower or equal one is ignored. */
   raiseEpoch(shard: number, epoch: number): Promise<void>;
+  /** Forgets all that the shard holds, batches included, and gives it an epoch. */
+  clear(shard: number, epoch: number): Promise<void>;
 
   /** Announces a delta before COMMIT. */
   announce(shard: number, intent: Intent): Promise<void>;

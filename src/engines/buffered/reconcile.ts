@@ -3,6 +3,7 @@ import type { Batch, ClaimScope, Unapplied } from '../../model/pending';
 import { kindIdOf } from '../../model/target';
 import { CounterCacheError } from '../../errors';
 import { applyBatch } from '../../dialects/postgres/apply/apply';
+import { TablesEmptiedError } from '../../dialects/postgres/apply/ledger';
 import type { AppliedEntries } from '../../dialects/postgres/apply/apply-entries';
 import { hiddenRows } from '../../dialects/postgres/sight';
 import { describeTarget, type JobContext } from '../context';
@@ -101,7 +102,12 @@ export async function settleBatch(context: JobContext, batch: Batch): Promise<Re
 
 async function settle(context: JobContext, batch: Batch): Promise<Settled> {
   const { buffer, dataSource, tables, definitions, events } = context;
-  const applied = await applyBatch(dataSource, tables, definitions, batch, events.has('reconciled'));
+  const applied = await applyBatch(dataSource, tables, definitions, batch, events.has('reconciled')).catch(
+    (error: unknown) => {
+      if (error instanceof TablesEmptiedError) context.onEmptied?.();
+      throw error;
+    },
+  );
   if (applied.status === 'fenced') await repairFenced(context, batch);
   const { unapplied } = applied;
   const { wakeUps } = await buffer.acknowledge(batch.shard, batch.id, unapplied);

@@ -33,8 +33,8 @@ function warn(error: unknown): void {
 const MAX_TIMER = 2 ** 31 - 1;
 
 /**
- * Fires wake-ups with timers of this process, which never keep it alive. Other processes learn nothing: for unit tests and
- * for trying the library, together with `MemoryBuffer`.
+ * Fires wake-ups with timers of this process, which never keep it alive. Other processes learn nothing: for one process that
+ * does without BullMQ.
  */
 export class InProcessScheduler implements Scheduler {
   readonly #jobs = new Map<string, Job>();

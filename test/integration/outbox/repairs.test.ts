@@ -1,5 +1,6 @@
 import { Column, Entity, JoinColumn, ManyToOne, PrimaryColumn, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+import { CounterCache, InProcessScheduler } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../../src/engines/buffered/memory/memory-buffer';
 
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';

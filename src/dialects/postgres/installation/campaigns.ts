@@ -21,7 +21,8 @@ export interface Campaign {
   readonly cursor: CampaignCursor;
 }
 
-const RECOUNT = 'recount:';
+/** Begins the id of the row of a kind's campaign. */
+export const RECOUNT = 'recount:';
 
 /**
  * Starts a campaign for each of these kinds; one that is under way starts over.

@@ -30,7 +30,8 @@ export interface MemoryBufferOptions {
 }
 
 /**
- * Pending deltas in this process, for unit tests and for trying the library: what is pending ends with the process.
+ * Pending deltas in this process: what is pending ends with it. It serves users' tests, by the entry point `testing`, and is
+ * the model that Redis is compared with.
  * Every method does its work in one synchronous step, so nothing ever interleaves within it.
  *
  * @example
@@ -40,7 +41,7 @@ export class MemoryBuffer implements DeltaBuffer {
   readonly shards: number;
   readonly #window: number;
   readonly #now: () => number;
-  readonly #shards: readonly MemoryShard[];
+  readonly #shards: MemoryShard[];
 
   constructor(options: MemoryBufferOptions = {}) {
     this.shards = options.shards ?? 1;
@@ -61,6 +62,11 @@ export class MemoryBuffer implements DeltaBuffer {
   async raiseEpoch(shard: number, epoch: number): Promise<void> {
     const state = this.#shard(shard);
     if (state.epoch === null || state.epoch < epoch) state.epoch = epoch;
+  }
+
+  async clear(shard: number, epoch: number): Promise<void> {
+    const { version } = this.#shard(shard);
+    this.#shards[shard] = Object.assign(new MemoryShard(), { epoch, version: version + 1 });
   }
 
   async announce(shard: number, intent: Intent): Promise<void> {
@@ -187,7 +193,7 @@ export class MemoryBuffer implements DeltaBuffer {
   }
 
   async status(shard: number): Promise<ShardStatus> {
-    const { due, batches, intents, recalculations, failed } = this.#shard(shard);
+    const { due, batches, intents, recalculations, barriers, failed } = this.#shard(shard);
     return {
       shard,
       dirty: due.size,
@@ -195,6 +201,7 @@ export class MemoryBuffer implements DeltaBuffer {
       batches: batches.size,
       intents: intents.size,
       recalculations: recalculations.size,
+      repairs: barriers.size,
       failed: [...failed].map(([target, reason]) => ({ target, reason })),
       now: this.#now(),
     };

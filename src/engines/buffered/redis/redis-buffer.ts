@@ -29,7 +29,7 @@ import {
   type LeftReply,
   type TimesReply,
 } from './codec';
-import { shardKey } from './keys';
+import { SHARD_KEYS, shardKey } from './keys';
 import { runScript, type ScriptName, SCRIPTS } from './scripts';
 import { WriterCalls } from './writer-calls';
 
@@ -85,6 +85,19 @@ export class RedisBuffer implements DeltaBuffer {
 
   async raiseEpoch(shard: number, epoch: number): Promise<void> {
     await this.#work(shard, 'raise-epoch', epoch);
+  }
+
+  async clear(shard: number, epoch: number): Promise<void> {
+    const { prefix, installation, worker } = this.#options;
+    const keys = SHARD_KEYS.map((key) => shardKey(prefix, installation, shard, key));
+    // No Lua function: an ACL that grants what those call need not grant DEL for it.
+    const cleared = worker
+      .multi()
+      .del(keys)
+      .hset(shardKey(prefix, installation, shard, 'meta'), 'epoch', epoch)
+      .exec();
+    const results = (await cleared.catch(unavailable({ shard, call: 'clear' }))) ?? [];
+    for (const [error] of results) if (error !== null) unavailable({ shard, call: 'clear' })(error);
   }
 
   announce(shard: number, { id, deltas }: Intent): Promise<void> {
@@ -236,7 +249,7 @@ export class RedisBuffer implements DeltaBuffer {
 
   async status(shard: number): Promise<ShardStatus> {
     const reply = await this.#work(shard, 'status');
-    const [dirty, oldestDue, batches, intents, recalculations, failed, now] = reply as readonly [
+    const [dirty, oldestDue, batches, intents, recalculations, failed, now, repairs] = reply as readonly [
       number,
       number | null,
       number,
@@ -244,12 +257,13 @@ export class RedisBuffer implements DeltaBuffer {
       number,
       readonly string[],
       number,
+      number,
     ];
     const parked = Array.from({ length: failed.length / 2 }, (_, i) => ({
       target: failed[2 * i] ?? '',
       reason: failed[2 * i + 1] ?? '',
     }));
-    return { shard, dirty, oldestDue, batches, intents, recalculations, failed: parked, now };
+    return { shard, dirty, oldestDue, batches, intents, recalculations, repairs, failed: parked, now };
   }
 
   async retryFailed(

@@ -50,7 +50,7 @@ export const SCRIPTS = {
   'release-lease': ['leases', 'logs', 'kinds'],
   finalize: ['meta', 'pending', 'due', 'columns', 'recalc', 'barriers', 'leases', 'logs', 'failed', 'intents', 'kinds'],
   read: ['meta', 'pending', 'columns', 'batches', 'claimed', 'kinds', 'unlisted'],
-  status: ['due', 'batches', 'intents', 'recalc', 'failed', 'kinds'],
+  status: ['due', 'batches', 'intents', 'recalc', 'failed', 'kinds', 'barriers'],
   'retry-failed': ['due', 'failed', 'kinds'],
 } as const satisfies Record<string, readonly ShardKey[]>;
 
