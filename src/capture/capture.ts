@@ -253,11 +253,12 @@ export class Capture {
     const place = this.#placeOf(way.plan.metadata);
     const returning = Returning.addTo(builder, way.plan, way.versions, place);
     const recording = new Recording(this.#tools, builder, runner, way.plan, place);
-    const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
+    const { plan } = way;
+    const record: Statement['record'] = (id, tables) => recording.recordTables(id, tables);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
       const recordSlice = recording.slicing();
-      const common = { runner, builder, plan: way.plan, returning, recording, record, recordSlice };
-      return this.#send({ ...common, sql, parameters }, way, given !== undefined);
+      const statement = { runner, builder, plan, returning, recording, record, recordSlice, sql, parameters };
+      return this.#send(statement, way, given !== undefined);
     });
     try {
       return await execute();
@@ -268,8 +269,15 @@ export class Capture {
     }
   }
 
-  /** Sends a statement once it is clear what transaction it is part of. `isShared`: others may use its query runner. */
-  async #send(statement: Statement, { strategy, alone }: Way, isShared: boolean): Promise<QueryResult> {
+  /** `isShared`: others may use the query runner of the statement. */
+  #send(statement: Statement, way: Way, isShared: boolean): Promise<QueryResult> {
+    const open = this.#transactions.current(statement.runner);
+    if (way.alone && isPlain(open)) return this.#sendIn(open, statement, way.strategy);
+    return this.#sendOnceClear(statement, way, isShared);
+  }
+
+  /** Sends a statement once it is clear what transaction it is part of. */
+  async #sendOnceClear(statement: Statement, { strategy, alone }: Way, isShared: boolean): Promise<QueryResult> {
     const { runner } = statement;
     const work = () => this.#inTransaction(statement, strategy);
     for (;;) {

@@ -61,7 +61,7 @@ export class DeltaCalculator {
         for (const delta of counted) captured.add(delta);
         last = change;
       }
-      for (const target of moved) captured.repairs.add(target);
+      for (const target of moved) captured.repair(target);
       for (const end of dated) captured.dated.push(end);
     }
     return captured;
@@ -81,7 +81,7 @@ export class DeltaCalculator {
     const now = this.#counted(counter, after);
     if (now instanceof Uncounted && !isUndone && !now.isAs(old)) captured.refusal ??= now.error as Error;
     for (const version of [old, now])
-      if (version instanceof Uncounted && version.target !== null) captured.repairs.add(version.target);
+      if (version instanceof Uncounted && version.target !== null) captured.repair(version.target);
     const minus = old instanceof Uncounted ? null : old;
     const plus = now instanceof Uncounted ? null : now;
     if (
@@ -181,14 +181,14 @@ function messageOf(error: unknown): string {
 }
 
 /** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */
-function addKey({ replaced }: CapturedChanges, kind: TargetKind, { before, after }: RowChange, areNew: boolean): void {
+function addKey(captured: CapturedChanges, kind: TargetKind, { before, after }: RowChange, areNew: boolean): void {
   const old = before && targetOf(kind, before);
   const now = after && targetOf(kind, after);
   if (old === now && before !== null) return;
-  if (old !== null) replaced.add(old);
-  if (now !== null) replaced.add(now);
+  if (old !== null) captured.replace(old);
+  if (now !== null) captured.replace(now);
   // It has no sources any more, and no key by which a delta could be applied to it.
-  else if (after !== null && (before !== null || !areNew)) replaced.add(keylessTarget(kind.id));
+  else if (after !== null && (before !== null || !areNew)) captured.replace(keylessTarget(kind.id));
 }
 
 function targetOf(kind: TargetKind, row: Row): string | null {

@@ -103,7 +103,7 @@ async function end(
     : [...followed, ...inverse];
   const captured = calculator.deltasOf(inverse, () => ({ made: [], others: [], areNew: false }), true);
   captured.addAll(calculator.deltasOf(followed, ({ kinds }) => ({ made: kinds, others: kinds, areNew: true })));
-  for (const target of calculator.targetsOf(healed)) captured.repairs.add(target);
+  for (const target of calculator.targetsOf(healed)) captured.repair(target);
   transactions.record(runner, transactionId, (transaction) =>
     transaction.under(savepoint, () => {
       transaction.keep([...inverse, ...followed]);

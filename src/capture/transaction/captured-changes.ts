@@ -20,25 +20,43 @@ export type CapturedSums = Readonly<Record<Mode, TargetDelta[]>>;
 /** Deltas that are kept one by one: most transactions have few. */
 const MANY = 4_096;
 
-/** What changed rows come to. */
+const NONE: ReadonlySet<never> = new Set<never>();
+
+/** What changed rows come to. Sets are made when they are needed: most writes only add deltas. */
 export class CapturedChanges {
-  /** Targets that appeared, vanished or changed their key. */
-  readonly replaced = new Set<string>();
-  /** Targets whose sources changed in ways that transactions at the same time cannot see, or that cannot be counted. */
-  readonly repairs = new Set<string>();
   /** Ends of paths that have to be followed again before COMMIT. */
   readonly dated: DatedEnd[] = [];
   /** Why the write must not be committed. */
   refusal: Error | null = null;
   #deltas: CapturedDelta[] = [];
   #limit = MANY;
+  #replaced: Set<string> | null = null;
+  #repairs: Set<string> | null = null;
 
   get deltas(): readonly CapturedDelta[] {
     return this.#deltas;
   }
 
+  /** Targets that appeared, vanished or changed their key. */
+  get replaced(): ReadonlySet<string> {
+    return this.#replaced ?? NONE;
+  }
+
+  /** Targets whose sources changed in ways that transactions at the same time cannot see, or that cannot be counted. */
+  get repairs(): ReadonlySet<string> {
+    return this.#repairs ?? NONE;
+  }
+
   get isEmpty(): boolean {
     return this.#deltas.length + this.replaced.size + this.repairs.size === 0 && this.refusal === null;
+  }
+
+  replace(target: string): void {
+    (this.#replaced ??= new Set()).add(target);
+  }
+
+  repair(target: string): void {
+    (this.#repairs ??= new Set()).add(target);
   }
 
   add(delta: CapturedDelta): void {
@@ -50,8 +68,8 @@ export class CapturedChanges {
 
   addAll({ deltas, replaced, repairs, dated, refusal }: CapturedChanges): void {
     for (const delta of deltas) this.add(delta);
-    for (const target of replaced) this.replaced.add(target);
-    for (const target of repairs) this.repairs.add(target);
+    for (const target of replaced) this.replace(target);
+    for (const target of repairs) this.repair(target);
     for (const end of dated) this.dated.push(end);
     this.refusal ??= refusal;
   }

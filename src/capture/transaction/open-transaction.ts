@@ -266,7 +266,7 @@ export class OpenTransaction {
   /** Asks for a recalculation of targets once every transaction that is open at COMMIT is over. */
   repair(targets: Iterable<string>): void {
     for (const target of targets) {
-      this.#top().captured.repairs.add(target);
+      this.#top().captured.repair(target);
       this.#version += 1;
     }
   }
