@@ -13,7 +13,10 @@ module.exports = {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   testPathIgnorePatterns: ignored,
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/example-app/dist/', '<rootDir>/bench/dist/'],
-  moduleNameMapper: { '^typeorm-counter-cache$': '<rootDir>/src/index.ts' },
+  moduleNameMapper: {
+    '^typeorm-counter-cache$': '<rootDir>/src/index.ts',
+    '^typeorm-counter-cache/testing$': '<rootDir>/src/testing/index.ts',
+  },
   // Options are in .swcrc.
   transform: { '^.+\\.ts$': '@swc/jest' },
   // One PostgreSQL and one Redis for the run; every test file creates its own database.

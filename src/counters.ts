@@ -15,10 +15,12 @@ import { type RunningCapture, startCapture } from './capture/start-capture';
 import { checkArgument, metadataOf } from './check-arguments';
 import type { Counter } from './model/definition';
 import { resolveDefinitions } from './declare/registry';
+import type { Countable, PathsOf } from './model/property-types';
 import { CounterCacheError, notInitialized } from './errors';
 import { type CountersEvents, Events } from './events';
 import { FollowedTables } from './followed-tables';
 import { Installer } from './installation';
+import { type Hooks, hooksOf, noteInternals } from './internals';
 import type { JobContext } from './engines/context';
 import { flush, retryFailed } from './worker/flush';
 import type { ReconcileReport } from './engines/buffered/reconcile';
@@ -62,6 +64,7 @@ const IDLE_LIMIT = 5_000;
 export class Counters {
   readonly #dataSource: DataSource;
   readonly #options: ResolvedCountersOptions;
+  readonly #hooks: Hooks;
   readonly #events: Events;
   readonly #installer: Installer;
   readonly #publisher: DeltaPublisher;
@@ -74,9 +77,10 @@ export class Counters {
   #closing: Promise<void> | null = null;
   #isClosed = false;
 
-  private constructor(dataSource: DataSource, options: ResolvedCountersOptions) {
+  private constructor(dataSource: DataSource, options: ResolvedCountersOptions, hooks: Hooks) {
     this.#dataSource = dataSource;
     this.#options = options;
+    this.#hooks = hooks;
     this.#events = new Events((error) => options.logger.error('typeorm-counter-cache', { error }));
     this.#residence = new Residence(dataSource, this.#events, options.sweepInterval, {
       onMoved: () => this.#opening.reopen(),
@@ -91,6 +95,7 @@ export class Counters {
       installer: this.#installer,
       residence: this.#residence,
       workers: this.#workers,
+      reportsLoss: hooks.reportsLoss,
     });
     this.#publisher = new DeltaPublisher({
       window: options.window,
@@ -100,12 +105,13 @@ export class Counters {
       writeApart: (tables, rows) => writeApart(dataSource, tables, rows),
       onForgotten: (targets) => reportForgotten(this.#events, this.#opening.counted?.definitions ?? null, targets),
       barrier: () => besidePool('full', () => withConnection(dataSource, allocateBarrier)),
-      schedule: (alarms) => this.#opening.schedule(alarms),
-      wake: async (alarms) => (await this.#opening.open()).installation.scheduler.schedule(alarms),
+      schedule: (wakeUps) => this.#opening.schedule(wakeUps),
+      wake: async (wakeUps) => (await this.#opening.open()).installation.scheduler.schedule(wakeUps),
       onDegraded: (error) => this.#events.emit('degraded', { error }),
       onRecovered: () => this.#events.emit('recovered'),
       onError: (error) => this.#events.emit('error', error),
     });
+    this.#noteInternals();
   }
 
   /**
@@ -123,7 +129,7 @@ export class Counters {
       'its first argument to be a DataSource',
       dataSource,
     );
-    const counters = new Counters(dataSource, resolveOptions(options));
+    const counters = new Counters(dataSource, resolveOptions(options), hooksOf(options));
     await counters.#installer.connect();
     try {
       counters.#detach = await attachTo(dataSource, {
@@ -182,7 +188,7 @@ export class Counters {
    * @throws ConfigurationError for a wrong filter; BufferUnavailableError when Redis does not answer. What was recounted
    * until then stays
    */
-  async recalculate(filter: RecountFilter = {}): Promise<RecountReport> {
+  async recalculate<Entity extends ObjectLiteral>(filter: RecountFilter<Entity> = {}): Promise<RecountReport> {
     return this.#call(async (context) => {
       await this.#opening.counted?.permissions.expectApplying('recalculate');
       return recountRun(context, filter, false);
@@ -190,7 +196,7 @@ export class Counters {
   }
 
   /** The same comparison as `recalculate`, changing nothing; throws alike. */
-  async verify(filter: RecountFilter = {}): Promise<RecountReport> {
+  async verify<Entity extends ObjectLiteral>(filter: RecountFilter<Entity> = {}): Promise<RecountReport> {
     return this.#call(async (context) => {
       await this.#opening.counted?.permissions.expectCounting('verify');
       return recountRun(context, filter, true);
@@ -201,30 +207,30 @@ export class Counters {
    * A counter as if everything committed were applied, what this process has committed by now in any case (it waits for
    * that up to `redisTimeout`); for several ids a map with the same keys. An id is the key by which sources refer to the
    * target. Inside a transaction give its `manager`; without it, another connection is used, beside the pool if that has none
-   * to give. Values are as TypeORM hydrates the column: a number for integers, text for
-   * bigint and numeric; `null` where the row does not exist.
+   * to give. Values are as TypeORM hydrates the property: a number for integers, text for
+   * bigint and numeric, or what the column's transformer makes of them; `null` where the row does not exist.
    *
    * @throws ConfigurationError when the column is no counter, or an id does not fit its key; BufferUnavailableError when
    * Redis does not answer
    */
-  read(
-    target: EntityTarget<ObjectLiteral>,
+  read<Entity extends ObjectLiteral, Column extends PathsOf<Entity, Countable>>(
+    target: EntityTarget<Entity>,
     id: string | number | bigint,
-    column: string,
+    column: Column,
     options?: ReadOptions,
-  ): Promise<CounterValue>;
-  read<Id extends TargetKey>(
-    target: EntityTarget<ObjectLiteral>,
+  ): Promise<CounterValue<Entity, Column>>;
+  read<Entity extends ObjectLiteral, Column extends PathsOf<Entity, Countable>, Id extends TargetKey>(
+    target: EntityTarget<Entity>,
     ids: readonly Id[],
-    column: string,
+    column: Column,
     options?: ReadOptions,
-  ): Promise<Map<Id, CounterValue>>;
+  ): Promise<Map<Id, CounterValue<Entity, Column>>>;
   async read(
     target: EntityTarget<ObjectLiteral>,
-    given: string | number | bigint | readonly TargetKey[],
+    given: TargetKey | readonly TargetKey[],
     column: string,
     options: ReadOptions = {},
-  ): Promise<CounterValue | Map<TargetKey, CounterValue>> {
+  ): Promise<unknown> {
     return this.#call(async (context) => {
       await withTimeout(this.#publisher.handedOver(), this.#options.redisTimeout, undefined);
       return readGiven(context, { target, given, column, options });
@@ -333,6 +339,16 @@ export class Counters {
     return (this.#closing ??= this.#close());
   }
 
+  #noteInternals(): void {
+    noteInternals(this, {
+      dataSource: this.#dataSource,
+      events: this.#events,
+      opening: this.#opening,
+      publisher: this.#publisher,
+      assertOpen: () => this.#assertOpen(),
+    });
+  }
+
   async #close(): Promise<void> {
     this.#opening.stop();
     this.#publisher.divert();
@@ -394,8 +410,9 @@ export class Counters {
       installation: () => this.#opening.installation,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
-      onTruncated: (entity) => reportTruncated(this.#events, entity),
+      onTruncated: (entity) => (this.#hooks.reportsTruncate ? reportTruncated(this.#events, entity) : undefined),
       onUnseen: (refusal) => reportUnseenEnd(this.#events, refusal),
+      afterCommit: this.#hooks.afterCommit,
       onUnknownType: (counter, type) => reportUnknownType(this.#events, counter, type),
       onError: (error) => this.#events.emit('error', error),
       onNotPermitted: (error) => this.#events.reportOnce(error.message, error, 'not permitted'),

@@ -23,7 +23,11 @@ export type ErrorCode =
   /** A write was seen that cannot be captured, and its targets have to be recalculated by hand. */
   | 'UNSEEN_WRITE'
   /** A target cannot be recounted, e.g. because its `method` throws. */
-  | 'RECOUNT_FAILED';
+  | 'RECOUNT_FAILED'
+  /** `flushAll()` of the entry point for tests could not apply everything in time. */
+  | 'NOT_FLUSHED'
+  /** `expectNoDrift()` of the entry point for tests found a column that is wrong. */
+  | 'DRIFT';
 
 /**
  * Root of every error this library throws.

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import { checkArgument } from './check-arguments';
 import { quote } from './describe';
 import { CounterCacheError } from './errors';
-import { Flood } from './flood';
+import { Outage } from './outage';
 import { redact } from './redact';
 
 /** One column of one target, before and after. Values are in units of the column; decimals keep the column's scale. */
@@ -77,9 +77,10 @@ const NAMES = {
 export class Events {
   readonly #emitter = new EventEmitter();
   readonly #report: (error: unknown) => void;
-  /** Group → keys that were reported, or their beginnings. */
-  readonly #reported = new Map<string, Set<string>>();
-  readonly #flood = new Flood();
+  /** By group: what is reported once, until the process ends. */
+  readonly #once = new Map<string, Outage>();
+  /** The last resort against an error that repeats itself without end. */
+  readonly #flood = new Outage((error) => this.#deliver('error', error), FLOOD);
 
   constructor(report: (error: unknown) => void) {
     this.#report = report;
@@ -105,18 +106,24 @@ export class Events {
    * summary at the end. A group is by default what begins with the same word.
    */
   reportOnce(key: string, error: Error | (() => Error), group: string = key.split(' ', 1)[0] ?? ''): void {
-    const keys = this.#reported.get(group) ?? new Set<string>();
-    if (keys.size === 0) this.#reported.set(group, keys);
-    const short = shortKey(key);
-    if (keys.size > MAX_KEYS || keys.has(short)) return;
-    keys.add(short);
-    const one = typeof error === 'function' ? error() : error;
-    this.emit('error', keys.size > MAX_KEYS ? manyMore(group, one) : one);
+    const once = this.#once.get(group) ?? this.#newGroup(group);
+    once.failed(error, { kind: shortKey(key) });
   }
 
-  /** A listener that throws must not fail the work that it is told about. */
+  #newGroup(group: string): Outage {
+    const summary = (cause: unknown): Error => manyMore(group, made(cause));
+    const once = new Outage((error) => this.emit('error', made(error)), { kinds: MAX_KEYS, summary });
+    this.#once.set(group, once);
+    return once;
+  }
+
+  /** A listener that throws must not fail the work that it hears of. */
   emit<Name extends keyof CountersEvents>(name: Name, ...args: CountersEvents[Name]): void {
-    if (name === 'error' && !this.#flood.lets(args[0])) return;
+    if (name === 'error') this.#flood.failed(args[0]);
+    else this.#deliver(name, ...args);
+  }
+
+  #deliver<Name extends keyof CountersEvents>(name: Name, ...args: CountersEvents[Name]): void {
     if (name === 'error') redact(args[0]);
     if (name === 'degraded') redact((args[0] as CountersEvents['degraded'][0]).error);
     if (name === 'error' && !this.has('error')) {
@@ -134,15 +141,23 @@ export class Events {
 /** Keys of one group that are reported, and remembered. */
 const MAX_KEYS = 20;
 
+/** Of each kind of error, 20 per minute. */
+const FLOOD = { times: 20, window: 60_000, kinds: 200, summary: null } as const;
+
 /** Characters of a key that are remembered as they are. */
-const LONGEST_KEY = 200;
+const MAX_KEY_LENGTH = 200;
 
 /** Keys are values of rows, of any length. */
 function shortKey(key: string): string {
-  return key.length <= LONGEST_KEY ? key : createHash('sha256').update(key).digest('base64');
+  return key.length <= MAX_KEY_LENGTH ? key : createHash('sha256').update(key).digest('base64');
 }
 
-function manyMore(group: string, cause: Error): CounterCacheError {
+/** Errors that are made only when they are reported. */
+function made(error: unknown): unknown {
+  return typeof error === 'function' ? (error as () => Error)() : error;
+}
+
+function manyMore(group: string, cause: unknown): CounterCacheError {
   const code = cause instanceof CounterCacheError ? cause.code : 'CONFIGURATION';
   const reason = `${MAX_KEYS} errors of the group ${quote(group)} were reported, and no more are by this process`;
   return new CounterCacheError(

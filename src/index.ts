@@ -2,6 +2,7 @@ export { closeOnSignal } from './close-on-signal';
 export { CounterCache, defineCounterCache } from './declare/decorator';
 export type { Counter } from './model/definition';
 export type { CounterCacheOptions, PolymorphicOptions } from './declare/options';
+export type { NumericText } from './model/property-types';
 export { Counters } from './counters';
 export {
   AmountError,
@@ -20,7 +21,7 @@ export type { CounterValue, ReadOptions } from './read/read';
 export type { CountersStatus } from './read/status';
 export type { RecountFilter } from './recount/recount-filter';
 export type { RecountReport } from './recount/recount-run';
-export type { AlarmHandler, RunningScheduler, Scheduler } from './schedule/scheduler';
+export type { WakeUpHandler, RunningScheduler, Scheduler } from './schedule/scheduler';
 export { InProcessScheduler, type InProcessSchedulerOptions } from './schedule/in-process/in-process-scheduler';
 export type { CounterWorker, WorkerOptions } from './worker/worker';
 export type { Mode } from './model/mode';
@@ -35,8 +36,7 @@ export type {
   Intent,
   Recount,
   ShardStatus,
-  WatchOutcome,
+  LeaseOutcome,
 } from './engines/buffered/buffer';
-export type { Alarm, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
-export { MemoryBuffer, type MemoryBufferOptions } from './engines/buffered/memory/memory-buffer';
+export type { WakeUp, Batch, BatchEntry, ClaimScope, Snapshot, TargetDelta, Unapplied } from './model/pending';
 export { counterCacheEntities } from './dialects/postgres/installation/tables';

@@ -18,7 +18,7 @@ import type { Events } from './events';
 import { BullMqScheduler } from './schedule/bullmq/bullmq-scheduler';
 import { CONSUMER_COMMANDS, PRODUCER_COMMANDS } from './schedule/bullmq/permissions';
 import type { Scheduler } from './schedule/scheduler';
-import { type SweptEpochs, sweepEpochs } from './recount/sweep-epochs';
+import { type SweptEpochs, sweepEpochs } from './recount/lost-shards';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
 import { isNotPermitted } from './dialects/postgres/permissions/permissions';
@@ -49,7 +49,7 @@ export interface Installation {
   readonly settleHome: ((dataSource: DataSource) => Promise<void>) | null;
 }
 
-/** What opening tells. */
+/** What opening reports. */
 export interface Opened {
   /** What counts, and in which tables: path → escaped name with its schema. */
   readonly tables: ReadonlyMap<string, string>;
@@ -145,7 +145,7 @@ export class Installer {
     if (installation.copied !== null) onCopied(installation.copied);
     try {
       const swept = await this.#sweep(installation);
-      // Of a copy it is told already why they are lost.
+      // Of a copy it is reported already why they are lost.
       if (swept.isRebuilding) onLost(installation.copied === null ? swept : { ...swept, lost: [] });
     } catch (error) {
       if (error instanceof CounterCacheError && error.code === 'STATE_MISMATCH') throw error;

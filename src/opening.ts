@@ -1,17 +1,17 @@
 import type { DataSource } from 'typeorm';
 
-import type { Alarm } from './model/pending';
+import type { WakeUp } from './model/pending';
 import type { Definitions } from './model/definition';
 import { notInitialized } from './errors';
 import type { Events } from './events';
 import type { FollowedTables } from './followed-tables';
 import type { Installation, Installer } from './installation';
 import type { JobContext } from './engines/context';
-import { handOverAlarm } from './model/own-alarm';
-import { rebuild, reportCopied, reportLost } from './recount/rebuild';
+import { handOverWakeUp } from './model/own-wake-up';
+import { rebuild } from './recount/campaign';
+import { reportCopied, reportLost, type SweptEpochs } from './recount/lost-shards';
 import { scheduleOrReport } from './schedule/scheduler';
 import type { StartedWorkers } from './worker/started-workers';
-import type { SweptEpochs } from './recount/sweep-epochs';
 import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
 import type { Permissions } from './dialects/postgres/permissions/permissions';
@@ -20,7 +20,7 @@ import type { Residence } from './residence';
 import { countedTables } from './dialects/postgres/installation/counted-tables';
 import { sideConnectionOf } from './dialects/postgres/side-connection';
 
-/** Alarms that cannot be set within this time of each other fail in one outage, ms. */
+/** Wake-ups that cannot be set within this time of each other fail in one outage, ms. */
 const SCHEDULING_OUTAGE = 60_000;
 
 /** What is counted in a DataSource, for as long as its metadata last. */
@@ -44,6 +44,8 @@ export interface OpeningOptions {
   readonly installer: Installer;
   readonly residence: Residence;
   readonly workers: StartedWorkers;
+  /** Whether a buffer that lost its data is an error; one that ends with its process is known to. */
+  readonly reportsLoss: boolean;
 }
 
 /** Opens the installation of a DataSource when it is first needed, and again when there is another one. */
@@ -74,7 +76,7 @@ export class Opening {
     return this.#installation;
   }
 
-  /** Begins anew after the DataSource built its metadata: nothing is open any more. */
+  /** Begins again after the DataSource built its metadata: nothing is open any more. */
   begin(counted: Counted): void {
     this.#counted = counted;
     this.#opening = null;
@@ -104,9 +106,16 @@ export class Opening {
     );
   }
 
-  /** Adds alarms; rejects only when the installation cannot be opened. */
-  async schedule(alarms: readonly Alarm[]): Promise<void> {
-    if (alarms.length > 0) await this.#scheduleWith((await this.open()).installation, alarms);
+  /** Opens again, and waits for it: the library's tables are others by now, or were emptied. */
+  async openAnew(): Promise<OpenInstallation> {
+    await this.#counted?.tables.follow();
+    this.#opening = null;
+    return this.open();
+  }
+
+  /** Adds wake-ups; rejects only when the installation cannot be opened. */
+  async schedule(wakeUps: readonly WakeUp[]): Promise<void> {
+    if (wakeUps.length > 0) await this.#scheduleWith((await this.open()).installation, wakeUps);
   }
 
   /** Begins nothing in the background any more. */
@@ -164,8 +173,9 @@ export class Opening {
       definitions,
       options,
       events,
-      schedule: (alarms) => this.#scheduleWith(installation, alarms),
-      handOver: handOverAlarm,
+      schedule: (wakeUps) => this.#scheduleWith(installation, wakeUps),
+      handOver: handOverWakeUp,
+      onEmptied: () => this.reopen(),
       // A call of the user's is finished; workers say when they stop.
       isStopping: () => false,
     };
@@ -173,8 +183,8 @@ export class Opening {
 
   /** In the background: it may take long, and a write may be waiting for the buffer to open. */
   #rebuild({ lost }: SweptEpochs): void {
-    const { events } = this.#options;
-    reportLost({ events }, lost);
+    const { events, reportsLoss } = this.#options;
+    if (reportsLoss) reportLost({ events }, lost);
     this.#run(
       this.open()
         .then(({ context }) => rebuild({ ...context, isStopping: () => this.#isClosing }))
@@ -188,7 +198,7 @@ export class Opening {
     this.#background.add(running);
   }
 
-  #scheduleWith({ scheduler }: Installation, alarms: readonly Alarm[]): Promise<void> {
-    return scheduleOrReport(scheduler, alarms, this.#scheduling);
+  #scheduleWith({ scheduler }: Installation, wakeUps: readonly WakeUp[]): Promise<void> {
+    return wakeUps.length === 0 ? Promise.resolve() : scheduleOrReport(scheduler, wakeUps, this.#scheduling);
   }
 }

@@ -7,7 +7,7 @@ import { checkRedis } from './check-redis';
 import { describe, quote } from './describe';
 import { MODES, type Mode, isMode } from './model/mode';
 import { ConfigurationError } from './errors';
-import type { AlarmJobOptions } from './schedule/bullmq/alarm-producer';
+import type { WakeUpJobOptions } from './schedule/bullmq/wake-up-producer';
 import type { Scheduler } from './schedule/scheduler';
 import { didYouMean } from './suggest';
 
@@ -29,7 +29,7 @@ export interface QueueOptions {
    *
    * @defaultValue none
    */
-  jobOptions?: AlarmJobOptions | undefined;
+  jobOptions?: WakeUpJobOptions | undefined;
 }
 
 /** Options of `Counters.attach()`. All times in ms. */
@@ -180,6 +180,7 @@ const BUFFER_METHODS = {
   incarnation: true,
   epoch: true,
   raiseEpoch: true,
+  clear: true,
   announce: true,
   confirm: true,
   discard: true,
@@ -189,12 +190,12 @@ const BUFFER_METHODS = {
   takeOver: true,
   staleIntents: true,
   sweepIntents: true,
-  request: true,
+  requestRepair: true,
   dueRecalculations: true,
-  watch: true,
+  acquireLease: true,
   finalize: true,
-  renew: true,
-  unwatch: true,
+  renewLease: true,
+  releaseLease: true,
   postpone: true,
   read: true,
   status: true,

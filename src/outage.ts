@@ -1,8 +1,16 @@
 import { describe } from './describe';
 import { CounterCacheError } from './errors';
 
-/** How an {@link Outage} is told about, and when it is over without a word. */
+/** What an {@link Outage} reports, and when it is over without a success. */
 export interface OutageOptions {
+  /** Kinds of failures that are told apart. @defaultValue 10 */
+  readonly kinds?: number;
+  /** Makes the last report, of the first kind beyond those; `null` forgets the oldest kind instead. */
+  readonly summary?: ((cause: unknown) => unknown) | null;
+  /** Reports of one kind. @defaultValue 1 */
+  readonly times?: number;
+  /** Milliseconds after which a kind counts as a new one. @defaultValue never */
+  readonly window?: number;
   /** Milliseconds without a failure after which an outage is over. @defaultValue never: only success ends it */
   readonly quiet?: number;
   /** Monotonic, ms. @defaultValue `performance.now` */
@@ -16,32 +24,45 @@ const MAX_KINDS = 10;
 const MAX_SOURCES = 2_048;
 
 /**
- * Reports the failures of something that is tried again and again: each kind once per outage, however often it fails. An outage is over
- * when every source that failed has succeeded.
+ * Reports the failures of something that is tried again and again: each kind once per outage, however often it fails. An
+ * outage is over when every source that failed has succeeded.
  */
 export class Outage {
   readonly #report: (error: unknown) => void;
-  readonly #quiet: number;
-  readonly #now: () => number;
-  readonly #kinds = new Set<string>();
+  readonly #options: Required<OutageOptions>;
+  /** In the order in which they came. */
+  readonly #kinds = new Map<string, { count: number; readonly since: number }>();
   readonly #failing = new Set<string>();
   #last = -Infinity;
 
-  constructor(report: (error: unknown) => void, { quiet = Infinity, now }: OutageOptions = {}) {
+  constructor(report: (error: unknown) => void, options: OutageOptions = {}) {
+    const [now, summary] = [() => performance.now(), tooMany];
     this.#report = report;
-    this.#quiet = quiet;
-    this.#now = now ?? (() => performance.now());
+    this.#options = { kinds: MAX_KINDS, summary, times: 1, window: Infinity, quiet: Infinity, now, ...options };
+  }
+
+  /** Something has failed, and has not succeeded since. */
+  get isUnderWay(): boolean {
+    return this.#failing.size > 0;
   }
 
   /** `source` is one of several that fail and succeed apart; errors of one `kind` are reported once. */
   failed(error: unknown, { source = '', kind = kindOf(error) }: { source?: string; kind?: string } = {}): void {
-    const last = this.#last;
-    this.#last = this.#now();
-    if (this.#last - last > this.#quiet) this.#end();
+    const { kinds, summary, times, window, quiet } = this.#options;
+    const now = this.#options.now();
+    if (now - this.#last > quiet) this.#end();
+    this.#last = now;
     if (this.#failing.size < MAX_SOURCES) this.#failing.add(source);
-    if (this.#kinds.has(kind) || this.#kinds.size > MAX_KINDS) return;
-    this.#kinds.add(kind);
-    this.#report(this.#kinds.size > MAX_KINDS ? tooMany(error) : error);
+    const known = this.#kinds.get(kind);
+    if (known !== undefined && now - known.since < window) {
+      if (++known.count <= times) this.#report(error);
+      return;
+    }
+    this.#kinds.delete(kind);
+    if (this.#kinds.size > kinds) return;
+    if (summary === null && this.#kinds.size === kinds) this.#forgetOldest();
+    this.#kinds.set(kind, { count: 1, since: now });
+    this.#report(summary !== null && this.#kinds.size > kinds ? summary(error) : error);
   }
 
   /** Cheap while nothing fails. */
@@ -55,10 +76,15 @@ export class Outage {
     this.#kinds.clear();
     this.#failing.clear();
   }
+
+  #forgetOldest(): void {
+    const [oldest] = this.#kinds.keys();
+    if (oldest !== undefined) this.#kinds.delete(oldest);
+  }
 }
 
 /** What two errors that say the same have in common: numbers in their texts differ from row to row. */
-export function kindOf(error: unknown): string {
+function kindOf(error: unknown): string {
   const { name, code, message } = (error ?? {}) as Record<'name' | 'code' | 'message', unknown>;
   if (typeof message !== 'string') return describe(error);
   const text = message.slice(0, 200).replaceAll(/\d+/g, '#');

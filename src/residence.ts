@@ -8,7 +8,7 @@ import { CounterCacheError } from './errors';
 import type { Events } from './events';
 import type { Installation } from './installation';
 import { Presence } from './worker/presence';
-import { noteRecounts } from './dialects/postgres/installation/definitions';
+import { startCampaigns } from './dialects/postgres/installation/campaigns';
 import type { ProcessSelf } from './dialects/postgres/installation/processes';
 import { withConnection } from './dialects/postgres/query';
 import { besidePool } from './dialects/postgres/side-connection';
@@ -43,7 +43,7 @@ export class Residence {
     this.self = { id: randomUUID(), interval };
   }
 
-  /** The DataSource begins anew. */
+  /** The DataSource begins again. */
   forget(): void {
     this.#opened = null;
   }
@@ -72,7 +72,7 @@ export class Residence {
   async #recount(tables: TablePaths, { kinds }: Definitions): Promise<void> {
     try {
       await besidePool('full', () =>
-        withConnection(this.#dataSource, (runner) => noteRecounts(runner, tables, [...kinds.keys()])),
+        withConnection(this.#dataSource, (runner) => startCampaigns(runner, tables, [...kinds.keys()])),
       );
     } catch (error) {
       if (!isInsufficientPrivilege(error)) throw error;

@@ -1,4 +1,5 @@
 import { Column, Entity, PrimaryGeneratedColumn } from 'typeorm';
+import type { NumericText } from 'typeorm-counter-cache';
 
 /** A movie to rate. Its mean rating is `ratingsSum / ratingsCount`. */
 @Entity()
@@ -14,5 +15,5 @@ export class Movie {
 
   /** Half stars are exact: decimals are never summed as floats. */
   @Column({ type: 'numeric', precision: 12, scale: 1, default: 0 })
-  ratingsSum!: string;
+  ratingsSum!: NumericText;
 }

@@ -1,5 +1,5 @@
 import { Column, Entity, Index, ManyToOne, PrimaryColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import { Movie } from './movie';
 import { User } from './user';
@@ -25,5 +25,5 @@ export class Rating {
 
   /** Half stars from 0.5 to 5.0; TypeORM gives numeric columns as text. */
   @Column({ type: 'numeric', precision: 2, scale: 1 })
-  value!: string;
+  value!: NumericText;
 }

@@ -1,5 +1,6 @@
 import { Router } from 'express';
 import type { DataSource } from 'typeorm';
+import type { NumericText } from 'typeorm-counter-cache';
 
 import { Rating } from '../entities';
 import { InputError, list, object, parse } from './check';
@@ -18,7 +19,7 @@ export function ratingRoutes(dataSource: DataSource): Router {
       // In one order for everybody, so that two requests with the same rows do not lock each other out.
       ratings
         .toSorted((a, b) => a.userId - b.userId || a.movieId - b.movieId)
-        .map((rating) => ({ ...rating, value: rating.value.toFixed(1) })),
+        .map((rating) => ({ ...rating, value: rating.value.toFixed(1) as NumericText })),
       ['userId', 'movieId'],
     );
     response.status(204).end();

@@ -1,4 +1,5 @@
-import type { CountersStatus } from 'typeorm-counter-cache';
+import type { ObjectLiteral } from 'typeorm';
+import type { CountersStatus, CounterValue } from 'typeorm-counter-cache';
 
 import { type CheckedCounter, COUNTERS, labelOf, tableOf } from '../check/counters';
 import type { Connection } from '../connect';
@@ -46,7 +47,7 @@ async function takeCounter({ dataSource, counters }: Connection, counter: Checke
   );
   // The column as if everything pending were applied.
   const ids = rows.map(({ id }) => id);
-  const live = await counters.read<number>(counter.target, ids, counter.column);
+  const live = await counters.read<ObjectLiteral, string, number>(counter.target, ids, counter.column);
   return {
     label: labelOf(counter),
     rows: rows.map(({ id, column, truth }) => ({
@@ -61,6 +62,6 @@ async function takeCounter({ dataSource, counters }: Connection, counter: Checke
 }
 
 /** In tenths, the smallest step of any counter here. */
-function difference(live: number | string | null | undefined, column: string): number {
+function difference(live: CounterValue | undefined, column: string): number {
   return (Math.round(Number(live ?? column) * 10) - Math.round(Number(column) * 10)) / 10;
 }

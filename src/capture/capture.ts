@@ -15,7 +15,7 @@ import { appearingLinks, isRelevant, planTables, protectOverwrite, type TablePla
 import { InlineOutbox, type InlineOutboxOptions } from './inline-outbox/inline-outbox';
 import { inOwnTransaction } from './transaction/own-transaction';
 import { Place } from './place';
-import { Recorder, type RecorderOptions } from './recorder';
+import { DeltaCalculator, type DeltaOptions } from './delta-calculator';
 import type { Refusals } from './refusals';
 import { Recording, type RecordingTools } from './recording';
 import { Returning, type Versions } from './returning';
@@ -31,7 +31,7 @@ import { withQuery } from '../typeorm/with-query';
 import { hasWritingTables, type WriteBuilder, type WriteResult } from '../typeorm/write-builder';
 
 /** What capturing needs of the library around it. */
-export interface CaptureOptions extends RecorderOptions, InlineOutboxOptions {
+export interface CaptureOptions extends DeltaOptions, InlineOutboxOptions {
   /** Told that more is recounted than needed, since the role of a write could not see what it does. */
   readonly onNotPermitted: OnNotPermitted;
 }
@@ -89,9 +89,9 @@ export class Capture {
     this.#places = new Map(
       dataSource.entityMetadatas.map((metadata) => [metadata, new Place(metadata, catalogue, refresh)]),
     );
-    const recorder = new Recorder(options);
-    const inlineOutbox = new InlineOutbox(dataSource, catalogue, this.#unkeyed.values(), recorder, options);
-    this.#tools = { transactions, recorder, inlineOutbox };
+    const calculator = new DeltaCalculator(options);
+    const inlineOutbox = new InlineOutbox(dataSource, catalogue, this.#unkeyed.values(), calculator, options);
+    this.#tools = { transactions, calculator, inlineOutbox };
     this.#refusals = refusals;
     this.#mode = options.mode;
     this.#reach = new SpreadingReach(transactions.roles, options.onNotPermitted);
@@ -253,11 +253,12 @@ export class Capture {
     const place = this.#placeOf(way.plan.metadata);
     const returning = Returning.addTo(builder, way.plan, way.versions, place);
     const recording = new Recording(this.#tools, builder, runner, way.plan, place);
-    const record: Statement['record'] = (...changed) => recording.recordTables(...changed);
+    const { plan } = way;
+    const record: Statement['record'] = (id, tables) => recording.recordTables(id, tables);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
       const recordSlice = recording.slicing();
-      const common = { runner, builder, plan: way.plan, returning, recording, record, recordSlice };
-      return this.#send({ ...common, sql, parameters }, way, given !== undefined);
+      const statement = { runner, builder, plan, returning, recording, record, recordSlice, sql, parameters };
+      return this.#send(statement, way, given !== undefined);
     });
     try {
       return await execute();
@@ -268,8 +269,15 @@ export class Capture {
     }
   }
 
-  /** Sends a statement once it is clear what transaction it is part of. `isShared`: others may use its query runner. */
-  async #send(statement: Statement, { strategy, alone }: Way, isShared: boolean): Promise<QueryResult> {
+  /** `isShared`: others may use the query runner of the statement. */
+  #send(statement: Statement, way: Way, isShared: boolean): Promise<QueryResult> {
+    const open = this.#transactions.current(statement.runner);
+    if (way.alone && isPlain(open)) return this.#sendIn(open, statement, way.strategy);
+    return this.#sendOnceClear(statement, way, isShared);
+  }
+
+  /** Sends a statement once it is clear what transaction it is part of. */
+  async #sendOnceClear(statement: Statement, { strategy, alone }: Way, isShared: boolean): Promise<QueryResult> {
     const { runner } = statement;
     const work = () => this.#inTransaction(statement, strategy);
     for (;;) {

@@ -7,8 +7,9 @@ import type { SqlQuery } from '../dialects/postgres/query';
 import type { Enclosed, InlineOutbox } from './inline-outbox/inline-outbox';
 import type { OpenTransaction } from './transaction/open-transaction';
 import type { Place } from './place';
+import { CapturedChanges } from './transaction/captured-changes';
 import { keyedKinds, type TablePlan } from './plan';
-import type { KeyedKinds, Recorder } from './recorder';
+import type { DeltaCalculator, KeyedKinds } from './delta-calculator';
 import type { Returned } from './returning';
 import type { TableChanges } from './statement';
 import type { Transactions } from './transaction/transactions';
@@ -17,7 +18,7 @@ import type { WriteBuilder } from '../typeorm/write-builder';
 /** What recording works with. */
 export interface RecordingTools {
   readonly transactions: Transactions;
-  readonly recorder: Recorder;
+  readonly calculator: DeltaCalculator;
   readonly inlineOutbox: InlineOutbox;
 }
 
@@ -41,8 +42,7 @@ export class Recording {
   readonly #plan: TablePlan;
   readonly #place: Place;
   /** What was captured of parts of an answer that is still coming. */
-  #part: OpenTransaction | null = null;
-  #partFailure: { readonly error: unknown } | null = null;
+  #part: CapturedChanges | null = null;
   #isUnfinished = false;
 
   /** Without a query runner, for a statement that is in no transaction. */
@@ -85,27 +85,24 @@ export class Recording {
   }
 
   #recordSlice({ changes }: Returned): void {
-    const { transactions, recorder } = this.#tools;
-    this.#part ??= transactions.newPart();
-    if (this.#partFailure !== null) return;
-    try {
-      recorder.record(this.#part, [{ plan: this.#plan, changes }], (plan) => this.#kindsOf(plan));
-    } catch (error) {
-      this.#partFailure = { error };
-    }
+    this.#part ??= new CapturedChanges();
+    this.#part.addAll(this.#deltasOf([{ plan: this.#plan, changes }]));
   }
 
   /** Told what the statements of a strategy changed. */
   recordTables(transactionId: string | null, tables: readonly TableChanges[]): void {
-    const { transactions, recorder } = this.#tools;
-    const [part, failure] = [this.#part, this.#partFailure];
+    const captured = this.#part ?? new CapturedChanges();
     this.#part = null;
-    this.#partFailure = null;
-    transactions.record(this.#runner, transactionId, (transaction) => {
-      if (part !== null) transaction.absorb(part);
-      if (failure !== null) throw failure.error;
-      recorder.record(transaction, tables, (plan) => this.#kindsOf(plan));
+    captured.addAll(this.#deltasOf(tables));
+    this.#tools.transactions.record(this.#runner, transactionId, (transaction) => {
+      transaction.keep(tables);
+      transaction.record(captured);
     });
+    if (captured.refusal !== null) throw captured.refusal;
+  }
+
+  #deltasOf(tables: readonly TableChanges[]): CapturedChanges {
+    return this.#tools.calculator.deltasOf(tables, (plan) => this.#kindsOf(plan));
   }
 
   /** Finds out the transaction of a statement that returned nothing, though something was enclosed in it. */
@@ -151,7 +148,7 @@ export class Recording {
   /** Told what a statement returned in which deltas were enclosed. */
   recordEnclosed(enclosed: Enclosed, returned: Returned): void {
     const rows = returned.changes.flatMap(({ after }) => (after === null ? [] : [after]));
-    if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.alarmsAt(returned));
+    if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.wakeUpsAt(returned));
     if (rows.length > 0 && this.#isAsForeseen(enclosed, rows)) return;
     this.#tools.inlineOutbox.distrust(this.#plan);
     this.#isUnfinished = returned.transactionId === null;
@@ -161,7 +158,7 @@ export class Recording {
   #isAsForeseen(enclosed: Enclosed, rows: readonly Row[]): boolean {
     if (enclosed.isMadeOf(rows)) return true;
     try {
-      return enclosed.isAddedBy(this.#tools.recorder.contributionsOf(this.#plan.counters, rows));
+      return enclosed.isAddedBy(this.#tools.calculator.contributionsOf(this.#plan.counters, rows));
     } catch (error) {
       // It is refused where the difference is recorded.
       if (error instanceof AmountError) return false;
@@ -171,10 +168,12 @@ export class Recording {
 
   /** The difference between what was foreseen and what came of it. */
   #correct({ deltas }: Enclosed, transactionId: string | null, rows: readonly Row[]): void {
-    const { transactions, recorder } = this.#tools;
+    const { transactions, calculator } = this.#tools;
     transactions.record(this.#runner, transactionId, (transaction) => {
-      for (const delta of deltas) transaction.record({ ...delta, amount: -delta.amount });
-      for (const delta of recorder.deltasOf(this.#plan.counters, rows)) transaction.record(delta);
+      const difference = new CapturedChanges();
+      for (const delta of deltas) difference.add({ ...delta, amount: -delta.amount });
+      for (const delta of calculator.deltasOfRows(this.#plan.counters, rows)) difference.add(delta);
+      transaction.record(difference);
     });
   }
 

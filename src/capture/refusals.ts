@@ -5,9 +5,14 @@ import { readCatalogue } from '../dialects/postgres/catalogue/read-catalogue';
 import { sequenceSql } from '../dialects/postgres/catalogue/grants';
 import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
 import { NotPermittedError } from '../errors';
-import { stepColumns } from '../dialects/postgres/permissions/needs';
-import { missingPrivileges, problemsOf } from '../dialects/postgres/permissions/problems';
-import { Needs, ownNeed, type TableNeed } from '../dialects/postgres/permissions/table-need';
+import {
+  missingPrivileges,
+  Needs,
+  ownNeed,
+  problemsOf,
+  stepColumns,
+  type TableNeed,
+} from '../dialects/postgres/permissions/permissions';
 import { asRole } from '../dialects/postgres/as-role';
 import { escapeName, escapePath, literal } from '../dialects/postgres/escape';
 import { rowsOf, type SqlQuery } from '../dialects/postgres/query';

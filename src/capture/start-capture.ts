@@ -43,6 +43,7 @@ export function startCapture(
     mode: options.mode,
     recheck: (ends) => besidePool('urgent', () => withConnection(dataSource, (runner) => recheckEnds(runner, ends))),
     onUnseen: options.onUnseen,
+    afterCommit: options.afterCommit,
     explain: (error, runner) => capture.refusals.explainOutbox(error, runner),
     onTruncate: (sql) => {
       if (options.isSkipped()) return;

@@ -97,6 +97,7 @@ function columnOf(
     property: column.propertyPath,
     scale: scaleOf(column, driver) ?? 0,
     sqlType: sqlTypeOf(column, driver),
+    hydrate: (value: unknown): unknown => driver.prepareHydratedValue(value, column),
     counters,
   });
   columns.set(linked.name, linked);

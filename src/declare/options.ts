@@ -1,12 +1,7 @@
 import type { EntityManager, EntitySchema, FindOptionsWhere } from 'typeorm';
 
 import type { Mode } from '../model/mode';
-
-/** What an entity looks like when the type arguments are left out: any property. */
-export type AnyEntity = Record<string, unknown>;
-
-/** A property of an entity, or a dotted path into its embedded properties. */
-export type PropertyPath<Entity extends object> = (keyof Entity & string) | `${keyof Entity & string}.${string}`;
+import type { AnyEntity, Countable, PathsOf, PointInTime, PropertyPath } from '../model/property-types';
 
 /** A class mapped by TypeORM, or an `EntitySchema`. */
 export type EntityLike = Function | EntitySchema<never> | EntitySchema<AnyEntity>;
@@ -60,14 +55,16 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    * @defaultValue off
    */
   polymorphic?: PolymorphicOptions<NoInfer<Source>> | undefined;
-  /** Counter column of the target; a function picks it per row (`null` counts nowhere), then list `columns`. */
-  column: PropertyPath<NoInfer<Target>> | ((source: Source) => PropertyPath<NoInfer<Target>> | null);
+  /**
+   * Counter column of the target, a number; a function picks it per row (`null` counts nowhere), then list `columns`.
+   */
+  column: PathsOf<NoInfer<Target>, Countable> | ((source: Source) => PathsOf<NoInfer<Target>, Countable> | null);
   /**
    * Every column a dynamic `column` may return.
    *
    * @defaultValue none; required with a dynamic `column`, refused otherwise
    */
-  columns?: readonly PropertyPath<NoInfer<Target>>[] | undefined;
+  columns?: readonly PathsOf<NoInfer<Target>, Countable>[] | undefined;
   /**
    * Rows for which it is false contribute 0.
    *
@@ -87,13 +84,18 @@ export interface CounterCacheOptions<Source extends object = AnyEntity, Target e
    *
    * @defaultValue 1
    */
-  incrementBy?: number | bigint | PropertyPath<NoInfer<Source>> | ((source: Source) => number | bigint) | undefined;
+  incrementBy?:
+    | number
+    | bigint
+    | PathsOf<NoInfer<Source>, Countable>
+    | ((source: Source) => number | bigint)
+    | undefined;
   /**
    * Timestamp written together with the counter: `true` is the target's `@UpdateDateColumn`.
    *
    * @defaultValue off
    */
-  touch?: true | PropertyPath<NoInfer<Target>> | undefined;
+  touch?: true | PathsOf<NoInfer<Target>, PointInTime> | undefined;
   /**
    * How long a delta may wait, in ms.
    *

@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import type { DeltaBuffer } from './buffered/buffer';
-import type { Alarm } from '../model/pending';
+import type { WakeUp } from '../model/pending';
 import type { CounterColumn, Definitions, TargetKind } from '../model/definition';
 import { isKeyless, keyValuesOf, kindIdOf } from '../model/target';
 import type { Events } from '../events';
@@ -18,10 +18,12 @@ export interface JobContext {
   readonly settleHome?: ((dataSource: DataSource) => Promise<void>) | null;
   readonly options: ResolvedCountersOptions;
   readonly events: Events;
-  /** Adds alarms; never rejects. */
-  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
-  /** The alarm for what waits in a shard and this process does not know; see `HandOvers.alarm`. */
-  readonly handOver: (shard: number, overdue: number | null) => Alarm;
+  /** Adds wake-ups; never rejects. */
+  readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
+  /** The wake-up for what waits in a shard and this process does not know; see `HandOvers.wakeUp`. */
+  readonly handOver: (shard: number, overdue: number | null) => WakeUp;
+  /** The library's tables were found empty: opens them again, in the background. */
+  readonly onEmptied?: () => void;
   /** The worker is closing: what is claimed is finished, and nothing more is begun. */
   readonly isStopping: () => boolean;
 }

@@ -28,6 +28,8 @@ export interface CounterColumn {
   readonly scale: number;
   /** SQL type, e.g. `integer`, `bigint`, `numeric`. */
   readonly sqlType: string;
+  /** What TypeORM makes of a value that the driver returned: the column's transformers are applied. */
+  readonly hydrate: (value: unknown) => unknown;
   /** Every counter that feeds this column (also those that merely may, by a dynamic `column`). */
   readonly counters: readonly Counter[];
 }

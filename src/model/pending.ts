@@ -13,20 +13,20 @@ export interface TargetDelta {
   /** Milliseconds until a full recalculation, counted from the first write not yet covered; `null` is never. */
   readonly recalculateIn: number | null;
   /**
-   * The target appeared, vanished or changed its key: what is pending for it is dropped, and a recalculation requested
-   * that reads after this transaction.
+   * The target appeared, vanished or changed its key: what is pending for it is dropped, and a repair requested that reads
+   * after this transaction.
    */
-  readonly reset: boolean;
+  readonly replaced: boolean;
   /**
-   * The target's sources changed in ways that transactions at the same time cannot see. Whoever confirms requests its
-   * recalculation first, behind a barrier allocated after COMMIT; to the buffer it only matters that a sweep finds the
-   * target in the intent.
+   * The target's sources changed in ways that transactions at the same time cannot see. The process that confirms requests
+   * its repair first, behind a barrier allocated after COMMIT; to the buffer it only matters that a sweep finds the target
+   * in the intent.
    */
-  readonly heal: boolean;
+  readonly repair: boolean;
 }
 
 /** A time at which a shard wants a job. All times are the buffer's clock, in ms since the epoch. */
-export interface Alarm {
+export interface WakeUp {
   readonly kind: 'reconcile' | 'recalculate';
   readonly shard: number;
   /** End of the window in which something is due. */

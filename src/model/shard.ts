@@ -16,3 +16,27 @@ export function byShard<T>(items: Iterable<T>, targetOf: (item: T) => string, sh
   }
   return groups;
 }
+
+/**
+ * Works on the groups of all shards, on so many at once. What has begun when one of them throws is awaited; nothing more is
+ * begun then.
+ *
+ * @throws what was thrown first
+ */
+export async function forEachShard<T>(
+  groups: Iterable<readonly [shard: number, group: T]>,
+  atOnce: number,
+  work: (shard: number, group: T) => Promise<void>,
+): Promise<void> {
+  const all = [...groups];
+  const open = all.values();
+  const failures: unknown[] = [];
+  const lane = async (): Promise<void> => {
+    for (const [shard, group] of open) {
+      if (failures.length > 0) return;
+      await work(shard, group).catch((error: unknown) => failures.push(error));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, all.length) }, lane));
+  if (failures.length > 0) throw failures[0];
+}

@@ -8,7 +8,7 @@ export function windowStart(time: number, window: number): number {
   return Math.floor(time / window) * window;
 }
 
-/** When a recalculation asked for now and due after `delay` rings: its windows are a tenth of the delay, at most 60 windows. */
+/** When a recalculation asked for now and due after `delay` fires: its windows are a tenth of the delay, at most 60 windows. */
 export function recalculationTime(now: number, delay: number, window: number): number {
   const tenth = windowStart(delay / 10, window);
   return windowEnd(now + delay, Math.min(60 * window, Math.max(window, tenth)));

@@ -1,3 +1,4 @@
+import { Outage } from '../outage';
 import { CircuitBreaker } from './circuit-breaker';
 
 interface BufferHealthOptions {
@@ -12,16 +13,17 @@ interface BufferHealthOptions {
 /** Milliseconds for which the buffer is left alone after it failed. */
 const PAUSE = 1_000;
 
-/** Whether the buffer is in reach: an outage costs one write the time limit, not every one, and is told once. */
+/** Whether the buffer is in reach: an outage costs one write the time limit, not every one, and is reported once. */
 export class BufferHealth {
   readonly #options: BufferHealthOptions;
   readonly #breaker = new CircuitBreaker(PAUSE, () => performance.now());
-  #isDegraded = false;
+  readonly #outage: Outage;
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
   constructor(options: BufferHealthOptions) {
     this.#options = options;
+    this.#outage = new Outage(options.onDegraded);
   }
 
   /** Whether to call the buffer now; then `succeeded` or `failed` has to follow. */
@@ -36,17 +38,14 @@ export class BufferHealth {
 
   failed(error: unknown): void {
     this.#breaker.fail();
-    if (!this.#isDegraded) {
-      this.#isDegraded = true;
-      this.#options.onDegraded(error);
-    }
+    this.#outage.failed(error, { kind: 'out of reach' });
     this.#probeLater();
   }
 
-  /** Tells of the recovery once the buffer answers and nothing is left to be requested. */
+  /** Reports the recovery once the buffer answers and nothing is left to be requested. */
   review(): void {
-    if (!this.#isDegraded || !this.#breaker.isClosed || this.#options.isBehind()) return;
-    this.#isDegraded = false;
+    if (!this.#outage.isUnderWay || !this.#breaker.isClosed || this.#options.isBehind()) return;
+    this.#outage.succeeded();
     this.#options.onRecovered();
   }
 

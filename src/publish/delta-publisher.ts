@@ -1,7 +1,7 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { DeltaBuffer, Intent } from '../engines/buffered/buffer';
-import type { Alarm, TargetDelta } from '../model/pending';
+import type { WakeUp, TargetDelta } from '../model/pending';
 import { byShard } from '../model/shard';
 import { CounterCacheError } from '../errors';
 import { Outage } from '../outage';
@@ -14,7 +14,7 @@ import { Publication, type PublicationTools } from './publication';
 import { LostTargets } from './lost-targets';
 import type { Publisher } from '../capture/transaction/publisher';
 import type { OpenTransaction } from '../capture/transaction/open-transaction';
-import { healRowOf } from '../capture/inline-outbox/outbox-rows';
+import { repairRowOf } from '../capture/inline-outbox/outbox-rows';
 import { Slot } from '../model/slot';
 import { InFlight } from './in-flight';
 
@@ -24,10 +24,10 @@ export interface DeltaPublisherOptions {
   readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
   /** Due times in the outbox are rounded up to multiples of it, ms. */
   readonly window: number;
-  /** Adds alarms; never rejects. */
-  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
-  /** Adds alarms for the outbox; rejects when it cannot. */
-  readonly wake: (alarms: readonly Alarm[]) => Promise<void>;
+  /** Adds wake-ups; never rejects. */
+  readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
+  /** Adds wake-ups for the outbox; rejects when it cannot. */
+  readonly wake: (wakeUps: readonly WakeUp[]) => Promise<void>;
   /** Where deltas wait, if it is known by now. */
   readonly installation: () => { readonly buffer: DeltaBuffer; readonly tables: TablePaths } | null;
   /** Writes rows to the outbox in a transaction of our own. */
@@ -66,7 +66,7 @@ export class DeltaPublisher implements Publisher {
   readonly #health: BufferHealth;
   readonly #discards: Discards;
   readonly #outage: Outage;
-  #wakes = true;
+  readonly #waking: Outage;
   /** Nothing new goes to the buffer. */
   #isDiverted = false;
   /** The buffer is not to be called any more. */
@@ -79,6 +79,7 @@ export class DeltaPublisher implements Publisher {
     const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
     this.#discards = new Discards({ buffer });
     this.#outage = new Outage(options.onError, { quiet: OUTAGE });
+    this.#waking = new Outage(options.onError);
     this.#lost = new LostTargets({ ...options, buffer, onRecovered: () => this.#health.review() });
     this.#health = new BufferHealth({
       ...options,
@@ -129,17 +130,22 @@ export class DeltaPublisher implements Publisher {
     return this.#owed > 0;
   }
 
+  /** Targets that wait in this process until a recalculation of them can be requested. */
+  get lost(): number {
+    return this.#lost.size;
+  }
+
   /** After a successful COMMIT. */
   confirm(transaction: OpenTransaction): void {
     const publication = this.#take(transaction);
     if (publication === undefined) return;
-    const { announced, lost, stray, alarms } = publication;
+    const { announced, lost, stray, wakeUps } = publication;
     // Closed, the buffer is told nothing more: what was announced is swept, and its targets are recounted.
     if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
     for (const shard of this.#isClosed ? [] : stray) this.#run(this.#discardShard(shard, transaction));
-    this.wake(alarms);
+    this.wake(wakeUps);
   }
 
   /** After a rollback: forgets what was announced, once the buffer answers. */
@@ -159,21 +165,21 @@ export class DeltaPublisher implements Publisher {
     for (const [shard, { deltas }] of publication.lost)
       this.#lose(
         shard,
-        deltas.map(({ target }) => ({ target, heal: true })),
+        deltas.map(({ target }) => ({ target, repair: true })),
       );
   }
 
-  /** Sets alarms for what is in the outbox. */
-  wake(alarms: readonly Alarm[]): void {
+  /** Sets wake-ups for what is in the outbox. */
+  wake(wakeUps: readonly WakeUp[]): void {
     // Workers look for themselves, only later.
-    if (alarms.length > 0 && !this.#isClosed) this.#run(this.#wake(alarms));
+    if (wakeUps.length > 0 && !this.#isClosed) this.#run(this.#wake(wakeUps));
   }
 
   /** Requests the recalculation of targets whose deltas are committed, or may be, and cannot be published. */
-  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void {
     if (deltas.length === 0) return;
     if (this.#isDiverted) {
-      this.#run(this.#healApart(deltas.map(({ target }) => target)));
+      this.#run(this.#repairApart(deltas.map(({ target }) => target)));
       return;
     }
     const request = async (): Promise<void> => {
@@ -216,7 +222,7 @@ export class DeltaPublisher implements Publisher {
     const left = await this.#lost.close();
     await this.#discards.close();
     this.#health.close();
-    if (left.length > 0) this.#run(this.#healApart(left));
+    if (left.length > 0) this.#run(this.#repairApart(left));
     await withTimeout(this.#inFlight.passed(), CLOSE_LIMIT, undefined);
   }
 
@@ -228,13 +234,13 @@ export class DeltaPublisher implements Publisher {
     return known;
   }
 
-  /** Asks for recalculations in the outbox, where no transaction of the caller's is left that could. */
-  async #healApart(targets: readonly string[]): Promise<void> {
+  /** Asks for repairs in the outbox, where no transaction of the caller's is left that could. */
+  async #repairApart(targets: readonly string[]): Promise<void> {
     try {
       const { buffer, tables } = await this.#opened();
       await this.#options.writeApart(
         tables,
-        [...new Set(targets)].map((target) => healRowOf(target, buffer.shards)),
+        [...new Set(targets)].map((target) => repairRowOf(target, buffer.shards)),
       );
     } catch {
       this.#options.onForgotten(targets);
@@ -254,11 +260,11 @@ export class DeltaPublisher implements Publisher {
     const { deltas } = intent;
     try {
       const { buffer } = await this.#options.open();
-      await this.#requestHeals(buffer, shard, intent);
-      const { found, alarms } = await buffer.confirm(shard, intent.id);
+      await this.#requestRepairs(buffer, shard, intent);
+      const { found, wakeUps } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
       if (!found) this.#lose(shard, deltas);
-      if (alarms.length > 0) await this.#options.schedule(alarms);
+      if (wakeUps.length > 0) await this.#options.schedule(wakeUps);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
       this.#lose(shard, deltas);
@@ -266,14 +272,13 @@ export class DeltaPublisher implements Publisher {
     }
   }
 
-  /** Workers look for themselves, only later: an outage is told once, not with every write. */
-  async #wake(alarms: readonly Alarm[]): Promise<void> {
+  /** Workers look for themselves, only later: an outage is reported once, not with every write. */
+  async #wake(wakeUps: readonly WakeUp[]): Promise<void> {
     try {
-      await this.#options.wake(alarms);
-      this.#wakes = true;
+      await this.#options.wake(wakeUps);
+      this.#waking.succeeded();
     } catch (error) {
-      if (this.#wakes) this.#options.onError(error);
-      this.#wakes = false;
+      this.#waking.failed(error, { kind: 'wake-up' });
     }
   }
 
@@ -282,11 +287,11 @@ export class DeltaPublisher implements Publisher {
   }
 
   /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */
-  async #requestHeals(buffer: DeltaBuffer, shard: number, { deltas }: Intent): Promise<void> {
-    const targets = deltas.filter(({ heal }) => heal).map(({ target }) => target);
+  async #requestRepairs(buffer: DeltaBuffer, shard: number, { deltas }: Intent): Promise<void> {
+    const targets = deltas.filter(({ repair }) => repair).map(({ target }) => target);
     if (targets.length === 0) return;
     const barrier = await this.#options.barrier();
-    await this.#options.schedule(await buffer.request(shard, targets, { barrier, delay: 0 }));
+    await this.#options.schedule(await buffer.requestRepair(shard, targets, barrier));
   }
 
   #take(transaction: OpenTransaction): Publication | undefined {
@@ -301,8 +306,8 @@ export class DeltaPublisher implements Publisher {
     publication.isOwed = false;
   }
 
-  #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
-    if (this.#isClosed) this.#run(this.#healApart(deltas.map(({ target }) => target)));
+  #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void {
+    if (this.#isClosed) this.#run(this.#repairApart(deltas.map(({ target }) => target)));
     else this.#lost.add(shard, deltas);
   }
 

@@ -1,13 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import type { DeltaBuffer } from '../engines/buffered/buffer';
-import type { Alarm, TargetDelta } from '../model/pending';
+import type { WakeUp, TargetDelta } from '../model/pending';
 import { BufferUnavailableError } from '../errors';
+import { Outage } from '../outage';
 import { withTimeout } from '../time-limit';
 
 interface LostTargetsOptions {
   readonly buffer: () => Promise<DeltaBuffer>;
-  readonly schedule: (alarms: readonly Alarm[]) => Promise<void>;
+  readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
   readonly barrier: () => Promise<bigint>;
   readonly maxPendingRepairs: number;
   readonly onRecovered: () => void;
@@ -27,7 +28,7 @@ interface Lost {
   /** How often a delta of the target was lost. */
   readonly times: number;
   /** Transactions open when it was lost have to be over before the recount. */
-  readonly heal: boolean;
+  readonly repair: boolean;
 }
 
 /**
@@ -38,13 +39,14 @@ export class LostTargets {
   readonly #options: LostTargetsOptions;
   readonly #targets = new Map<number, Map<string, Lost>>();
   #size = 0;
-  #overflowed = false;
+  readonly #overflow: Outage;
   #timer: NodeJS.Timeout | null = null;
   #drain: Promise<void> | null = null;
   #isClosed = false;
 
   constructor(options: LostTargetsOptions) {
     this.#options = options;
+    this.#overflow = new Outage(options.onError);
   }
 
   /** Targets that still wait. */
@@ -52,16 +54,16 @@ export class LostTargets {
     return this.#size;
   }
 
-  add(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void {
+  add(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void {
     const kept = this.#targets.get(shard) ?? new Map<string, Lost>();
     this.#targets.set(shard, kept);
-    for (const { target, heal } of deltas) {
-      const known = kept.get(target) ?? { times: 0, heal: false };
+    for (const { target, repair } of deltas) {
+      const known = kept.get(target) ?? { times: 0, repair: false };
       if (known.times === 0 && this.#size >= this.#options.maxPendingRepairs) {
         this.#reportOverflow();
         return;
       }
-      kept.set(target, { times: known.times + 1, heal: known.heal || heal });
+      kept.set(target, { times: known.times + 1, repair: known.repair || repair });
       if (known.times === 0) this.#size += 1;
     }
     void this.#start();
@@ -108,7 +110,7 @@ export class LostTargets {
         this.#targets.delete(shard);
       }
       if (this.#isClosed) return;
-      this.#overflowed = false;
+      this.#overflow.succeeded();
       this.#options.onRecovered();
     } catch {
       if (this.#isClosed) return;
@@ -123,24 +125,22 @@ export class LostTargets {
     const chunk = [...targets].slice(0, CHUNK);
     const buffer = await this.#options.buffer();
     // Usually no barrier: the transactions that changed these targets are over.
-    const barrier = chunk.some(([, { heal }]) => heal) ? await this.#options.barrier() : 0n;
+    const barrier = chunk.some(([, { repair }]) => repair) ? await this.#options.barrier() : 0n;
     const names = chunk.map(([target]) => target);
-    const alarms = await buffer.request(shard, names, { barrier, delay: 0 });
+    const wakeUps = await buffer.requestRepair(shard, names, barrier);
     for (const [target, { times }] of chunk) {
       // Lost again while the request was under way: it may have been recalculated too early for that.
       if (this.#isClosed || targets.get(target)?.times !== times) continue;
       targets.delete(target);
       this.#size -= 1;
     }
-    await this.#options.schedule(alarms);
+    await this.#options.schedule(wakeUps);
   }
 
   #reportOverflow(): void {
-    if (this.#overflowed) return;
-    this.#overflowed = true;
     const { maxPendingRepairs } = this.#options;
     const advice = 'Run counters.recalculate() once Redis answers again, or raise `maxPendingRepairs`';
     const reason = `more than ${maxPendingRepairs} targets wait for a recalculation; further ones are forgotten. ${advice}`;
-    this.#options.onError(new BufferUnavailableError(reason, { maxPendingRepairs }));
+    this.#overflow.failed(new BufferUnavailableError(reason, { maxPendingRepairs }));
   }
 }

@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Alarm } from '../model/pending';
+import type { WakeUp } from '../model/pending';
 import { type OutboxDelta, type Replacement, writeOutbox } from '../dialects/postgres/outbox/write-outbox';
 import { undoSavepoint } from '../dialects/postgres/savepoint';
 import type { TablePaths } from '../dialects/postgres/installation/tables';
@@ -22,7 +22,7 @@ export class OutboxWriter {
   readonly #runner: QueryRunner;
   readonly #tools: OutboxTools;
   #ids: readonly string[] = [];
-  #alarms: readonly Alarm[] = [];
+  #wakeUps: readonly WakeUp[] = [];
 
   constructor(transactionId: string, runner: QueryRunner, tools: OutboxTools) {
     this.#transactionId = transactionId;
@@ -36,8 +36,8 @@ export class OutboxWriter {
   }
 
   /** When what was written is due. */
-  get alarms(): readonly Alarm[] {
-    return this.#alarms;
+  get wakeUps(): readonly WakeUp[] {
+    return this.#wakeUps;
   }
 
   /** Writes rows in place of those written before. What goes wrong rejects, and so keeps the transaction from COMMIT. */
@@ -56,7 +56,7 @@ export class OutboxWriter {
   }
 
   async #writeInSavepoint(rows: readonly OutboxDelta[]): Promise<boolean> {
-    const [ids, alarms] = [this.#ids, this.#alarms];
+    const [ids, wakeUps] = [this.#ids, this.#wakeUps];
     try {
       await this.#runner.query(`SAVEPOINT ${SAVEPOINT}`);
     } catch {
@@ -67,7 +67,7 @@ export class OutboxWriter {
       await this.#runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
       return true;
     } catch {
-      [this.#ids, this.#alarms] = [ids, alarms];
+      [this.#ids, this.#wakeUps] = [ids, wakeUps];
       await undoSavepoint(this.#runner, SAVEPOINT);
       return false;
     }
@@ -77,7 +77,7 @@ export class OutboxWriter {
     if (this.#ids.length + deltas.length === 0) return;
     const { tables, window } = this.#tools;
     const replacement = { transactionId: this.#transactionId, replaced: this.#ids, deltas, window };
-    const { ids, alarms } = await writeOutbox(this.#runner, tables, replacement);
-    [this.#ids, this.#alarms] = [ids, alarms];
+    const { ids, wakeUps } = await writeOutbox(this.#runner, tables, replacement);
+    [this.#ids, this.#wakeUps] = [ids, wakeUps];
   }
 }

@@ -4,7 +4,7 @@ import type { DeltaBuffer, Intent } from '../engines/buffered/buffer';
 import type { TargetDelta } from '../model/pending';
 import { byShard } from '../model/shard';
 import type { BufferHealth } from './buffer-health';
-import type { CapturedSums } from '../capture/transaction/captured-sums';
+import type { CapturedSums } from '../capture/transaction/captured-changes';
 import { outboxRows } from '../capture/inline-outbox/outbox-rows';
 import { OutboxWriter, type OutboxTools } from './outbox-writer';
 
@@ -65,8 +65,8 @@ export class Publication {
   }
 
   /** When what was written to the outbox is due. */
-  get alarms(): OutboxWriter['alarms'] {
-    return this.#writer.alarms;
+  get wakeUps(): OutboxWriter['wakeUps'] {
+    return this.#writer.wakeUps;
   }
 
   /** Announces and writes; what is written before is replaced. */

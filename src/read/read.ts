@@ -4,12 +4,14 @@ import type { DeltaBuffer, Held } from '../engines/buffered/buffer';
 import type { Unapplied } from '../model/pending';
 import { byShard } from '../model/shard';
 import { formatDecimal } from '../model/amount';
+import type { PropertyAt } from '../model/property-types';
 import { checkArgument, checkKeys } from '../check-arguments';
 import type { CounterColumn, TargetKind } from '../model/definition';
 import type { JobContext } from '../engines/context';
 import { columnOf, idOf, type TargetKey } from '../engines/targets';
 import type { AppliedBatches } from '../dialects/postgres/apply/ledger';
 import { rowsOf, withConnection } from '../dialects/postgres/query';
+import { driverValue } from '../dialects/postgres/counting/driver-value';
 import { type ColumnValues, readColumn } from '../dialects/postgres/counting/read-column';
 
 /** In these, each statement sees what is committed by then. */
@@ -49,8 +51,14 @@ export interface ReadOptions {
   readonly manager?: EntityManager | undefined;
 }
 
-/** A counter as TypeORM hydrates its column; `null` where the row does not exist. */
-export type CounterValue = number | string | null;
+/**
+ * A counter as TypeORM hydrates its property: a number for integers, text for `bigint` and `numeric`, or what the column's
+ * transformer makes of them; `null` where the row does not exist. Where the type of the property is not known, any of them.
+ */
+export type CounterValue<Entity = ObjectLiteral, Column extends string = string> =
+  unknown extends PropertyAt<Entity, Column>
+    ? number | bigint | string | null
+    : NonNullable<PropertyAt<Entity, Column>> | null;
 
 /** What a caller asks for. */
 export interface Asked {
@@ -65,10 +73,7 @@ export interface Asked {
  *
  * @throws ConfigurationError for wrong arguments
  */
-export async function readGiven(
-  context: JobContext,
-  { target, given, column, options }: Asked,
-): Promise<CounterValue | Map<TargetKey, CounterValue>> {
+export async function readGiven(context: JobContext, { target, given, column, options }: Asked): Promise<unknown> {
   const isGiven = given !== null && given !== undefined && (typeof given !== 'object' || Array.isArray(given));
   checkArgument(isGiven, 'read', 'its second argument to be a key, or a list of keys', given);
   const counterColumn = columnOf(context, target, column);
@@ -90,19 +95,22 @@ async function readCounters(
   column: CounterColumn,
   targets: readonly string[],
   runner: QueryRunner | null,
-): Promise<CounterValue[]> {
+): Promise<unknown[]> {
   const distinct = [...new Set(targets)];
-  const values = new Map<string, CounterValue>();
+  const values = new Map<string, unknown>();
   for (let at = 0; at < distinct.length; at += TARGETS) {
     for (const [target, amount] of await readSome(context, column, distinct.slice(at, at + TARGETS), runner))
-      values.set(target, valueOf(column, amount));
+      values.set(target, valueOf(context, column, amount));
   }
   return targets.map((target) => values.get(target) ?? null);
 }
 
-function valueOf({ sqlType, scale }: CounterColumn, amount: bigint | null): CounterValue {
-  if (amount === null) return null;
-  return sqlType === 'integer' || sqlType === 'smallint' ? Number(amount) : formatDecimal(amount, scale);
+function valueOf(
+  { dataSource }: JobContext,
+  { sqlType, scale, hydrate }: CounterColumn,
+  amount: bigint | null,
+): unknown {
+  return amount === null ? null : hydrate(driverValue(dataSource, sqlType, formatDecimal(amount, scale)));
 }
 
 /** What one shard holds of some targets, at one version. */

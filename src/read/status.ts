@@ -1,7 +1,7 @@
 import type { ShardStatus } from '../engines/buffered/buffer';
 import { describeTarget, type JobContext } from '../engines/context';
 import type { FailedTarget } from '../events';
-import { countNoted } from '../dialects/postgres/installation/definitions';
+import { countCampaigns } from '../dialects/postgres/installation/campaigns';
 import { outboxStatus } from '../dialects/postgres/outbox/outbox-status';
 import { withConnection } from '../dialects/postgres/query';
 
@@ -29,9 +29,9 @@ export interface CountersStatus {
 
 /** Adds up the figures of all shards. */
 export async function readStatus({ buffer, definitions, dataSource, tables }: JobContext): Promise<CountersStatus> {
-  const [outbox, noted] = await withConnection(dataSource, async (runner) => [
+  const [outbox, campaigns] = await withConnection(dataSource, async (runner) => [
     await outboxStatus(runner, tables),
-    await countNoted(runner, tables, [...definitions.kinds.keys()]),
+    await countCampaigns(runner, tables, [...definitions.kinds.keys()]),
   ]);
   const shards = await Promise.all(Array.from({ length: buffer.shards }, (_, shard) => buffer.status(shard)));
   const sum = (figure: 'dirty' | 'batches' | 'intents' | 'recalculations') =>
@@ -44,7 +44,7 @@ export async function readStatus({ buffer, definitions, dataSource, tables }: Jo
     oldestDue: dues.length === 0 ? null : Math.min(...dues),
     batches: sum('batches'),
     intents: sum('intents'),
-    recalculations: sum('recalculations') + noted,
+    recalculations: sum('recalculations') + campaigns,
     failed: failed.map(({ target, reason }) => ({ ...describeTarget(definitions, target), reason })),
   };
 }

@@ -1,14 +1,16 @@
-import { byShard } from '../model/shard';
-import type { Definitions } from '../model/definition';
 import { isEveryTarget, kindIdOf } from '../model/target';
 import { CounterCacheError, NotPermittedError } from '../errors';
-import type { FailedTarget } from '../events';
-import { describeTarget, type JobContext, scheduledColumns } from '../engines/context';
+import { type JobContext, scheduledColumns } from '../engines/context';
 import { ifPermitted, reportNotPermitted } from '../engines/permitted';
-import { recountChanged } from './recount-changed';
-import { recountEvery } from './recount-every';
-import { recalculateIsolating } from './recount-isolating';
-import { FAILED_DELAY, type Recalculated, type RecalculateOptions, UNKNOWN } from './recount-targets';
+import { recountKinds, startRequested } from './campaign';
+import {
+  FAILED_DELAY,
+  type Recalculated,
+  recalculateIsolating,
+  type RecalculateOptions,
+  UNKNOWN,
+} from './recount-targets';
+import { announceResults, failedTargets } from './recount-run';
 
 /** Targets asked for at once. */
 const TARGETS = 500;
@@ -22,17 +24,17 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
   for (;;) {
     if (context.isStopping()) return;
     const listed = await context.buffer.dueRecalculations(shard, TARGETS);
-    // One round: what was put off here and is due again waits for its alarm, however many there are.
+    // One round: what was put off here and is due again waits for its wake-up, however many there are.
     const due = listed.filter(({ target }) => !postponed.has(target));
     if (due.length === 0) return;
-    // Behind a barrier everything may be wrong; otherwise only what is scheduled is counted.
     const every = due.map(({ target }) => target).filter(isEveryTarget);
     const single = due.filter(({ target }) => !isEveryTarget(target));
-    const heal = single.filter((one) => one.heal).map(({ target }) => target);
-    const plain = single.filter((one) => !one.heal).map(({ target }) => target);
+    // Where a repair is requested everything may be wrong; otherwise only what is scheduled is counted.
+    const repairs = single.filter(({ repair }) => repair).map(({ target }) => target);
+    const plain = single.filter(({ repair }) => !repair).map(({ target }) => target);
     const results = [
-      ...(await recountKinds(context, every)),
-      ...(await recalculatePermitted(context, heal, {
+      ...(await recountRequested(context, every)),
+      ...(await recalculatePermitted(context, repairs, {
         columns: (kind) => [...kind.columns.values()],
         consume: true,
         dry: false,
@@ -59,10 +61,10 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
 }
 
 /** What is asked of every target of a kind is asked of each of them from now on. */
-async function recountKinds(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
+async function recountRequested(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
   if (requests.length === 0) return [];
-  const results = await recountEvery(context, requests);
-  await ifPermitted(context, () => recountChanged(context));
+  const results = await startRequested(context, requests);
+  await ifPermitted(context, () => recountKinds(context));
   return results;
 }
 
@@ -104,7 +106,7 @@ function targetsOf(results: readonly Recalculated[], outcomes: readonly Recalcul
   return new Set(results.filter(({ outcome }) => outcomes.includes(outcome)).map(({ target }) => target));
 }
 
-/** Tells, of targets that could not be recounted, which, and why. */
+/** Reports which targets could not be recounted, and why. */
 function reportUncountable(
   { events, definitions }: Pick<JobContext, 'events' | 'definitions'>,
   results: readonly Recalculated[],
@@ -115,26 +117,5 @@ function reportUncountable(
     const message = `${entity} ${id} cannot be recounted${by}: ${reason}`;
     events.emit('failed', failed);
     events.emit('error', new CounterCacheError('RECOUNT_FAILED', message, { entity, id, counter }));
-  }
-}
-
-/** What could not be recounted, as reports name it. */
-export function failedTargets(definitions: Definitions, results: readonly Recalculated[]): FailedTarget[] {
-  return results.flatMap(({ target, uncountable = [] }) =>
-    uncountable.map(({ counter, reason }) => ({
-      ...describeTarget(definitions, target),
-      ...(counter === null ? {} : { counter }),
-      reason,
-    })),
-  );
-}
-
-/** Emits what a recalculation found, shard by shard. */
-export function announceResults({ events, buffer }: JobContext, results: readonly Recalculated[]): void {
-  for (const [shard, group] of byShard(results, ({ target }) => target, buffer.shards)) {
-    const checked = group.filter(({ outcome }) => outcome === 'done').length;
-    const drifts = group.flatMap((result) => result.drifts);
-    if (drifts.length > 0) events.emit('drift', { drifts });
-    if (checked > 0) events.emit('recalculated', { shard, checked, fixed: drifts.length });
   }
 }

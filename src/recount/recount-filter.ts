@@ -9,15 +9,15 @@ import type { JobContext } from '../engines/context';
 import { checkIds, idOf, type TargetKey } from '../engines/targets';
 
 /** Which targets and columns to recount; everything when empty. */
-export interface RecountFilter {
+export interface RecountFilter<Entity extends ObjectLiteral = ObjectLiteral> {
   /** Names of counters (`counters.definitions[i].name`). */
   readonly counter?: string | readonly string[] | undefined;
   /** The target entity; of an inheritance hierarchy in one table, the one that the counters name. */
-  readonly target?: EntityTarget<ObjectLiteral> | undefined;
+  readonly target?: EntityTarget<Entity> | undefined;
   /** Keys by which sources refer to the targets (usually the primary key). Needs `target` or `counter`. */
   readonly ids?: readonly TargetKey[] | undefined;
   /** Conditions on the target rows. Needs `target`, or a `counter` that has one. */
-  readonly where?: FindOptionsWhere<ObjectLiteral> | undefined;
+  readonly where?: FindOptionsWhere<NoInfer<Entity>> | undefined;
   /** First key, inclusive; for keys of one column. */
   readonly from?: string | number | bigint | undefined;
   /** Last key, inclusive; for keys of one column. */

@@ -7,7 +7,7 @@ import { withConnection } from '../dialects/postgres/query';
 import { readHorizon } from '../dialects/postgres/snapshot';
 import type { JobContext } from '../engines/context';
 import type { Recalculated, RecalculateOptions } from './recount-targets';
-import { Watches } from './watches';
+import { RecountLease } from './recount-lease';
 
 const SETTLED = { dirty: false, waiting: false } as const;
 
@@ -24,22 +24,22 @@ export async function recalculateKeyless(
   const target = keylessTarget(kind.id);
   const refused = { target, outcome: 'refused', drifts: [], dirty: true, waiting: false } as const;
   const horizon = await withConnection(dataSource, readHorizon);
-  const watches = await Watches.put(buffer, [target], { horizon, plain: options.plain ?? false });
-  if (watches.watched.length === 0) return refused;
+  const lease = await RecountLease.acquire(buffer, [target], { horizon, plain: options.plain ?? false });
+  if (lease.targets.length === 0) return refused;
   const columns = columnsOf(kind);
   const look = { kind, columns, where: where ?? null };
-  const { rows, snapshot, isDone } = await watches.during(() =>
+  const { rows, snapshot, isDone } = await lease.during(() =>
     withConnection(dataSource, async (runner) => {
       const read = await readKeyless(runner, look);
       return { ...read, isDone: options.dry || (await clearKeyless(runner, look, read.rows)) };
     }),
   );
   if (!isDone) {
-    await watches.end();
+    await lease.release();
     return refused;
   }
   const recount = { target, missing: null, rearmIn: null };
-  const { outcomes } = await watches.finalize(snapshot, [recount], options, schedule);
+  const { outcomes } = await lease.finalize(snapshot, [recount], options, schedule);
   if (outcomes[0]?.standing !== true) return { ...refused, outcome: 'lost' };
   const drifts = rows.flatMap((row) => driftsOf(kind, columns, row));
   return { target, outcome: drifts.length > 0 ? 'done' : 'absent', drifts, ...SETTLED };

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { byShard } from '../model/shard';
-import type { CounterColumn, TargetKind } from '../model/definition';
+import { byShard, forEachShard } from '../model/shard';
+import type { CounterColumn, Definitions, TargetKind } from '../model/definition';
 import type { Drift, FailedTarget } from '../events';
 import { isAboutRows, reasonOf } from '../dialects/postgres/apply/divide';
 import { keylessTarget } from '../model/target';
@@ -9,15 +9,12 @@ import { mayLackKey } from '../dialects/postgres/counting/keyless-rows';
 import { listTargets, type TargetPage } from '../dialects/postgres/counting/list-targets';
 import { refusedTargets } from '../dialects/postgres/outbox/refused-targets';
 import { withConnection, withTransaction } from '../dialects/postgres/query';
-import { forEachConcurrent } from '../engines/for-each-concurrent';
 import { describeTarget, type JobContext } from '../engines/context';
 import { drain } from '../engines/outbox/drain';
 import { bringEpochsTogether, failLost } from './lost-shards';
-import { announceResults, failedTargets } from './recalculate';
 import { reconcile } from '../engines/buffered/reconcile';
 import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
-import { recalculateIsolating } from './recount-isolating';
-import { type Recalculated, type RecalculateOptions, statementSize } from './recount-targets';
+import { type Recalculated, recalculateIsolating, type RecalculateOptions, statementSize } from './recount-targets';
 import { idOf } from '../engines/targets';
 
 /** What a recount found. */
@@ -133,7 +130,7 @@ function applyGroups(
   groups: readonly (readonly [shard: number, targets: readonly string[]])[],
   onLost: (shard: number) => void,
 ): Promise<void> {
-  return forEachConcurrent(groups, APPLIED_AT_ONCE, async ([shard, targets]) => {
+  return forEachShard(groups, APPLIED_AT_ONCE, async (shard, targets) => {
     await reconcile(context, shard, { select: 'targets', targets }, { onLost: () => onLost(shard) });
     await batchesGone(context, shard, targets);
   });
@@ -244,5 +241,26 @@ async function* steps(
     // Rows without a key lie in no range of keys.
     if (mayLackKey(kind) && filter.from === undefined && filter.to === undefined)
       yield { targets: [keylessTarget(kind.id)], cursor: { kind: kind.id, after: after ?? [] } };
+  }
+}
+
+/** What could not be recounted, as reports name it. */
+export function failedTargets(definitions: Definitions, results: readonly Recalculated[]): FailedTarget[] {
+  return results.flatMap(({ target, uncountable = [] }) =>
+    uncountable.map(({ counter, reason }) => ({
+      ...describeTarget(definitions, target),
+      ...(counter === null ? {} : { counter }),
+      reason,
+    })),
+  );
+}
+
+/** Emits what a recalculation found, shard by shard. */
+export function announceResults({ events, buffer }: JobContext, results: readonly Recalculated[]): void {
+  for (const [shard, group] of byShard(results, ({ target }) => target, buffer.shards)) {
+    const checked = group.filter(({ outcome }) => outcome === 'done').length;
+    const drifts = group.flatMap((result) => result.drifts);
+    if (drifts.length > 0) events.emit('drift', { drifts });
+    if (checked > 0) events.emit('recalculated', { shard, checked, fixed: drifts.length });
   }
 }

@@ -6,14 +6,16 @@ import type { Drift } from '../events';
 import { retryRows } from '../dialects/postgres/outbox/retry-rows';
 import { withConnection } from '../dialects/postgres/query';
 import { recount } from '../dialects/postgres/counting/recount';
-import type { Counted, Counts } from '../dialects/postgres/counting/recount-by-sql';
+import type { Counted, Counts, Uncountable } from '../dialects/postgres/counting/recount-by-sql';
 import { readHorizon } from '../dialects/postgres/snapshot';
-import type { Uncountable } from '../dialects/postgres/counting/uncountable';
 import { describeTarget, type JobContext, kindOf } from '../engines/context';
 import { drain } from '../engines/outbox/drain';
 import type { RecountFilter } from './recount-filter';
 import { recalculateKeyless } from './recount-keyless';
-import { Watches } from './watches';
+import { RecountLease } from './recount-lease';
+import { shardOf } from '../model/shard';
+import { NotPermittedError } from '../errors';
+import { reasonOf } from '../dialects/postgres/apply/divide';
 
 /** Targets recounted in one statement. */
 const TARGETS = 1_000;
@@ -36,7 +38,7 @@ export const UNKNOWN = { dirty: true, waiting: true } as const;
 /** How the recalculation of one target ended. */
 export interface Recalculated {
   readonly target: string;
-  /** `refused`: claimed, watched by another, or behind a barrier. `lost`: the watch ended in between; nothing was changed. `failed`: it, or a column of it, cannot be recounted. */
+  /** `refused`: claimed, leased by another, or behind a barrier. `lost`: the lease ended in between; nothing was changed. `failed`: it, or a column of it, cannot be recounted. */
   readonly outcome: 'done' | 'absent' | 'refused' | 'lost' | 'failed';
   readonly drifts: readonly Drift[];
   /** Something is pending for it; also when that is not known. */
@@ -57,14 +59,14 @@ export interface RecalculateOptions {
   readonly consume: boolean;
   /** Compare only, change nothing. */
   readonly dry: boolean;
-  /** Leave targets alone that have to be healed meanwhile: those need every column recounted. */
+  /** Leave targets alone whose repair is requested meanwhile: those need every column recounted. */
   readonly plain?: boolean;
   /** Conditions on rows that have no key: all of them where there are none. */
   readonly where?: RecountFilter['where'];
 }
 
 /**
- * Watch, read, finalize (docs/protocol.md): recounts targets of whatever shards, and sets their pending delta to what is
+ * Lease, read, finalize (docs/protocol.md): recounts targets of whatever shards, and sets their pending delta to what is
  * missing. A crash anywhere leaves either nothing done or an ordinary pending delta (I6).
  */
 export async function recalculateTargets(
@@ -107,19 +109,19 @@ async function recalculateKind(
 ): Promise<Recalculated[]> {
   const { buffer, dataSource, tables } = context;
   const horizon = await withConnection(dataSource, readHorizon);
-  const watches = await Watches.put(buffer, targets, { horizon, plain: options.plain ?? false });
-  const { watched } = watches;
-  const refused = refusals(targets, watched);
-  if (watched.length === 0) return refused;
+  const lease = await RecountLease.acquire(buffer, targets, { horizon, plain: options.plain ?? false });
+  const leased = lease.targets;
+  const refused = refusals(targets, leased);
+  if (leased.length === 0) return refused;
   const columns = options.columns(kind);
-  const counts = await watches.during(() => recount(dataSource, tables, kind, columns, watched));
-  const counted = new Map(watched.map((target, i) => [target, counts.counted[i] ?? null]));
+  const counts = await lease.during(() => recount(dataSource, tables, kind, columns, leased));
+  const counted = new Map(leased.map((target, i) => [target, counts.counted[i] ?? null]));
   const early = options.dry
     ? []
-    : watched.filter((target) => counted.get(target) === null && counts.waiting.has(target));
-  await watches.leave(early);
+    : leased.filter((target) => counted.get(target) === null && counts.waiting.has(target));
+  await lease.release(early);
   const recounts = recountsOf(context, kind, without(counted, early));
-  const { outcomes, dirty } = await finalizeCountable(context, watches, recounts, counts, options);
+  const { outcomes, dirty } = await finalizeCountable(context, lease, recounts, counts, options);
   if (!options.dry) await retryRefused(context, counts.refused);
   await drainAbsent(context, early);
   const results = recounts.map(({ target }) => {
@@ -154,31 +156,30 @@ function without(counted: ReadonlyMap<string, Counted>, targets: readonly string
  */
 async function finalizeCountable(
   { schedule }: JobContext,
-  watches: Watches,
+  lease: RecountLease,
   recounts: readonly Recount[],
   { snapshot, uncountable }: Counts,
   options: RecalculateOptions,
 ): Promise<{ readonly outcomes: ReadonlyMap<string, Finalized>; readonly dirty: ReadonlySet<string> }> {
   const isWhole = ({ target }: Recount) => uncountable.of(target).length === 0;
-  const whole = await watches.finalize(snapshot, recounts.filter(isWhole), options, schedule);
+  const whole = await lease.finalize(snapshot, recounts.filter(isWhole), options, schedule);
   const outcomes = new Map(whole.outcomes.map((outcome) => [outcome.target, outcome]));
   if (uncountable.isEmpty) return { outcomes, dirty: whole.dirty };
   const others = recounts.filter((one) => !isWhole(one));
-  // While they are watched: a request that comes from now on is not put off with the one that failed.
+  // While they are leased: a request that comes from now on is not put off with the one that failed.
   if (options.consume)
-    await watches.postpone(
+    await lease.postpone(
       others.map(({ target }) => target),
       FAILED_DELAY,
       schedule,
     );
   const partly = others.filter(({ missing }) => missing === null || missing.size > 0);
-  const part = await watches.finalize(snapshot, partly, { ...options, consume: false }, schedule);
+  const part = await lease.finalize(snapshot, partly, { ...options, consume: false }, schedule);
   for (const outcome of part.outcomes) outcomes.set(outcome.target, outcome);
-  await watches.leave(others.filter(({ missing }) => missing?.size === 0).map(({ target }) => target));
+  await lease.release(others.filter(({ missing }) => missing?.size === 0).map(({ target }) => target));
   return { outcomes, dirty: new Set([...whole.dirty, ...part.dirty]) };
 }
 
-/** Step 2. */
 /**
  * What the outbox holds of a target is part of what the recount compared. Where the database had refused it, the
  * correction of the column may be what was missing: tried again, once that is applied.
@@ -188,9 +189,9 @@ async function retryRefused({ dataSource, tables }: JobContext, targets: readonl
   await withConnection(dataSource, (runner) => retryRows(runner, tables, targets, RETRY_DELAY));
 }
 
-function refusals(targets: readonly string[], watched: readonly string[]): Recalculated[] {
-  if (watched.length === targets.length) return [];
-  const standing = new Set(watched);
+function refusals(targets: readonly string[], leased: readonly string[]): Recalculated[] {
+  if (leased.length === targets.length) return [];
+  const standing = new Set(leased);
   return targets
     .filter((target) => !standing.has(target))
     .map((target) => ({ target, outcome: 'refused', drifts: [], ...UNKNOWN }));
@@ -236,4 +237,35 @@ function resultOf(
     ];
   });
   return { target, outcome: 'done', drifts, ...left };
+}
+
+/**
+ * The same as {@link recalculateTargets}, whatever it fails for: halves the targets until those whose recount fails stand
+ * alone (I11).
+ *
+ * @throws NotPermittedError where policies may hide rows; what keeps all of them from being recounted: without SQL or the buffer nothing could be told apart
+ */
+export async function recalculateIsolating(
+  context: JobContext,
+  targets: readonly string[],
+  options: RecalculateOptions,
+): Promise<Recalculated[]> {
+  try {
+    return await recalculateTargets(context, targets, options);
+  } catch (error) {
+    // Of one target or of many: the same is hidden.
+    if (error instanceof NotPermittedError) throw error;
+    const [first = ''] = targets;
+    const epoch = context.buffer.epoch(shardOf(first, context.buffer.shards));
+    await Promise.all([withConnection(context.dataSource, readHorizon), epoch]);
+    if (targets.length === 1) {
+      const uncountable = [{ counter: null, reason: reasonOf(error) }];
+      return [{ target: first, outcome: 'failed', drifts: [], uncountable, ...UNKNOWN }];
+    }
+    const middle = Math.ceil(targets.length / 2);
+    return [
+      ...(await recalculateIsolating(context, targets.slice(0, middle), options)),
+      ...(await recalculateIsolating(context, targets.slice(middle), options)),
+    ];
+  }
 }

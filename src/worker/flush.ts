@@ -6,7 +6,7 @@ import { retryRows } from '../dialects/postgres/outbox/retry-rows';
 import { withConnection } from '../dialects/postgres/query';
 import type { JobContext } from '../engines/context';
 import { drain } from '../engines/outbox/drain';
-import { ownAlarm } from '../model/own-alarm';
+import { ownWakeUp } from '../model/own-wake-up';
 import { addReports, reconcile, type ReconcileReport } from '../engines/buffered/reconcile';
 import { bringEpochsTogether, failLost } from '../recount/lost-shards';
 import { recountRun, recountTargets } from '../recount/recount-run';
@@ -70,7 +70,7 @@ export async function retryFailed(context: JobContext, filter: TargetFilter): Pr
   for (let shard = 0; shard < context.buffer.shards; shard++) {
     const { failed } = await context.buffer.status(shard);
     const named = failed.map(({ target }) => target).filter((target) => wanted(target));
-    await context.schedule((await context.buffer.retryFailed(shard, named)).alarms);
+    await context.schedule((await context.buffer.retryFailed(shard, named)).wakeUps);
     for (const target of named) retried.add(target);
   }
   for (const target of await retryOutbox(context, wanted)) retried.add(target);
@@ -87,6 +87,6 @@ async function retryOutbox(
     return named.length === 0 ? [] : retryRows(runner, tables, named, 0);
   });
   const shards = new Set(retried.map((target) => shardOf(target, buffer.shards)));
-  await schedule([...shards].map((shard) => ownAlarm('reconcile', shard, 0, options.window)));
+  await schedule([...shards].map((shard) => ownWakeUp('reconcile', shard, 0, options.window)));
   return retried;
 }

@@ -46,7 +46,7 @@ const REMEMBERED = 16;
 /** Intervals without a sign of a process after which it is taken to be gone. */
 const SILENT_INTERVALS = 4;
 
-/** Milliseconds of waiting after which it is told. */
+/** Milliseconds of waiting after which it is reported. */
 const PATIENCE = 3_600_000;
 
 /** What a process declares; `tables` are the paths of all its tables. */

@@ -6,15 +6,21 @@ import { isInsufficientPrivilege } from '../dialects/postgres/privilege-error';
 import { CounterCacheError } from '../errors';
 import type { Events } from '../events';
 import { type ProcessSelf, sayGone, whereAmI } from '../dialects/postgres/installation/processes';
-import { withConnection } from '../dialects/postgres/query';
+import { withConnection, withTransaction } from '../dialects/postgres/query';
 import { besidePool } from '../dialects/postgres/side-connection';
 import type { TablePaths } from '../dialects/postgres/installation/tables';
 import { withTimeout } from '../time-limit';
 import type { JobContext } from '../engines/context';
-import { noticeDefinitions } from './notice-definitions';
-import { type OwnDefinitions, ownDefinitions } from './heartbeats';
+import { look, type OwnDefinitions, ownDefinitions } from './heartbeats';
+import { startCampaigns } from '../dialects/postgres/installation/campaigns';
+import {
+  lockDefinitions,
+  readDefinitions,
+  refreshHeartbeats,
+  writeDefinitions,
+} from '../dialects/postgres/installation/definitions';
 
-/** The longest that `stop()` waits for a connection, ms: nobody else waits for it. */
+/** The longest that `stop()` waits for a connection, ms: no other work waits for it. */
 const STOP_LIMIT = 1_000;
 
 /** What a presence needs of the process. */
@@ -48,7 +54,7 @@ export class Presence {
   #run: Promise<void> | null = null;
   #isStopped = false;
 
-  /** Looks at once, and from then on every `interval` ms; nobody waits for it. */
+  /** Looks at once, and from then on every `interval` ms, in the background. */
   constructor(
     dataSource: DataSource,
     tables: TablePaths,
@@ -79,7 +85,7 @@ export class Presence {
     if (this.#run !== null) await withTimeout(this.#run, STOP_LIMIT, undefined);
   }
 
-  /** The same when the process ends, as others are told. */
+  /** The same when the process ends, which other processes learn. */
   async leave(): Promise<void> {
     await this.stop();
     if (!this.#dataSource.isInitialized) return;
@@ -97,7 +103,7 @@ export class Presence {
 
   async #noticeAll(withTables: boolean): Promise<void> {
     await this.#notice().catch((error: unknown) => this.#reportRefused(error));
-    // Of an outage whatever else needs the database tells.
+    // An outage is reported by other work that needs the database.
     if (withTables) await this.#followTables().catch(() => undefined);
   }
 
@@ -120,7 +126,7 @@ export class Presence {
     return here.database !== identityText(database) || here.installation !== this.#installation.id;
   }
 
-  /** An outage of Redis is told by whatever needs it. */
+  /** An outage of Redis is reported by the work that needs it. */
   async #settleHome(): Promise<void> {
     try {
       await this.#installation.settleHome?.(this.#dataSource);
@@ -130,7 +136,7 @@ export class Presence {
     }
   }
 
-  /** Of an outage whatever else needs the database tells; a statement that is not allowed never will be. */
+  /** An outage is reported by other work that needs the database; a statement that is not allowed never will be. */
   #reportRefused(error: unknown): void {
     if (!isInsufficientPrivilege(error)) return;
     const { state } = this.#tables;
@@ -147,4 +153,32 @@ export class Presence {
     const message = `${column} waits to be recounted by its new definition: ${reason}. ${advice}`;
     this.#events.reportOnce(`definition ${column}`, new CounterCacheError('STATE_MISMATCH', message, { column }));
   }
+}
+
+/**
+ * Says that this process counts by its definitions, and notes the recounts that are due because others count, or
+ * counted, by other ones. One SELECT, unless something has to be written.
+ *
+ * @returns columns whose recount has been waiting for long
+ */
+async function noticeDefinitions(
+  dataSource: DataSource,
+  tables: TablePaths,
+  own: OwnDefinitions,
+  interval: number,
+): Promise<readonly CounterColumn[]> {
+  const glance = await withConnection(dataSource, async (runner) => {
+    const found = look(await readDefinitions(runner, tables), own, { interval, isNew: false });
+    if (found.seen.size > 0) await refreshHeartbeats(runner, tables, found.seen);
+    return found;
+  });
+  if (glance.changed.size === 0) return glance.waiting;
+  return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
+    const isNew = await lockDefinitions(runner, tables);
+    // Once more: another process may have been first.
+    const { changed, kinds, waiting } = look(await readDefinitions(runner, tables), own, { interval, isNew });
+    await writeDefinitions(runner, tables, changed);
+    await startCampaigns(runner, tables, kinds);
+    return waiting;
+  });
 }

@@ -5,31 +5,30 @@ import { forgetSilent } from '../dialects/postgres/installation/processes';
 import { withConnection } from '../dialects/postgres/query';
 import { allocateBarrier } from '../dialects/postgres/snapshot';
 import type { JobContext } from '../engines/context';
-import { healDue } from '../engines/outbox/drain';
+import { repairDue } from '../engines/outbox/drain';
 import { ifPermitted } from '../engines/permitted';
 import { recalculateDue } from '../recount/recalculate';
-import { recountChanged } from '../recount/recount-changed';
-import { rebuild, reportLost } from '../recount/rebuild';
+import { rebuild, recountKinds } from '../recount/campaign';
+import { reportLost, sweepEpochs } from '../recount/lost-shards';
 import { reconcile, settleBatch } from '../engines/buffered/reconcile';
-import { sweepEpochs } from '../recount/sweep-epochs';
 
 /** Stale batches, and stale intents, handled per shard and sweep. */
 const LIMIT = 100;
 
 /**
  * Finds what no job looks after (I4): shards that lost their data, batches and intents whose process died, due targets
- * without an alarm. The dirty index is the truth; jobs are only alarms.
+ * without a wake-up. The dirty index is the truth; jobs are only wake-ups.
  */
 export async function sweep(context: JobContext): Promise<void> {
   const swept = await sweepEpochs(context).catch((error: unknown) => reportElsewhere(context, error));
-  // What it sweeps there is nobody's.
+  // What it would sweep there is not of this installation.
   if (swept === null) return;
   const { lost, isRebuilding } = swept;
   reportLost(context, lost);
   if (isRebuilding) await ifPermitted(context, () => rebuild(context));
   const failures: unknown[] = [];
-  const recountKinds = () => ifPermitted(context, () => recountChanged(context));
-  for (const step of [recountKinds, healDue]) await step(context).catch((error: unknown) => failures.push(error));
+  const campaigns = () => ifPermitted(context, () => recountKinds(context));
+  for (const step of [campaigns, repairDue]) await step(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.
     for (const step of STEPS) await step(context, shard).catch((error: unknown) => failures.push(error));
@@ -44,7 +43,7 @@ export async function sweep(context: JobContext): Promise<void> {
   });
 }
 
-/** Told once; until it is settled, or the process is ended, every sweep finds it again. */
+/** Reported once; until it is settled, or the process is ended, every sweep finds it again. */
 function reportElsewhere({ events }: JobContext, error: unknown): null {
   if (!(error instanceof CounterCacheError) || error.code !== 'STATE_MISMATCH') throw error;
   events.reportOnce('redis', error);
@@ -69,6 +68,6 @@ async function sweepIntents(context: JobContext, shard: number): Promise<void> {
   if (stale.length === 0) return;
   // Allocated after the intents were found: each of their transactions lies below the barrier.
   const barrier = await withConnection(dataSource, allocateBarrier);
-  const { alarms } = await buffer.sweepIntents(shard, stale, barrier);
-  await schedule(alarms);
+  const { wakeUps } = await buffer.sweepIntents(shard, stale, barrier);
+  await schedule(wakeUps);
 }

@@ -3,17 +3,17 @@ import type { JobContext } from '../engines/context';
 import { recalculateDue } from '../recount/recalculate';
 import { drain, drainDue } from '../engines/outbox/drain';
 import { HandOvers } from '../schedule/hand-overs';
-import { ownAlarm } from '../model/own-alarm';
+import { ownWakeUp } from '../model/own-wake-up';
 import { reconcile } from '../engines/buffered/reconcile';
-import { Repeated } from './repeated';
 import type { RunningScheduler, Scheduler } from '../schedule/scheduler';
 import { sweep } from './sweep';
 import { withTimeout } from '../time-limit';
+import { Outage } from '../outage';
 
 /** Options of a worker. */
 export interface WorkerOptions {
   /**
-   * Alarms handled at the same time.
+   * Wake-ups handled at the same time.
    *
    * @defaultValue 4
    */
@@ -26,7 +26,7 @@ const CLOSE_LIMIT = 15_000;
 /** Pause before a scheduler that did not start is tried again, ms. */
 const LISTEN_RETRY = 2_000;
 
-/** Applies deltas in this process: handles the scheduler's alarms, and sweeps on a timer of its own (I4). */
+/** Applies deltas in this process: handles the scheduler's wake-ups, and sweeps on a timer of its own (I4). */
 export class CounterWorker {
   readonly #concurrency: number;
   #context: JobContext;
@@ -44,7 +44,7 @@ export class CounterWorker {
   }
 
   /**
-   * Starts consuming alarms, and the first sweep.
+   * Starts consuming wake-ups, and the first sweep.
    *
    * @throws ConfigurationError for wrong options
    */
@@ -87,7 +87,7 @@ export class CounterWorker {
   #own(context: JobContext): JobContext {
     const handOvers = new HandOvers();
     this.#handOvers = handOvers;
-    const handOver: JobContext['handOver'] = (shard, overdue) => handOvers.alarm(shard, overdue);
+    const handOver: JobContext['handOver'] = (shard, overdue) => handOvers.wakeUp(shard, overdue);
     const stay = { isOver: false };
     this.#stay = stay;
     return { ...context, handOver, isStopping: () => stay.isOver };
@@ -102,7 +102,7 @@ export class CounterWorker {
     else this.#running = running;
   }
 
-  /** Stops taking alarms, and finishes what is claimed, for 15 s at most; other workers go on at once. Idempotent. */
+  /** Stops taking wake-ups, and finishes what is claimed, for 15 s at most; other workers go on at once. Idempotent. */
   close(): Promise<void> {
     return (this.#closing ??= this.#stop());
   }
@@ -122,7 +122,7 @@ export class CounterWorker {
     await this.#handOvers.rested();
     // What was left is for another worker, now rather than at its next sweep.
     const { schedule, options } = this.#context;
-    if (this.#closing !== null) await schedule([ownAlarm(kind, shard, 0, options.window)]);
+    if (this.#closing !== null) await schedule([ownWakeUp(kind, shard, 0, options.window)]);
   }
 
   async #reconcile(shard: number, at: number): Promise<void> {
@@ -152,4 +152,40 @@ function checkConcurrency(options: WorkerOptions): number {
   const isFit = Number.isSafeInteger(concurrency) && concurrency > 0;
   checkArgument(isFit, 'startWorker', 'concurrency to be a positive integer', concurrency);
   return concurrency;
+}
+
+/** Work that is done again and again, from the start on, until it is stopped; its runs never overlap. What it fails with is reported once until it succeeds. */
+class Repeated {
+  readonly #work: () => Promise<unknown>;
+  readonly #interval: number;
+  readonly #outage: Outage;
+  #timer: NodeJS.Timeout | null = null;
+  #run: Promise<void> = Promise.resolve();
+  #isStopped = false;
+
+  /** The next run starts `interval` ms after the last one ended. */
+  constructor(work: () => Promise<unknown>, interval: number, onError: (error: unknown) => void) {
+    this.#work = work;
+    this.#interval = interval;
+    this.#outage = new Outage(onError);
+    this.#start();
+  }
+
+  /** Resolves when the run under way, if any, is over. */
+  stop(): Promise<void> {
+    this.#isStopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    return this.#run;
+  }
+
+  #start(): void {
+    this.#run = this.#work()
+      .then(
+        () => this.#outage.succeeded(),
+        (error: unknown) => this.#outage.failed(error),
+      )
+      .finally(() => {
+        if (!this.#isStopped) this.#timer = setTimeout(() => this.#start(), this.#interval);
+      });
+  }
 }

@@ -1,6 +1,7 @@
-import { describeAlarms } from './buffer/alarms';
+import { describeWakeUps } from './buffer/wake-ups';
 import { describeAlike } from './buffer/alike';
 import { describeBatches } from './buffer/batches';
+import { describeClearing } from './buffer/clearing';
 import { describeFailures } from './buffer/failures';
 import { describeFinalize } from './buffer/finalize';
 import { describeFinalizedRequests } from './buffer/finalized-requests';
@@ -20,9 +21,10 @@ export function describeBuffer(name: string, create: CreateBuffer, { lives = 25 
     const open = buffersOf(create);
     describeIntents(open);
     describeAlike(open);
-    describeAlarms(open);
+    describeWakeUps(open);
     describeBatches(open);
     describeFailures(open);
+    describeClearing(open);
     describeRecalculations(open);
     describeFinalize(open);
     describeFinalizedRequests(open);

@@ -8,7 +8,7 @@ import { consumerConnection, producerConnection } from '../../src/schedule/bullm
 import { withTimeout } from '../../src/time-limit';
 import { startChild } from '../support/child';
 import { type RedisServer, startRedis } from '../support/services';
-import { alarm, isPending, Probe } from './scheduler/harness';
+import { wakeUp, isPending, Probe } from './scheduler/harness';
 import { until } from '../support/until';
 
 /** Far from the 5 s that a command may take, also on a busy machine, ms. */
@@ -49,15 +49,15 @@ describe('while Redis is down', () => {
   it('scheduling fails at once when it never was up, and works when it is', async () => {
     await server.kill();
     const [scheduler, probe] = [open(), new Probe()];
-    expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
+    expect(await took(() => expect(scheduler.schedule([wakeUp()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
       AT_ONCE,
     );
-    expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
+    expect(await took(() => expect(scheduler.schedule([wakeUp()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
       AT_ONCE,
     );
     await scheduler.start(probe.handler, { concurrency: 1 });
     await server.restart({ keepData: false });
-    const one = alarm();
+    const one = wakeUp();
     await until(() =>
       scheduler.schedule([one]).then(
         () => true,
@@ -65,17 +65,17 @@ describe('while Redis is down', () => {
       ),
     );
     await probe.calls(1);
-    expect(probe.rung[0]?.at).toBe(one.at);
+    expect(probe.fired[0]?.at).toBe(one.at);
     expect(errors.length).toBeGreaterThan(0);
   });
 
-  it('scheduling fails at once when it went away, and the alarm is not remembered as scheduled', async () => {
+  it('scheduling fails at once when it went away, and the wake-up is not remembered as scheduled', async () => {
     const [scheduler, probe] = [open(), new Probe()];
     await scheduler.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm()]);
+    await scheduler.schedule([wakeUp()]);
     await probe.calls(1);
     await server.kill();
-    const one = alarm({ delay: 50 });
+    const one = wakeUp({ delay: 50 });
     await until(() => errors.length > 0);
     for (let i = 0; i < 3; i++) {
       expect(await took(() => expect(scheduler.schedule([one])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
@@ -90,14 +90,14 @@ describe('while Redis is down', () => {
       ),
     );
     await probe.calls(2);
-    expect(probe.rung[1]?.at).toBe(one.at);
+    expect(probe.fired[1]?.at).toBe(one.at);
   });
 
   it('scheduling fails after some seconds when it is frozen', async () => {
     const scheduler = open();
-    await scheduler.schedule([alarm()]);
+    await scheduler.schedule([wakeUp()]);
     server.pause();
-    expect(await took(() => expect(scheduler.schedule([alarm()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
+    expect(await took(() => expect(scheduler.schedule([wakeUp()])).rejects.toMatchObject(UNAVAILABLE))).toBeLessThan(
       10_000,
     );
   });
@@ -127,7 +127,7 @@ describe('while Redis is down', () => {
     const [scheduler, probe] = [open(), new Probe()];
     probe.hold();
     const worker = await scheduler.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm()]);
+    await scheduler.schedule([wakeUp()]);
     await probe.calls(1);
     await server[end]();
     const closed = worker.close();

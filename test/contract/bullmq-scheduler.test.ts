@@ -8,7 +8,7 @@ import { BullMqScheduler, type BullMqSchedulerOptions } from '../../src/schedule
 import { redisUrl } from '../support/redis';
 import { until } from '../support/until';
 import { describeScheduler } from './scheduler.contract';
-import { alarm, ATTEMPTS, Probe, settled } from './scheduler/harness';
+import { wakeUp, ATTEMPTS, Probe, settled } from './scheduler/harness';
 
 function connection(): RedisOptions {
   const { hostname, port } = new URL(redisUrl());
@@ -48,7 +48,7 @@ const original = Reflect.get(Redis.prototype, 'sendCommand') as (this: Redis, ..
 describe('the jobs of BullMqScheduler', () => {
   it('are named after the kind, unique by kind, shard and time, and carry shard and time', async () => {
     const { another, queue, cleanup } = schedulersOn({ jobOptions: { attempts: 7 } });
-    const one = alarm({ kind: 'recalculate', shard: 5, delay: 60_000 });
+    const one = wakeUp({ kind: 'recalculate', shard: 5, delay: 60_000 });
     await another().schedule([one]);
     const [job] = await queue.getDelayed();
     expect(job).toMatchObject({ name: 'recalculate', data: { shard: 5, at: one.at } });
@@ -59,7 +59,7 @@ describe('the jobs of BullMqScheduler', () => {
     await cleanup();
   });
 
-  it('are not reported when they are gone before they end: their alarms were handled', async () => {
+  it('are not reported when they are gone before they end: their wake-ups were handled', async () => {
     const { another, queue, errors, cleanup } = schedulersOn();
     const scheduler = another();
     const redis = new Redis(redisUrl());
@@ -70,7 +70,7 @@ describe('the jobs of BullMqScheduler', () => {
       handled++;
     };
     await scheduler.start(take, { concurrency: 1 });
-    for (const shard of [0, 1]) await scheduler.schedule([alarm({ shard })]);
+    for (const shard of [0, 1]) await scheduler.schedule([wakeUp({ shard })]);
     await until(() => handled === 2);
     await cleanup();
     redis.disconnect();
@@ -80,7 +80,7 @@ describe('the jobs of BullMqScheduler', () => {
   it('are waited for to the millisecond, by a worker that has nothing else to do', async () => {
     const { another, cleanup } = schedulersOn();
     const scheduler = another();
-    const rung = new Probe();
+    const fired = new Probe();
     const timeouts: number[] = [];
     const sendCommand = jest.spyOn(Redis.prototype, 'sendCommand');
     sendCommand.mockImplementation(function (this: Redis, command, stream) {
@@ -88,10 +88,10 @@ describe('the jobs of BullMqScheduler', () => {
       return original.call(this, command, stream);
     });
     try {
-      await scheduler.start(rung.handler, { concurrency: 1 });
+      await scheduler.start(fired.handler, { concurrency: 1 });
       await until(() => timeouts.length > 0);
-      await scheduler.schedule([alarm({ delay: 300 })]);
-      await until(() => rung.rung.length > 0);
+      await scheduler.schedule([wakeUp({ delay: 300 })]);
+      await until(() => fired.fired.length > 0);
     } finally {
       await cleanup();
       sendCommand.mockRestore();
@@ -101,7 +101,7 @@ describe('the jobs of BullMqScheduler', () => {
 
   it('that are delayed are added once per process: the sweep looks after those that are lost', async () => {
     const { another, queue, waiting, cleanup } = schedulersOn();
-    const [here, elsewhere, one] = [another(), another(), alarm({ delay: 60_000 })];
+    const [here, elsewhere, one] = [another(), another(), wakeUp({ delay: 60_000 })];
     await here.schedule([one]);
     await queue.obliterate({ force: true });
     await here.schedule([one]);
@@ -115,7 +115,7 @@ describe('the jobs of BullMqScheduler', () => {
     const { another, queue, cleanup } = schedulersOn();
     const [scheduler, probe] = [another(), new Probe()];
     const worker = await scheduler.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm()]);
+    await scheduler.schedule([wakeUp()]);
     await settled(scheduler, probe);
     await worker.close();
     expect(await queue.getJobCounts()).toMatchObject({ completed: 0, active: 0, waiting: 0, delayed: 0, failed: 0 });
@@ -128,7 +128,7 @@ describe('the jobs of BullMqScheduler', () => {
     await scheduler.start(probe.handler, { concurrency: 1 });
     await queue.add('rebuild', { shard: 0, at: 1 }, { attempts: 5 });
     await settled(scheduler, probe);
-    expect(errors.map(String)).toEqual([expect.stringContaining("unknown alarm 'rebuild'")]);
+    expect(errors.map(String)).toEqual([expect.stringContaining("unknown wake-up 'rebuild'")]);
     await cleanup();
   });
 });

@@ -1,6 +1,6 @@
 import { InProcessScheduler } from '../../src/schedule/in-process/in-process-scheduler';
 import { describeScheduler } from './scheduler.contract';
-import { alarm, ATTEMPTS, Probe } from './scheduler/harness';
+import { wakeUp, ATTEMPTS, Probe } from './scheduler/harness';
 import { until } from '../support/until';
 
 describeScheduler('InProcessScheduler', async () => {
@@ -17,7 +17,7 @@ describe('the timers of InProcessScheduler', () => {
   it('never keep the process alive', async () => {
     const scheduler = new InProcessScheduler();
     const before = timers();
-    await scheduler.schedule([alarm({ delay: 100_000 }), alarm()]);
+    await scheduler.schedule([wakeUp({ delay: 100_000 }), wakeUp()]);
     expect(timers()).toBe(before);
     await scheduler.close();
   });
@@ -26,45 +26,45 @@ describe('the timers of InProcessScheduler', () => {
     jest.useFakeTimers();
     const [scheduler, probe] = [new InProcessScheduler(), new Probe()];
     await scheduler.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm({ delay: 2 ** 31 + 5 })]);
+    await scheduler.schedule([wakeUp({ delay: 2 ** 31 + 5 })]);
     await jest.advanceTimersByTimeAsync(2 ** 31);
-    expect(probe.rung).toEqual([]);
+    expect(probe.fired).toEqual([]);
     await jest.advanceTimersByTimeAsync(6);
-    expect(probe.rung).toHaveLength(1);
+    expect(probe.fired).toHaveLength(1);
     await scheduler.close();
   });
 
-  it('ring no alarm before it is due, as timers may', async () => {
+  it('fire no wake-up before it is due, as timers may', async () => {
     jest.useFakeTimers();
     const [scheduler, probe] = [new InProcessScheduler(), new Probe()];
     await scheduler.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm({ delay: 10 })]);
+    await scheduler.schedule([wakeUp({ delay: 10 })]);
     const now = performance.now();
     const clock = jest.spyOn(performance, 'now').mockReturnValue(now + 9.4);
     await jest.advanceTimersByTimeAsync(10);
-    expect(probe.rung).toEqual([]);
+    expect(probe.fired).toEqual([]);
     clock.mockReturnValue(now + 10.4);
     await jest.advanceTimersByTimeAsync(1);
-    expect(probe.rung).toHaveLength(1);
+    expect(probe.fired).toHaveLength(1);
     clock.mockRestore();
     await scheduler.close();
   });
 
-  it('ring nothing after close', async () => {
+  it('fire nothing after close', async () => {
     jest.useFakeTimers();
     const [scheduler, probe] = [new InProcessScheduler(), new Probe()];
     await scheduler.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm({ delay: 5 })]);
+    await scheduler.schedule([wakeUp({ delay: 5 })]);
     await scheduler.close();
     await jest.advanceTimersByTimeAsync(1_000);
-    expect(probe.rung).toEqual([]);
+    expect(probe.fired).toEqual([]);
   });
 
   it('report errors as process warnings unless told otherwise', async () => {
     const emitWarning = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const scheduler = new InProcessScheduler({ attempts: 1 });
     await scheduler.start(async () => Promise.reject(new Error('handler broke')), { concurrency: 1 });
-    await scheduler.schedule([alarm()]);
+    await scheduler.schedule([wakeUp()]);
     await until(() => emitWarning.mock.calls.length > 0);
     expect(emitWarning.mock.calls).toEqual([[expect.stringContaining('handler broke'), 'CounterCacheWarning']]);
     emitWarning.mockRestore();

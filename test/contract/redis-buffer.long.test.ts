@@ -9,7 +9,7 @@ import { startRedis } from '../support/services';
 import { until } from '../support/until';
 import { describeBuffer } from './buffer.contract';
 import { Meter } from '../support/meter';
-import { claimAll, CONSUME, delta, intent, LATE, pendingOf, recount, row, WATCH } from './buffer/harness';
+import { claimAll, CONSUME, delta, intent, LATE, pendingOf, recount, row, LEASE } from './buffer/harness';
 
 const PREFIX = 'cc-contract';
 
@@ -67,7 +67,7 @@ describe('the keys of RedisBuffer', () => {
     await buffer.add(0, intent('8', delta(a, { likes: -2 })));
     const batch = await claimAll(buffer);
     await buffer.acknowledge(0, batch.id, [{ target: a, failed: 'out of range' }]);
-    await buffer.watch(0, 'token', [a, b], WATCH);
+    await buffer.acquireLease(0, 'token', [a, b], LEASE);
     await buffer.add(0, intent('9', delta(a, { posts: 1 })));
     await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 }), recount(b, { posts: 0 })], CONSUME);
     const { id } = await claimAll(buffer);
@@ -94,7 +94,7 @@ describe('writers that call in the same turn', () => {
     const answers = await Promise.all([...ids(50), '51', '50'].map((id) => buffer.confirm(0, id)));
     expect(meter.take().scripts).toEqual(['confirm']);
     expect(answers.map(({ found }) => found)).toEqual([...ids(50).map(() => true), false, false]);
-    expect(answers.flatMap(({ alarms }) => alarms)).toMatchObject([{ kind: 'reconcile', shard: 0 }]);
+    expect(answers.flatMap(({ wakeUps }) => wakeUps)).toMatchObject([{ kind: 'reconcile', shard: 0 }]);
     await Promise.all([0, 1].map((shard) => buffer.add(shard, intent('52', delta(row('a'), { posts: 1 })))));
     expect(meter.take().scripts).toEqual(['add', 'add']);
     expect(await pendingOf(buffer, row('a'))).toEqual({ posts: 51n });

@@ -1,10 +1,10 @@
 import {
-  alarm,
+  wakeUp,
   ATTEMPTS,
   type CreateSchedulers,
   isPending,
   Probe,
-  rungTimes,
+  firedTimes,
   type SchedulerSetup,
   settled,
 } from './scheduler/harness';
@@ -20,10 +20,10 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
     });
     afterEach(() => setup.cleanup());
 
-    describe('an alarm', () => {
-      it('rings once, however often and by however many it is scheduled', async () => {
+    describe('a wake-up', () => {
+      it('fires once, however often and by however many it is scheduled', async () => {
         const schedulers = [setup.another(), setup.another(), setup.another()];
-        const [probe, one] = [new Probe(), alarm({ kind: 'recalculate', shard: 3 })];
+        const [probe, one] = [new Probe(), wakeUp({ kind: 'recalculate', shard: 3 })];
         await Promise.all(
           Array.from({ length: 100 }, (_, i) => (schedulers[i % 3] ?? setup.another()).schedule([one, one])),
         );
@@ -31,12 +31,12 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         const scheduler = setup.another();
         await scheduler.start(probe.handler, { concurrency: 4 });
         await settled(scheduler, probe);
-        expect(probe.rung[0]).toEqual({ kind: 'recalculate', shard: 3, at: one.at });
-        expect(rungTimes(probe)).toEqual([one.at]);
+        expect(probe.fired[0]).toEqual({ kind: 'recalculate', shard: 3, at: one.at });
+        expect(firedTimes(probe)).toEqual([one.at]);
       });
 
       it('is told apart by kind, shard and time', async () => {
-        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm()];
+        const [scheduler, probe, one] = [setup.another(), new Probe(), wakeUp()];
         const others = [
           { ...one, kind: 'recalculate' as const },
           { ...one, shard: 1 },
@@ -45,26 +45,26 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         await scheduler.schedule([one, ...others]);
         await scheduler.start(probe.handler, { concurrency: 1 });
         await settled(scheduler, probe);
-        const text = (of: object[]): string[] => of.map(({ ...rung }) => JSON.stringify(rung)).toSorted();
+        const text = (of: object[]): string[] => of.map(({ ...fired }) => JSON.stringify(fired)).toSorted();
         const expected = [one, ...others].map(({ kind, shard, at }) => ({ kind, shard, at }));
-        expect(text(probe.rung.filter(({ shard }) => shard !== 99))).toEqual(text(expected));
+        expect(text(probe.fired.filter(({ shard }) => shard !== 99))).toEqual(text(expected));
       });
 
-      it('rings after its delay, not before', async () => {
+      it('fires after its delay, not before', async () => {
         const [scheduler, probe] = [setup.another(), new Probe()];
         await scheduler.start(probe.handler, { concurrency: 1 });
-        const [later, soon, past] = [alarm({ delay: 1_500 }), alarm({ delay: 750 }), alarm({ delay: -5_000 })];
+        const [later, soon, past] = [wakeUp({ delay: 1_500 }), wakeUp({ delay: 750 }), wakeUp({ delay: -5_000 })];
         const from = performance.now();
         await scheduler.schedule([later, soon, past]);
         await probe.calls(2);
         expect(performance.now() - from).toBeGreaterThanOrEqual(749);
         await probe.calls(3);
         expect(performance.now() - from).toBeGreaterThanOrEqual(1_499);
-        expect(rungTimes(probe)).toEqual([past.at, soon.at, later.at]);
+        expect(firedTimes(probe)).toEqual([past.at, soon.at, later.at]);
       });
 
       it('waits for somebody to start', async () => {
-        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm({ delay: 5 })];
+        const [scheduler, probe, one] = [setup.another(), new Probe(), wakeUp({ delay: 5 })];
         const from = performance.now();
         await scheduler.schedule([one]);
         await until(() => performance.now() > from + 10);
@@ -72,19 +72,19 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         await probe.calls(1);
       });
 
-      it('that is due now rings again when it is scheduled after it has rung', async () => {
-        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm()];
+      it('that is due now fires again when it is scheduled after it has fired', async () => {
+        const [scheduler, probe, one] = [setup.another(), new Probe(), wakeUp()];
         await scheduler.start(probe.handler, { concurrency: 1 });
         for (let count = 1; count <= 5; count++) {
           await scheduler.schedule([one]);
           await probe.calls(count);
           await settled(scheduler, probe);
         }
-        expect(rungTimes(probe)).toEqual(Array.from({ length: 5 }, () => one.at));
+        expect(firedTimes(probe)).toEqual(Array.from({ length: 5 }, () => one.at));
       });
 
-      it('scheduled while it is active rings once more', async () => {
-        const [scheduler, other, probe, one] = [setup.another(), setup.another(), new Probe(), alarm()];
+      it('scheduled while it is active fires once more', async () => {
+        const [scheduler, other, probe, one] = [setup.another(), setup.another(), new Probe(), wakeUp()];
         probe.hold();
         await scheduler.start(probe.handler, { concurrency: 4 });
         await scheduler.schedule([one]);
@@ -93,36 +93,36 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         probe.release();
         await probe.calls(2);
         await settled(scheduler, probe);
-        expect(rungTimes(probe)).toEqual([one.at, one.at]);
+        expect(firedTimes(probe)).toEqual([one.at, one.at]);
         expect(probe.mostActive).toBe(1);
       });
 
       it('is not lost when it is scheduled at any moment of a run', async () => {
-        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm()];
+        const [scheduler, probe, one] = [setup.another(), new Probe(), wakeUp()];
         let dirty = 0;
-        const handler = async (rung: Parameters<typeof probe.handler>[0]): Promise<void> => {
+        const handler = async (fired: Parameters<typeof probe.handler>[0]): Promise<void> => {
           await turns(2);
           dirty = 0;
-          await probe.handler(rung);
+          await probe.handler(fired);
           await turns(2);
         };
         await scheduler.start(handler, { concurrency: 2 });
-        for (let i = 0; probe.rung.length < 50 && i < 100_000; i++) {
+        for (let i = 0; probe.fired.length < 50 && i < 100_000; i++) {
           dirty++;
           await scheduler.schedule([one]);
           await turns(i % 5);
         }
         await until(() => dirty === 0);
-        expect(probe.rung.length).toBeGreaterThanOrEqual(50);
+        expect(probe.fired.length).toBeGreaterThanOrEqual(50);
       });
     });
 
     describe('a handler', () => {
       it('that throws is reported, and called again', async () => {
-        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm()];
-        const failing = async (rung: Parameters<typeof probe.handler>[0]): Promise<void> => {
-          await probe.handler(rung);
-          if (probe.rung.length < ATTEMPTS) throw new Error(`attempt ${probe.rung.length}`);
+        const [scheduler, probe, one] = [setup.another(), new Probe(), wakeUp()];
+        const failing = async (fired: Parameters<typeof probe.handler>[0]): Promise<void> => {
+          await probe.handler(fired);
+          if (probe.fired.length < ATTEMPTS) throw new Error(`attempt ${probe.fired.length}`);
         };
         await scheduler.start(failing, { concurrency: 1 });
         await scheduler.schedule([one]);
@@ -130,31 +130,31 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         await until(() => setup.errors.length === ATTEMPTS - 1);
         expect(setup.errors.map(String)).toEqual(['Error: attempt 1', 'Error: attempt 2']);
         await settled(scheduler, probe);
-        expect(rungTimes(probe)).toHaveLength(ATTEMPTS);
+        expect(firedTimes(probe)).toHaveLength(ATTEMPTS);
       });
 
-      it('that throws each time is given up after some attempts; the alarm may ring again', async () => {
-        const [scheduler, probe, one] = [setup.another(), new Probe(), alarm()];
+      it('that throws each time is given up after some attempts; the wake-up may fire again', async () => {
+        const [scheduler, probe, one] = [setup.another(), new Probe(), wakeUp()];
         let broken = true;
-        const handler = async (rung: Parameters<typeof probe.handler>[0]): Promise<void> => {
-          await probe.handler(rung);
-          if (broken && rung.shard !== 99) throw new Error('always');
+        const handler = async (fired: Parameters<typeof probe.handler>[0]): Promise<void> => {
+          await probe.handler(fired);
+          if (broken && fired.shard !== 99) throw new Error('always');
         };
         await scheduler.start(handler, { concurrency: 1 });
         await scheduler.schedule([one]);
         await until(() => setup.errors.length === ATTEMPTS);
         await settled(scheduler, probe);
-        expect(rungTimes(probe)).toHaveLength(ATTEMPTS);
+        expect(firedTimes(probe)).toHaveLength(ATTEMPTS);
         broken = false;
         await scheduler.schedule([one]);
-        await until(() => rungTimes(probe).length === ATTEMPTS + 1);
+        await until(() => firedTimes(probe).length === ATTEMPTS + 1);
         expect(setup.errors).toHaveLength(ATTEMPTS);
       });
 
       it('runs as often at once as its worker allows', async () => {
         const [scheduler, probe] = [setup.another(), new Probe()];
         probe.hold();
-        await scheduler.schedule(Array.from({ length: 6 }, () => alarm()));
+        await scheduler.schedule(Array.from({ length: 6 }, () => wakeUp()));
         await scheduler.start(probe.handler, { concurrency: 2 });
         await probe.calls(2);
         expect(await isPending(probe.calls(3))).toBe(true);
@@ -164,22 +164,22 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
       });
     });
 
-    it('two workers share the alarms, each of which rings once', async () => {
+    it('two workers share the wake-ups, each of which fires once', async () => {
       const [one, two] = [new Probe(), new Probe()];
       const scheduler = setup.another();
       one.hold();
       two.hold();
       await scheduler.start(one.handler, { concurrency: 1 });
       await setup.another().start(two.handler, { concurrency: 1 });
-      const alarms = Array.from({ length: 20 }, () => alarm());
-      await scheduler.schedule(alarms);
+      const wakeUps = Array.from({ length: 20 }, () => wakeUp());
+      await scheduler.schedule(wakeUps);
       await Promise.all([one.calls(1), two.calls(1)]);
       one.release();
       two.release();
-      await until(() => one.rung.length + two.rung.length === alarms.length);
-      const rung = [...rungTimes(one), ...rungTimes(two)];
-      expect(rung).toHaveLength(alarms.length);
-      expect(new Set(rung)).toEqual(new Set(alarms.map(({ at }) => at)));
+      await until(() => one.fired.length + two.fired.length === wakeUps.length);
+      const fired = [...firedTimes(one), ...firedTimes(two)];
+      expect(fired).toHaveLength(wakeUps.length);
+      expect(new Set(fired)).toEqual(new Set(wakeUps.map(({ at }) => at)));
     });
 
     describe('a closed worker', () => {
@@ -187,7 +187,7 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         const [scheduler, probe, next] = [setup.another(), new Probe(), new Probe()];
         probe.hold();
         const worker = await scheduler.start(probe.handler, { concurrency: 1 });
-        const [first, second] = [alarm(), alarm()];
+        const [first, second] = [wakeUp(), wakeUp()];
         await scheduler.schedule([first]);
         await probe.calls(1);
         await scheduler.schedule([second]);
@@ -198,8 +198,8 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         expect(probe.active).toBe(0);
         await scheduler.start(next.handler, { concurrency: 1 });
         await next.calls(1);
-        expect(probe.rung.map(({ at }) => at)).toEqual([first.at]);
-        expect(next.rung.map(({ at }) => at)).toEqual([second.at]);
+        expect(probe.fired.map(({ at }) => at)).toEqual([first.at]);
+        expect(next.fired.map(({ at }) => at)).toEqual([second.at]);
         await worker.close();
       });
 
@@ -207,7 +207,7 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         const [scheduler, probe] = [setup.another(), new Probe()];
         probe.hold();
         const worker = await scheduler.start(probe.handler, { concurrency: 1 });
-        await scheduler.schedule([alarm()]);
+        await scheduler.schedule([wakeUp()]);
         await probe.calls(1);
         await worker.close(true);
         expect(probe.active).toBe(1);
@@ -220,7 +220,7 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         const [scheduler, probe] = [setup.another(), new Probe()];
         probe.hold();
         const worker = await scheduler.start(probe.handler, { concurrency: 1 });
-        await scheduler.schedule([alarm()]);
+        await scheduler.schedule([wakeUp()]);
         await probe.calls(1);
         const graceful = worker.close();
         expect(await isPending(graceful)).toBe(true);
@@ -244,14 +244,14 @@ export function describeScheduler(name: string, create: CreateSchedulers): void 
         const [scheduler, probe] = [setup.another(), new Probe()];
         probe.hold();
         await scheduler.start(probe.handler, { concurrency: 1 });
-        await scheduler.schedule([alarm()]);
+        await scheduler.schedule([wakeUp()]);
         await probe.calls(1);
         const closed = Promise.all([scheduler.close(), scheduler.close()]);
         expect(await isPending(closed)).toBe(true);
         probe.release();
         await closed;
         await scheduler.close();
-        await expect(scheduler.schedule([alarm()])).rejects.toMatchObject({ code: 'CLOSED' });
+        await expect(scheduler.schedule([wakeUp()])).rejects.toMatchObject({ code: 'CLOSED' });
         await expect(scheduler.start(probe.handler, { concurrency: 1 })).rejects.toMatchObject({ code: 'CLOSED' });
       });
 

@@ -30,7 +30,7 @@ test.each(runnable)('the code of $document:$line runs, and its process ends by i
   const database = await createDatabase();
   try {
     const onOurServers = code
-      .replaceAll("'postgres://localhost/app'", JSON.stringify(database.url))
+      .replaceAll(/'postgres:\/\/localhost\/\w+'/g, JSON.stringify(database.url))
       .replaceAll("'redis://localhost'", JSON.stringify(redisUrl()));
     const child = startChild(join(__dirname, 'module-program.js'), { PROGRAM_CODE: onOurServers });
     child.stdout.resume();

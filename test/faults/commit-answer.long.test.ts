@@ -1,4 +1,5 @@
-import { type CountersOptions, type Mode, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+import { type CountersOptions, type Mode, InProcessScheduler } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 
 import { Author, Post } from '../integration/blog';
 import { waitingRows, wrongAuthors } from '../integration/outbox/outbox';

@@ -2,7 +2,7 @@ import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { Counters } from 'typeorm-counter-cache';
 
-import type { AlarmData } from '../../src/schedule/bullmq/alarm-producer';
+import type { WakeUpData } from '../../src/schedule/bullmq/wake-up-producer';
 import { Author, Post } from '../integration/blog';
 import { installationOf } from '../integration/internals';
 import { wrongAuthors } from '../integration/outbox/outbox';
@@ -15,7 +15,7 @@ const OPTIONS = { shards: 1, sweepInterval: 600_000 } as const;
 
 let fixture: Fixture;
 let redis: Redis;
-let queue: Queue<AlarmData>;
+let queue: Queue<WakeUpData>;
 
 beforeEach(async () => {
   fixture = await setup({ entities: [Author, Post], counters: OPTIONS });
@@ -71,7 +71,7 @@ test('I3: jobs that are delivered many times, to two workers, apply once', async
   await second.destroy();
 });
 
-test('jobs that a paused queue held back ring when it is resumed, on what a flush has applied already', async () => {
+test('jobs that a paused queue held back fire when it is resumed, on what a flush has applied already', async () => {
   const { counters, dataSource } = fixture;
   await counters.startWorker();
   await queue.pause();

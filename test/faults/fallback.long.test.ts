@@ -1,4 +1,5 @@
-import { InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+import { InProcessScheduler } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 
 import { type RedisServer, startRedis } from '../support/services';
 import { type Fixture, setup } from '../support/setup';

@@ -48,7 +48,7 @@ describe('I3: a worker that is killed', () => {
 });
 
 describe('I3: a writer that is killed', () => {
-  test('between COMMIT and confirm leaves an intent, and the sweep heals its target', async () => {
+  test('between COMMIT and confirm leaves an intent, and the sweep repairs its target', async () => {
     const id = await newAuthor();
     const writer = startWriterProgram({
       databaseUrl: fixture.databaseUrl,

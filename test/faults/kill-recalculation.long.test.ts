@@ -3,7 +3,7 @@ import { until } from '../support/until';
 import { Author, Post } from '../integration/blog';
 import { ended, type KillPoint, startWorkerProgram } from './programs';
 
-/** A watch whose recalculation died ends by itself after 10 s. */
+/** A lease whose recalculation died ends by itself after 10 s. */
 const PATIENCE = 50_000;
 
 /** Kills a worker at a point of a scheduled recalculation of a wrong column, and lets another one take over. */
@@ -18,7 +18,7 @@ async function killAndRecover(killAt: KillPoint): Promise<void> {
     await fixture.dataSource.query('UPDATE author SET "postsCount" = 100 WHERE id = $1', [id]);
     await fixture.counters.settled();
     expect(await ended(startWorkerProgram({ databaseUrl: fixture.databaseUrl, killAt }))).toBe('SIGKILL');
-    // Under the watch of the dead.
+    // Under the lease of the dead.
     for (let i = 0; i < 2; i++) await post();
     await fixture.counters.settled();
     const worker = startWorkerProgram({ databaseUrl: fixture.databaseUrl, killAt: 'none' });
@@ -38,8 +38,8 @@ async function killAndRecover(killAt: KillPoint): Promise<void> {
 }
 
 describe('I6: a worker that is killed while it recalculates', () => {
-  // At once, because most of the time is spent waiting for the watch to end.
-  test.concurrent.each<KillPoint>(['after-watch', 'before-finalize', 'after-finalize'])(
+  // At once, because most of the time is spent waiting for the lease to end.
+  test.concurrent.each<KillPoint>(['after-lease', 'before-finalize', 'after-finalize'])(
     '%s leaves either nothing done or an ordinary pending delta',
     killAndRecover,
     2 * PATIENCE,

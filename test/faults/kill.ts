@@ -3,13 +3,13 @@ import { PostgresQueryRunner } from 'typeorm/driver/postgres/PostgresQueryRunner
 import { RedisBuffer } from '../../src/engines/buffered/redis/redis-buffer';
 import type { KillPoint } from './programs';
 
-type Method = 'claim' | 'acknowledge' | 'confirm' | 'watch' | 'finalize';
+type Method = 'claim' | 'acknowledge' | 'confirm' | 'acquireLease' | 'finalize';
 
 const POINTS: Readonly<Partial<Record<KillPoint, readonly [Method, 'before' | 'after']>>> = {
   'after-claim': ['claim', 'after'],
   'before-acknowledge': ['acknowledge', 'before'],
   'before-confirm': ['confirm', 'before'],
-  'after-watch': ['watch', 'after'],
+  'after-lease': ['acquireLease', 'after'],
   'before-finalize': ['finalize', 'before'],
   'after-finalize': ['finalize', 'after'],
 };

@@ -1,13 +1,13 @@
 import type { DeltaBuffer } from 'typeorm-counter-cache';
 
 import { LostTargets } from '../../src/publish/lost-targets';
-import { MemoryBuffer } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 import { until } from '../support/until';
 
 describe('targets whose delta could not be handed over', () => {
   test('that come while the last request is ending are requested as well', async () => {
     const buffer = new MemoryBuffer({ shards: 2 });
-    const late = [{ target: 'author:id:2', heal: false }];
+    const late = [{ target: 'author:id:2', repair: false }];
     const lost = new LostTargets({
       buffer: async () => buffer,
       schedule: async () => undefined,
@@ -18,7 +18,7 @@ describe('targets whose delta could not be handed over', () => {
         throw error;
       },
     });
-    lost.add(0, [{ target: 'author:id:1', heal: false }]);
+    lost.add(0, [{ target: 'author:id:1', repair: false }]);
     // Whoever calls settled() or close() would start another attempt; here nobody does.
     const requested = async (shard: number) => (await buffer.dueRecalculations(shard, 10)).map(({ target }) => target);
     await until(async () => (await requested(1)).length > 0, 1_000);
@@ -31,13 +31,13 @@ describe('targets whose delta could not be handed over', () => {
     async (how) => {
       let attempts = 0;
       let settle: (reason: Error | null) => void = () => undefined;
-      const request = (): Promise<[]> =>
+      const requestRepair = (): Promise<[]> =>
         new Promise((resolve, reject) => {
           attempts += 1;
           settle = (reason) => (reason === null ? resolve([]) : reject(reason));
         });
       const lost = new LostTargets({
-        buffer: async () => ({ request }) as unknown as DeltaBuffer,
+        buffer: async () => ({ requestRepair }) as unknown as DeltaBuffer,
         schedule: async () => undefined,
         barrier: async () => 0n,
         maxPendingRepairs: 10,
@@ -48,7 +48,7 @@ describe('targets whose delta could not be handed over', () => {
       });
       jest.useFakeTimers();
       try {
-        lost.add(0, [{ target: 'author:id:1', heal: false }]);
+        lost.add(0, [{ target: 'author:id:1', repair: false }]);
         const left = lost.close();
         await jest.advanceTimersByTimeAsync(5_000);
         expect(await left).toEqual(['author:id:1']);

@@ -10,7 +10,7 @@ export type KillPoint =
   | 'after-claim'
   | 'before-acknowledge'
   | 'before-confirm'
-  | 'after-watch'
+  | 'after-lease'
   | 'before-finalize'
   | 'after-finalize'
   | 'after-outbox-insert'

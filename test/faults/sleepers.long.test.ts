@@ -10,7 +10,7 @@ import { wrongTargets } from './matrix/truth';
 import { runVictim, wakeVictim } from './matrix/victim';
 import { write } from './matrix/workload';
 
-/** A watch of somebody asleep ends after 10 s, and so does a transaction of the library. */
+/** A lease of somebody asleep ends after 10 s, and so does a transaction of the library. */
 const PATIENCE = 50_000;
 
 /** How often it is looked at, ms. */

@@ -15,14 +15,14 @@ class Owner {
 }
 
 @Entity()
-@CounterCache({ relation: 'owner', column: 'petCount' })
-@CounterCache({ relation: 'ownr', column: 'petsCount' })
+@CounterCache({ relation: 'owner', column: 'petCount' } as never)
+@CounterCache({ relation: 'ownr', column: 'petsCount' } as never)
 @CounterCache({ relation: 'owner', colum: 'petsCount', column: 'petsCount' } as never)
 @CounterCache({ relation: 'owner', column: 'petsCount' })
-@CounterCache({ relation: 'owner', column: 'name' })
+@CounterCache({ relation: 'owner', column: 'name' } as never)
 @CounterCache({ relation: 'owner', column: 'ratio' })
 @CounterCache({ relation: 'owner', column: 'computed' })
-@CounterCache({ relation: 'owner', column: 'petsCount', incrementBy: 'siz', where: { agee: 3 }, touch: true })
+@CounterCache({ relation: 'owner', column: 'petsCount', incrementBy: 'siz', where: { agee: 3 }, touch: true } as never)
 class Pet {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 0 }) age!: number;

@@ -132,8 +132,8 @@ test('1,000 dirty targets in a window: one reconcile and one recalculate job per
   const before = await queue.getDelayed();
   await makeDirty(1_000);
   const jobs = [...before, ...(await queue.getDelayed())];
-  const alarms = new Set(jobs.map(({ name, data }) => `${name} ${String((data as { shard: number }).shard)}`));
-  expect(alarms.size).toBe(8);
+  const wakeUps = new Set(jobs.map(({ name, data }) => `${name} ${String((data as { shard: number }).shard)}`));
+  expect(wakeUps.size).toBe(8);
   // The clock may pass into another window once.
   expect(await queue.getDelayedCount()).toBeLessThanOrEqual(16);
   await queue.close();

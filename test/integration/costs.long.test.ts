@@ -255,8 +255,8 @@ describe('what jobs cost', () => {
     // Those of 20 clients that come to the same point at the same time share calls.
     expect(sent.scripts.length).toBeLessThan(2_000);
     const jobs = await queue.getDelayed();
-    const perAlarm = new Set(jobs.map(({ name, data }) => `${name} ${String((data as { shard: number }).shard)}`));
-    expect([...perAlarm].toSorted()).toEqual(
+    const perWakeUp = new Set(jobs.map(({ name, data }) => `${name} ${String((data as { shard: number }).shard)}`));
+    expect([...perWakeUp].toSorted()).toEqual(
       ['recalculate', 'reconcile'].flatMap((name) => [0, 1, 2, 3].map((shard) => `${name} ${shard}`)),
     );
     // The clock may pass into another window once.
@@ -312,6 +312,6 @@ describe('what jobs cost', () => {
     });
     // The page of targets, in a transaction with the search path of the opening; the horizon; the recount.
     expect(sent.sql.map((sql) => sql.split(' ')[0])).toEqual(['BEGIN', 'SELECT', 'COMMIT', 'SELECT', 'SELECT']);
-    expect(sent.scripts).toEqual(['watch', 'finalize']);
+    expect(sent.scripts).toEqual(['acquire-lease', 'finalize']);
   });
 });

@@ -7,11 +7,11 @@ import { CountedAuthor, CountedPost, LikedAuthor, LikedPost, startService } from
 
 const ROUNDS = 5;
 
-/** ms: in each race for an alarm that is due, the service next to Redis comes first. */
+/** ms: in each race for a wake-up that is due, the service next to Redis comes first. */
 const LATENCY = 40;
 
 test.each(['buffered', 'outbox'] as const)(
-  'a service far from Redis gets what only it knows, beside one that is first at every alarm: %s',
+  'a service far from Redis gets what only it knows, beside one that is first at every wake-up: %s',
   async (mode) => {
     // No sweep helps.
     const options = { mode, shards: 2, sweepInterval: 600_000 };

@@ -8,7 +8,7 @@ import { shardOf } from '../../src/model/shard';
 import { resolveDefinitions } from '../../src/declare/registry';
 import { targetId } from '../../src/model/target';
 import { Events } from '../../src/events';
-import { handOverAlarm } from '../../src/model/own-alarm';
+import { handOverWakeUp } from '../../src/model/own-wake-up';
 import type { JobContext } from '../../src/engines/context';
 import { resolveOptions } from '../../src/options';
 import { tablePaths } from '../../src/dialects/postgres/installation/tables';
@@ -25,7 +25,7 @@ export interface Place {
 export interface Internals {
   readonly installation: string;
   readonly redis: Redis;
-  /** What a worker of this DataSource works with; adds no alarms. */
+  /** What a worker of this DataSource works with; adds no wake-ups. */
   readonly context: JobContext;
   /** Where deltas of a row wait; `id` is its one-column key. */
   place(entity: EntityTarget<ObjectLiteral>, id: string | number): Place;
@@ -53,7 +53,7 @@ export async function openInternals(
     options,
     events: new Events((error) => process.emitWarning(String(error))),
     schedule: async () => undefined,
-    handOver: handOverAlarm,
+    handOver: handOverWakeUp,
     isStopping: () => false,
   };
   return {

@@ -1,5 +1,5 @@
 import { Column, DeleteDateColumn, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
 import { expectAgreement, expectRecount } from './agreement';
@@ -11,12 +11,12 @@ class Account {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 0 }) points!: number;
   @Column({ type: 'smallint', nullable: true }) malus!: number | null;
-  @Column({ ...money, default: 0 }) halves!: string;
-  @Column({ ...money, default: 0 }) balance!: string;
-  @Column({ ...money, default: 0 }) computed!: string;
-  @Column({ type: 'numeric', precision: 20, scale: 4, default: 0 }) fine!: string;
-  @Column({ type: 'bigint', default: 0 }) units!: string;
-  @Column({ type: 'bigint', default: 0 }) unitsComputed!: string;
+  @Column({ ...money, default: 0 }) halves!: NumericText;
+  @Column({ ...money, default: 0 }) balance!: NumericText;
+  @Column({ ...money, default: 0 }) computed!: NumericText;
+  @Column({ type: 'numeric', precision: 20, scale: 4, default: 0 }) fine!: NumericText;
+  @Column({ type: 'bigint', default: 0 }) units!: NumericText;
+  @Column({ type: 'bigint', default: 0 }) unitsComputed!: NumericText;
 }
 
 @Entity()
@@ -38,8 +38,8 @@ class Account {
 })
 class Booking {
   @PrimaryGeneratedColumn() id!: number;
-  @Column({ ...money, nullable: true }) amount!: string | number | null;
-  @Column({ type: 'bigint', nullable: true }) units!: string | null;
+  @Column({ ...money, nullable: true }) amount!: NumericText | number | null;
+  @Column({ type: 'bigint', nullable: true }) units!: NumericText | null;
   @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null;
   @ManyToOne(() => Account, { nullable: true }) account!: Relation<Account> | null;
 }
@@ -111,7 +111,7 @@ test('negative amounts, NULL amounts, and changes of both', async () => {
 test('values beyond 2^53 stay exact', async () => {
   const account = await newAccount();
   const { manager } = fixture.dataSource;
-  for (const units of ['9007199254740993', '9007199254740993', '1', '-3', '4000000000000000001'])
+  for (const units of ['9007199254740993', '9007199254740993', '1', '-3', '4000000000000000001'] as const)
     await manager.insert(Booking, { account, units });
   await expectAgreement(fixture, TRUTH);
   expect(await load(account)).toMatchObject({ units: '4018014398509481985', unitsComputed: '4018014398509481985' });

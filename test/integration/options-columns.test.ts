@@ -1,5 +1,5 @@
 import { Column, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
 import { expectAgreement, expectRecount, randomFrom } from './agreement';
@@ -8,7 +8,7 @@ import { expectAgreement, expectRecount, randomFrom } from './agreement';
 class Poll {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 0 }) yes!: number;
-  @Column({ type: 'numeric', precision: 10, scale: 1, default: 0 }) no!: string;
+  @Column({ type: 'numeric', precision: 10, scale: 1, default: 0 }) no!: NumericText;
   @Column({ default: 0 }) votesCount!: number;
   @Column({ default: 0 }) firstCount!: number;
   @Column({ default: 0 }) secondCount!: number;

@@ -1,5 +1,5 @@
 import { Column, Entity, type Logger, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
@@ -32,7 +32,7 @@ class Reply {
 @Entity()
 class Jar {
   @PrimaryGeneratedColumn() id!: number;
-  @Column({ type: 'numeric', precision: 9, scale: 2, default: 0 }) beans!: string;
+  @Column({ type: 'numeric', precision: 9, scale: 2, default: 0 }) beans!: NumericText;
   @Column({ default: 0 }) oddCount!: number;
 }
 
@@ -47,7 +47,7 @@ class Jar {
 })
 class Bean {
   @PrimaryGeneratedColumn() id!: number;
-  @Column({ type: 'numeric', precision: 9, scale: 2, default: 1 }) size!: string;
+  @Column({ type: 'numeric', precision: 9, scale: 2, default: 1 }) size!: NumericText;
   @Column({ default: false }) odd!: boolean;
   @Column({ default: '' }) label!: string;
   @ManyToOne(() => Jar) jar!: Relation<Jar>;

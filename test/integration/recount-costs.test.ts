@@ -65,12 +65,12 @@ describe('what a recalculation costs', () => {
 
   const recalculate = () => fixture.counters.recalculate();
 
-  test('3,000 right targets: one page, a horizon and a statement per 1,000, a watch and a finalize per shard', async () => {
+  test('3,000 right targets: one page, a horizon and a statement per 1,000, a lease and a finalize per shard', async () => {
     const sent = await meter.during(async () => {
       expect(await recalculate()).toMatchObject({ checked: TARGETS, fixedCount: 0 });
     });
     expect(tally(sent.sql.map((sql) => sql.split(' ')[0] ?? ''))).toEqual({ BEGIN: 1, SELECT: 1 + 3 * 2, COMMIT: 1 });
-    expect(tally(sent.scripts)).toEqual({ watch: 3 * SHARDS, finalize: 3 * SHARDS });
+    expect(tally(sent.scripts)).toEqual({ 'acquire-lease': 3 * SHARDS, finalize: 3 * SHARDS });
     expect(sent.commands).toEqual([]);
   });
 
@@ -98,7 +98,7 @@ describe('what a recalculation costs', () => {
       'SELECT "target",': 1,
     });
     expect(tally(sent.scripts)).toEqual({
-      watch: 3 * SHARDS,
+      'acquire-lease': 3 * SHARDS,
       finalize: 3 * SHARDS,
       claim: SHARDS,
       acknowledge: SHARDS,

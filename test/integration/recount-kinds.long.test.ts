@@ -1,5 +1,5 @@
 import { Column, Entity, type EntityManager, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
@@ -10,9 +10,9 @@ class Thread {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 0 }) linesCount!: number;
   @Column({ default: 0 }) oddCount!: number;
-  @Column({ type: 'numeric', precision: 14, scale: 2, default: 0 }) score!: string;
+  @Column({ type: 'numeric', precision: 14, scale: 2, default: 0 }) score!: NumericText;
   @Column({ default: 0 }) pairsCount!: number;
-  @Column({ type: 'numeric', precision: 14, scale: 2, default: 0 }) weighed!: string;
+  @Column({ type: 'numeric', precision: 14, scale: 2, default: 0 }) weighed!: NumericText;
 
   /** The id of a row whose lines cannot be counted. */
   static uncountable = 0;
@@ -47,7 +47,7 @@ class Line {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 1 }) n!: number;
   @Column({ default: false }) paired!: boolean;
-  @Column({ type: 'numeric', precision: 10, scale: 2, default: 1 }) weight!: string;
+  @Column({ type: 'numeric', precision: 10, scale: 2, default: 1 }) weight!: NumericText;
   @ManyToOne(() => Thread, { nullable: true }) thread!: Relation<Thread> | null;
 }
 

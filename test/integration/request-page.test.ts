@@ -1,4 +1,4 @@
-import { requestPage } from '../../src/recount/request-page';
+import { requestPage } from '../../src/recount/campaign';
 import { withTransaction } from '../../src/dialects/postgres/query';
 import { type Fixture, setup } from '../support/setup';
 import { Author, Post } from './blog';
@@ -28,7 +28,7 @@ test('recalculations of one page are requested of all shards at once, however fa
   // Redis does not answer before it is asked about all of them.
   const buffer = Object.create(context.buffer, {
     shards: { value: SHARDS },
-    request: {
+    requestRepair: {
       value: async (shard: number): Promise<[]> => {
         requested.add(shard);
         if (requested.size === SHARDS) answer();

@@ -69,7 +69,7 @@ describe('I4: no lost wake-up', () => {
     await Promise.all(ids.map((id) => expectApplied(id, 10)));
   });
 
-  test('and jobs ring again after a wipe', async () => {
+  test('and jobs fire again after a wipe', async () => {
     await wipe();
     const id = await newAuthor();
     await writeTo(id);

@@ -1,4 +1,5 @@
-import { Counters, type CountersOptions, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+import { Counters, type CountersOptions, InProcessScheduler } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 
 import { createDatabase, type TestDatabase } from '../support/database';
 import { newDataSource } from '../support/setup';
@@ -18,7 +19,7 @@ afterEach(async () => {
   expect(errors.splice(0)).toEqual([]);
 });
 
-/** Counters without Redis: pending deltas and alarms live in this process. */
+/** Counters without Redis: pending deltas and wake-ups live in this process. */
 async function start(options: Partial<CountersOptions> = {}) {
   const dataSource = newDataSource(database.url, [Author, Post]);
   const counters = await Counters.attach(dataSource, {
@@ -40,7 +41,7 @@ async function start(options: Partial<CountersOptions> = {}) {
 const QUIET = { dirty: 0, batches: 0, intents: 0, failed: [] };
 
 describe('without Redis: MemoryBuffer and InProcessScheduler', () => {
-  test('a worker applies what is written when it is due, rung by the scheduler', async () => {
+  test('a worker applies what is written when it is due, fired by the scheduler', async () => {
     const { manager, counters, dataSource } = await start();
     await counters.startWorker();
     const author = await manager.save(Author, { name: 'a' });
@@ -64,7 +65,7 @@ describe('without Redis: MemoryBuffer and InProcessScheduler', () => {
     expect((await manager.findOneByOrFail(Author, { id })).postsCount).toBe(2);
   });
 
-  test('recalculations are asked for by writes, and ring in this process', async () => {
+  test('recalculations are asked for by writes, and fire in this process', async () => {
     const { manager, counters, dataSource } = await start({ recalculationDelay: 200 });
     await counters.startWorker();
     const { id } = await manager.save(Author, { name: 'a' });

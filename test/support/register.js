@@ -11,8 +11,12 @@ Module._extensions['.ts'] = (module, filename) => {
   module._compile(code, filename);
 };
 
+const OURS = {
+  'typeorm-counter-cache': join(root, 'src', 'index.ts'),
+  'typeorm-counter-cache/testing': join(root, 'src', 'testing', 'index.ts'),
+};
+
 const resolve = Module._resolveFilename;
 Module._resolveFilename = function resolveFromSource(request, ...rest) {
-  const ours = request === 'typeorm-counter-cache';
-  return resolve.call(this, ours ? join(root, 'src', 'index.ts') : request, ...rest);
+  return resolve.call(this, OURS[request] ?? request, ...rest);
 };

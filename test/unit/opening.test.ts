@@ -69,6 +69,7 @@ function harness() {
     installer,
     residence: { enter: async () => undefined, forget: () => undefined } as unknown as Residence,
     workers,
+    reportsLoss: true,
   });
   opening.begin({
     definitions: { kinds: new Map(), counters: [] },

@@ -125,7 +125,7 @@ describe('resolveOptions', () => {
     [
       'a buffer that is none',
       { redis, buffer: {} },
-      "expected 'buffer' to have the methods incarnation, epoch, raiseEpoch, announce, confirm, discard, add, claim",
+      "expected 'buffer' to have the methods incarnation, epoch, raiseEpoch, clear, announce, confirm, discard, add, claim",
     ],
     [
       'a buffer of an older release',

@@ -11,11 +11,11 @@ const DELTA: TargetDelta = {
   wait: 10,
   flushAt: 5,
   recalculateIn: 1_000,
-  reset: false,
-  heal: false,
+  replaced: false,
+  repair: false,
 };
 
-const HEAL = { column: null, amount: 0n, touches: [], wait: 0, heal: true };
+const REPAIR = { column: null, amount: 0n, touches: [], wait: 0, repair: true };
 
 describe('outboxRows', () => {
   it('makes one row per column', () => {
@@ -25,23 +25,23 @@ describe('outboxRows', () => {
         column: 'posts',
         amount: 2n,
         touches: ['updatedAt'],
-        heal: false,
+        repair: false,
       }),
       expect.objectContaining({ column: 'likes', amount: -3n, wait: 10, flushAt: 5, recalculateIn: 1_000 }),
     ]);
   });
 
-  it.each(['reset', 'heal'] as const)('adds a row that asks for a recalculation: %s', (flag) => {
+  it.each(['replaced', 'repair'] as const)('adds a row that asks for a repair: %s', (flag) => {
     const rows = outboxRows([{ ...DELTA, [flag]: true }], 4);
     expect(rows.map(({ column }) => column)).toEqual(['posts', 'likes', null]);
-    expect(rows.at(-1)).toMatchObject(HEAL);
+    expect(rows.at(-1)).toMatchObject(REPAIR);
   });
 
   it('keeps a touch without any amount', () => {
-    const rows = outboxRows([{ ...DELTA, amounts: new Map(), heal: true }], 4);
+    const rows = outboxRows([{ ...DELTA, amounts: new Map(), repair: true }], 4);
     expect(rows).toEqual([
-      expect.objectContaining({ column: null, amount: 0n, touches: ['updatedAt'], heal: false }),
-      expect.objectContaining(HEAL),
+      expect.objectContaining({ column: null, amount: 0n, touches: ['updatedAt'], repair: false }),
+      expect.objectContaining(REPAIR),
     ]);
   });
 
@@ -51,7 +51,7 @@ describe('outboxRows', () => {
       ['likes', 1n],
     ]);
     const rows = outboxRows([{ ...DELTA, amounts }], 4);
-    expect(rows.map(({ column, heal }) => [column, heal])).toEqual([
+    expect(rows.map(({ column, repair }) => [column, repair])).toEqual([
       ['likes', false],
       [null, true],
     ]);
@@ -62,6 +62,6 @@ describe('outboxRows', () => {
       ['posts', 2n ** 63n - 1n],
       ['likes', -(2n ** 63n)],
     ]);
-    expect(outboxRows([{ ...DELTA, amounts }], 4).every(({ heal }) => !heal)).toBe(true);
+    expect(outboxRows([{ ...DELTA, amounts }], 4).every(({ repair }) => !repair)).toBe(true);
   });
 });

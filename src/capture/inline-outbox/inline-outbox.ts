@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import type { Alarm } from '../../model/pending';
+import type { WakeUp } from '../../model/pending';
 import type { Contribution, Row } from '../../model/definition';
 import type { Catalogue } from '../../dialects/postgres/catalogue/catalogue';
 import { AmountError } from '../../errors';
@@ -9,21 +9,23 @@ import type { OutboxDelta } from '../../dialects/postgres/outbox/write-outbox';
 import type { SqlQuery } from '../../dialects/postgres/query';
 import type { TablePaths } from '../../dialects/postgres/installation/tables';
 import { isAlike } from '../alike';
-import { type CapturedDelta, sumUp } from '../transaction/captured-sums';
+import { CapturedChanges, type CapturedDelta, sumUp } from '../transaction/captured-changes';
 import { PredictedRows } from './predicted-rows';
 import { outboxRows } from './outbox-rows';
 import type { Place } from '../place';
 import type { TablePlan } from '../plan';
-import type { Recorder, RecorderOptions } from '../recorder';
+import type { DeltaCalculator, DeltaOptions } from '../delta-calculator';
 import type { Returned } from '../returning';
 import type { WriteBuilder } from '../../typeorm/write-builder';
 
 /** What enclosing needs of the library around it. */
-export interface InlineOutboxOptions extends Pick<RecorderOptions, 'mode'> {
+export interface InlineOutboxOptions extends Pick<DeltaOptions, 'mode'> {
   /** Where deltas wait; `null` while that is not known. */
   readonly installation: () => Waiting | null;
-  /** Due times of alarms are rounded up to multiples of it, ms. */
+  /** Due times of wake-ups are rounded up to multiples of it, ms. */
   readonly window: number;
+  /** What callers wait for after a COMMIT, and so not after a statement in no transaction; see `TransactionsOptions`. */
+  readonly afterCommit: (() => Promise<void>) | null;
 }
 
 interface Waiting {
@@ -88,7 +90,7 @@ export class Enclosed {
   }
 
   /** The first window in which the rows are due, by the server's clock. */
-  alarmsAt({ time }: Returned): Alarm[] {
+  wakeUpsAt({ time }: Returned): WakeUp[] {
     return this.#rows.map(({ shard, wait }) => {
       const at = Math.ceil((time + MILLISECOND + wait) / this.#window) * this.#window;
       return { kind: 'reconcile', shard, at, delay: at - time };
@@ -102,7 +104,7 @@ export class Enclosed {
  */
 export class InlineOutbox {
   readonly #options: InlineOutboxOptions;
-  readonly #recorder: Recorder;
+  readonly #calculator: DeltaCalculator;
   readonly #foresights: ReadonlyMap<TablePlan, PredictedRows>;
   readonly #trust: Map<TablePlan, Trust>;
 
@@ -110,11 +112,11 @@ export class InlineOutbox {
     dataSource: DataSource,
     catalogue: Catalogue,
     plans: Iterable<TablePlan>,
-    recorder: Recorder,
+    calculator: DeltaCalculator,
     options: InlineOutboxOptions,
   ) {
     this.#options = options;
-    this.#recorder = recorder;
+    this.#calculator = calculator;
     const enclosable = [...plans].filter((plan) => isEnclosable(plan, options));
     this.#foresights = new Map(
       enclosable.map((plan) => {
@@ -136,12 +138,15 @@ export class InlineOutbox {
     const installation = this.#options.installation();
     const trust = this.#trust.get(plan);
     if (predictedRows === undefined || installation === null || !canEnclose(query)) return null;
+    if (isOutside && this.#options.afterCommit !== null) return null;
     if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
     const foreseen = this.#foresee(plan, predictedRows, builder);
     if (foreseen === null) return null;
-    const { outbox } = sumUp([{ deltas: foreseen.deltas, resets: new Set(), heals: new Set() }], this.#options.mode);
+    const captured = new CapturedChanges();
+    for (const delta of foreseen.deltas) captured.add(delta);
+    const { outbox } = sumUp([captured], this.#options.mode);
     const rows = outboxRows(outbox, installation.buffer.shards);
-    if (rows.length === 0 || rows.length > MOST || rows.some(({ heal }) => heal)) return null;
+    if (rows.length === 0 || rows.length > MOST || rows.some(({ repair }) => repair)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
     // What commits by itself cannot be refused afterwards.
     encloseRows(query, installation.tables, rows, isOutside ? place.condition : null);
@@ -152,7 +157,7 @@ export class InlineOutbox {
     const rows = predictedRows.rowsOf(builder);
     if (rows === null) return null;
     try {
-      return { foreseen: rows, deltas: this.#recorder.deltasOf(counters, rows) };
+      return { foreseen: rows, deltas: this.#calculator.deltasOfRows(counters, rows) };
     } catch (error) {
       // Told once the row is there: the database may make another of it.
       if (error instanceof AmountError) return null;

@@ -16,28 +16,28 @@ export function outboxRows(deltas: readonly TargetDelta[], shards: number): Outb
     const { target, amounts, touches, flushAt } = delta;
     const wait = Math.min(delta.wait, LONGEST);
     const recalculateIn = delta.recalculateIn && Math.ceil(Math.min(delta.recalculateIn, LONGEST));
-    const row = { shard: shardOf(target, shards), target, touches, wait, flushAt, recalculateIn, heal: false };
+    const row = { shard: shardOf(target, shards), target, touches, wait, flushAt, recalculateIn, repair: false };
     const fitting = [...amounts].filter(([, amount]) => amount < BOUND && amount >= -BOUND);
     const rows: OutboxDelta[] = fitting.map(([column, amount]) => ({ ...row, column, amount }));
     if (rows.length === 0 && touches.length > 0) rows.push({ ...row, column: null, amount: 0n });
-    if (delta.reset || delta.heal || fitting.length < amounts.size) rows.push(healRow(row));
+    if (delta.replaced || delta.repair || fitting.length < amounts.size) rows.push(repairRow(row));
     return rows;
   });
 }
 
-/** The row of the outbox that asks for a recalculation of a target. */
-export function healRowOf(target: string, shards: number): OutboxDelta {
-  return healRow({
+/** The row of the outbox that asks for the repair of a target. */
+export function repairRowOf(target: string, shards: number): OutboxDelta {
+  return repairRow({
     shard: shardOf(target, shards),
     target,
     touches: [],
     wait: 0,
     flushAt: 0,
     recalculateIn: null,
-    heal: true,
+    repair: true,
   });
 }
 
-function healRow(row: Omit<OutboxDelta, 'column' | 'amount'>): OutboxDelta {
-  return { ...row, column: null, amount: 0n, touches: [], wait: 0, flushAt: 0, recalculateIn: null, heal: true };
+function repairRow(row: Omit<OutboxDelta, 'column' | 'amount'>): OutboxDelta {
+  return { ...row, column: null, amount: 0n, touches: [], wait: 0, flushAt: 0, recalculateIn: null, repair: true };
 }

@@ -8,7 +8,7 @@ import { transactionIdOf } from '../../dialects/postgres/snapshot';
 import { exclusively } from '../transaction/exclusive';
 import type { OpenTransaction } from '../transaction/open-transaction';
 import { followTables } from '../paths';
-import type { Recorder } from '../recorder';
+import type { DeltaCalculator } from '../delta-calculator';
 import type { OnNotPermitted } from '../actions/spreading-reach';
 import type { TableChanges } from '../statement';
 import type { Snapshot, TrackedRows } from './tracked-rows';
@@ -17,7 +17,7 @@ import type { Transactions } from '../transaction/transactions';
 /** Where some work is tracked. */
 export interface Track {
   readonly transactions: Transactions;
-  readonly recorder: Recorder;
+  readonly calculator: DeltaCalculator;
   readonly runner: QueryRunner;
   readonly open: OpenTransaction;
   readonly rows: TrackedRows;
@@ -85,7 +85,10 @@ async function seenTransactionId(runner: QueryRunner, tables: readonly string[])
   return String(row?.['xid']);
 }
 
-async function end({ transactions, recorder, runner, open, rows, onNotPermitted }: Track, start: Start): Promise<void> {
+async function end(
+  { transactions, calculator, runner, open, rows, onNotPermitted }: Track,
+  start: Start,
+): Promise<void> {
   const { savepoint, transactionId } = start;
   if (transactions.current(runner) !== open || !open.has(savepoint)) throw ended();
   const kept = (): readonly TableChanges[] => open.keptSince(savepoint);
@@ -98,13 +101,16 @@ async function end({ transactions, recorder, runner, open, rows, onNotPermitted 
   const healed = isInnermost
     ? [...followed.slice(0, 1), ...doubtful, ...inverse.filter(followsPaths)]
     : [...followed, ...inverse];
+  const captured = calculator.deltasOf(inverse, () => ({ made: [], others: [], areNew: false }), true);
+  captured.addAll(calculator.deltasOf(followed, ({ kinds }) => ({ made: kinds, others: kinds, areNew: true })));
+  for (const target of calculator.targetsOf(healed)) captured.repair(target);
   transactions.record(runner, transactionId, (transaction) =>
     transaction.under(savepoint, () => {
-      recorder.record(transaction, inverse, () => ({ made: [], others: [], areNew: false }), true);
-      recorder.record(transaction, followed, ({ kinds }) => ({ made: kinds, others: kinds, areNew: true }));
-      for (const target of recorder.targetsOf(healed)) transaction.heal(target);
+      transaction.keep([...inverse, ...followed]);
+      transaction.record(captured);
     }),
   );
+  if (captured.refusal !== null) throw captured.refusal;
   // A RELEASE would take along the savepoints that were set since.
   if (isInnermost) await runner.query(`RELEASE SAVEPOINT ${savepoint}`);
 }

@@ -1,7 +1,7 @@
-import type { Alarm, TargetDelta } from '../../model/pending';
+import type { WakeUp, TargetDelta } from '../../model/pending';
 import type { Mode } from '../../model/mode';
 import { CounterCacheError } from '../../errors';
-import { type Captured, addedUp, type CapturedDelta, type CapturedSums, sumUp } from './captured-sums';
+import { CapturedChanges, type CapturedSums, sumUp } from './captured-changes';
 import type { DatedEnd } from './dated-ends';
 import type { Heard } from '../../typeorm/heard';
 import type { TableChanges } from '../statement';
@@ -13,17 +13,11 @@ interface Kept {
 }
 
 /** What is captured since a savepoint (or since the start). */
-interface Frame extends Captured {
+interface Frame {
   readonly savepoint: string | null;
-  deltas: CapturedDelta[];
-  /** So many are added up where they can be. */
-  limit: number;
-  readonly resets: Set<string>;
-  readonly heals: Set<string>;
+  readonly captured: CapturedChanges;
   /** What was captured, row by row; kept only while rows are tracked. */
-  readonly changes: Kept[];
-  /** A captured write whose amount was refused: the transaction must not commit it. */
-  refusal: Error | null;
+  readonly kept: Kept[];
 }
 
 /** How a transaction ended. `unseen`: by a command that did not pass through TypeORM. */
@@ -49,9 +43,8 @@ export class OpenTransaction {
   #id: string | null = null;
   // Made when they are needed: most transactions capture nothing.
   #frames: Frame[] | null = null;
-  #dated: DatedEnd[] | null = null;
   #idle: (() => void)[] | null = null;
-  #alarms: Alarm[] | null = null;
+  #wakeUps: WakeUp[] | null = null;
   /** What was heard on its connection when it began; -1 while that is not known. */
   #endsBefore = -1;
   #commandsBefore = -1;
@@ -115,7 +108,7 @@ export class OpenTransaction {
    */
   identify(id: string): TargetDelta[] | null {
     const forgotten = this.#id === null || this.#id === id ? null : this.targets();
-    if (forgotten !== null) this.#frames = null;
+    if (forgotten !== null) this.#empty();
     this.#id = id;
     return forgotten;
   }
@@ -182,23 +175,15 @@ export class OpenTransaction {
   distrust(): void {
     const targets = this.everyTarget();
     const { refusal } = this;
-    this.#frames = null;
-    for (const target of targets) this.heal(target);
+    this.#empty();
+    this.repair(targets);
     if (refusal !== null && this.#tracks === 0) this.refuse(refusal);
     this.#version += 1;
   }
 
   /** Targets of all that is recorded, be its sum zero or not. */
   everyTarget(): readonly string[] {
-    return [
-      ...new Set(
-        this.#stack().flatMap(({ deltas, resets, heals }) => [
-          ...deltas.map(({ target }) => target),
-          ...resets,
-          ...heals,
-        ]),
-      ),
-    ];
+    return [...new Set(this.#stack().flatMap(({ captured }) => [...captured.targets()]))];
   }
 
   /** Its COMMIT or ROLLBACK is about to be sent. */
@@ -217,7 +202,7 @@ export class OpenTransaction {
     this.#tracks += 1;
     return () => {
       this.#tracks -= 1;
-      if (this.#tracks === 0) for (const { changes } of this.#stack()) changes.splice(0);
+      if (this.#tracks === 0) for (const { kept } of this.#stack()) kept.splice(0);
     };
   }
 
@@ -228,14 +213,14 @@ export class OpenTransaction {
 
   /** Told all that is captured, row by row. */
   keep(tables: readonly TableChanges[]): void {
-    if (this.#tracks > 0) for (const table of tables) this.#top().changes.push({ at: (this.#kept += 1), table });
+    if (this.#tracks > 0) for (const table of tables) this.#top().kept.push({ at: (this.#kept += 1), table });
   }
 
   /** What is kept since a savepoint, in the order of its capture. */
   keptSince(name: string): readonly TableChanges[] {
     const kept = this.#stack()
       .slice(this.#find(name))
-      .flatMap(({ changes }) => changes);
+      .flatMap((frame) => frame.kept);
     // What was recorded below a savepoint may be later than what was recorded in it.
     return kept.toSorted((left, right) => left.at - right.at).map(({ table }) => table);
   }
@@ -259,75 +244,61 @@ export class OpenTransaction {
     }
   }
 
-  /** Alarms to set once it is committed, for what its statements wrote to the outbox by themselves. */
-  get alarms(): readonly Alarm[] {
-    return this.#alarms ?? [];
+  /** Wake-ups to set once it is committed, for what its statements wrote to the outbox by themselves. */
+  get wakeUps(): readonly WakeUp[] {
+    return this.#wakeUps ?? [];
   }
 
-  wake(alarms: readonly Alarm[]): void {
+  wake(wakeUps: readonly WakeUp[]): void {
     // Statements of one transaction are mostly due together.
-    for (const alarm of alarms)
-      if (!this.alarms.some(({ shard, at }) => shard === alarm.shard && at === alarm.at))
-        (this.#alarms ??= []).push(alarm);
+    for (const wakeUp of wakeUps)
+      if (!this.wakeUps.some(({ shard, at }) => shard === wakeUp.shard && at === wakeUp.at))
+        (this.#wakeUps ??= []).push(wakeUp);
   }
 
-  record(delta: CapturedDelta): void {
-    const frame = this.#top();
-    frame.deltas.push(delta);
-    if (frame.deltas.length >= frame.limit) compact(frame);
-    this.#version += 1;
+  /** Records what was captured; a refusal keeps COMMIT from succeeding, unless a savepoint before it is rolled back to. */
+  record(captured: CapturedChanges): void {
+    if (captured.isEmpty && captured.dated.length === 0) return;
+    this.#top().captured.addAll(captured);
+    if (!captured.isEmpty) this.#version += 1;
   }
 
-  /** Records all that another one has recorded, which has no savepoints. */
-  absorb(part: OpenTransaction): void {
-    const { deltas, resets, heals } = part.#top();
-    for (const delta of deltas) this.record(delta);
-    for (const target of resets) this.reset(target);
-    for (const target of heals) this.heal(target);
+  /** Asks for a recalculation of targets once every transaction that is open at COMMIT is over. */
+  repair(targets: Iterable<string>): void {
+    for (const target of targets) {
+      this.#top().captured.repair(target);
+      this.#version += 1;
+    }
   }
 
-  /** Asks for a recalculation of a target from what is there after the transaction. */
-  reset(target: string): void {
-    this.#top().resets.add(target);
-    this.#version += 1;
-  }
-
-  /** Asks for a recalculation of a target once every transaction that is open at COMMIT is over. */
-  heal(target: string): void {
-    this.#top().heals.add(target);
-    this.#version += 1;
-  }
-
-  /** Has ends of paths followed again before COMMIT. Those of a savepoint that is rolled back do no harm. */
+  /** Has ends of paths followed again before COMMIT. */
   recheck(ends: readonly DatedEnd[]): void {
-    for (const end of ends) (this.#dated ??= []).push(end);
+    for (const end of ends) this.#top().captured.dated.push(end);
   }
 
   /** Ends that are still to be followed again. */
   takeDated(): readonly DatedEnd[] {
-    const taken = this.#dated ?? [];
-    this.#dated = null;
-    return taken;
+    return this.#frames?.flatMap(({ captured }) => captured.dated.splice(0)) ?? [];
   }
 
   get isDated(): boolean {
-    return this.#dated !== null;
+    return this.#frames?.some(({ captured }) => captured.dated.length > 0) === true;
   }
 
   /** Keeps COMMIT from succeeding, unless a savepoint before the refused write is rolled back to. */
   refuse(error: Error): void {
-    this.#top().refusal ??= error;
+    this.#top().captured.refusal ??= error;
     this.#version += 1;
   }
 
   /** Takes back what {@link refuse} was told, wherever it stands by now. */
   lift(error: Error): void {
-    for (const frame of this.#frames ?? []) if (frame.refusal === error) frame.refusal = null;
+    for (const { captured } of this.#frames ?? []) if (captured.refusal === error) captured.refusal = null;
   }
 
   get refusal(): Error | null {
     if (this.#tracks > 0) return unfinished();
-    return this.#frames?.find(({ refusal }) => refusal !== null)?.refusal ?? null;
+    return this.#frames?.find(({ captured }) => captured.refusal !== null)?.captured.refusal ?? null;
   }
 
   savepoint(name: string): void {
@@ -342,11 +313,8 @@ export class OpenTransaction {
     const below = frames[at - 1];
     for (const frame of frames.splice(at)) {
       if (below === undefined) continue;
-      for (const delta of frame.deltas) below.deltas.push(delta);
-      for (const target of frame.resets) below.resets.add(target);
-      for (const target of frame.heals) below.heals.add(target);
-      for (const kept of frame.changes) below.changes.push(kept);
-      below.refusal ??= frame.refusal;
+      below.captured.addAll(frame.captured);
+      for (const kept of frame.kept) below.kept.push(kept);
     }
   }
 
@@ -357,19 +325,35 @@ export class OpenTransaction {
     const dropped = this.#stack().splice(at);
     this.savepoint(name);
     // Handed over already, and not to be confirmed any more.
-    if (this.isEnding) for (const { target } of Object.values(sumUp(dropped, this.#mode)).flat()) this.heal(target);
+    if (this.isEnding) {
+      const sums = sumUp(
+        dropped.map(({ captured }) => captured),
+        this.#mode,
+      );
+      this.repair(Object.values(sums).flatMap((some) => some.map(({ target }) => target)));
+    }
     // What was published while this was under way has to be published anew.
-    if (!dropped.every(isEmpty)) this.#version += 1;
+    if (dropped.some(({ captured }) => !captured.isEmpty)) this.#version += 1;
   }
 
   /** The sum per target; targets whose every amount is zero, and that nothing else is asked of, are left out. */
   sums(): CapturedSums {
-    return sumUp(this.#stack(), this.#mode);
+    return sumUp(
+      this.#stack().map(({ captured }) => captured),
+      this.#mode,
+    );
   }
 
   /** Everything that {@link sums} names, however it would be published. */
   targets(): TargetDelta[] {
     return Object.values(this.sums()).flat();
+  }
+
+  /** Forgets what was captured, but for ends of paths. */
+  #empty(): void {
+    const dated = this.takeDated();
+    this.#frames = null;
+    this.recheck(dated);
   }
 
   #wake(): void {
@@ -395,15 +379,7 @@ export class OpenTransaction {
 }
 
 function newFrame(savepoint: string | null): Frame {
-  return { savepoint, deltas: [], limit: MANY, resets: new Set(), heals: new Set(), changes: [], refusal: null };
-}
-
-/** Deltas that are kept one by one: most transactions have few. */
-const MANY = 4_096;
-
-function compact(frame: Frame): void {
-  frame.deltas = addedUp(frame.deltas);
-  frame.limit = Math.max(MANY, 2 * frame.deltas.length);
+  return { savepoint, captured: new CapturedChanges(), kept: [] };
 }
 
 function unfinished(): Error {
@@ -412,8 +388,4 @@ function unfinished(): Error {
     'WRITE_FAILED',
     `COMMIT was sent while the work of counters.track was under way. ${advice}`,
   );
-}
-
-function isEmpty({ deltas, resets, heals, refusal }: Frame): boolean {
-  return deltas.length + resets.size + heals.size === 0 && refusal === null;
 }

@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Alarm, TargetDelta } from '../../model/pending';
+import type { WakeUp, TargetDelta } from '../../model/pending';
 import type { OpenTransaction } from './open-transaction';
 
 /** Takes what transactions captured to where it waits, as they begin to end and when they have ended. */
@@ -15,8 +15,8 @@ export interface Publisher {
   discard(transaction: OpenTransaction): void;
   /** After a COMMIT whose outcome nobody knows. */
   leave(transaction: OpenTransaction): void;
-  /** Sets alarms for what is in the outbox. */
-  wake(alarms: readonly Alarm[]): void;
+  /** Sets wake-ups for what is in the outbox. */
+  wake(wakeUps: readonly WakeUp[]): void;
   /** Asks for recalculations of targets. */
-  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'heal'>[]): void;
+  recalculate(deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void;
 }

@@ -2,11 +2,9 @@ import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promi
 
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
-import type { Alarm } from '../../model/pending';
-import type { Mode } from '../../model/mode';
+import type { WakeUp } from '../../model/pending';
 import { transactionIdOf } from '../../dialects/postgres/snapshot';
 import { answered, closeConnection, isBusy, isInTransaction } from '../../typeorm/connection-status';
-import type { DatedEnd } from './dated-ends';
 import type { Publisher } from './publisher';
 import { heardOn } from '../../typeorm/heard';
 import { inTurn } from './in-turn';
@@ -18,22 +16,7 @@ import { Slot } from '../../model/slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 import { commitOutcome, putInDoubt, giveUp, isRefusal } from './unanswered';
 import { ActiveTransactions } from './active-transactions';
-
-/** What following transactions needs of the library around it. */
-export interface TransactionsOptions {
-  /** How deltas are published when their counter does not say. */
-  readonly mode: Mode;
-  /** Follows paths again as they lead by now; returns the targets of those that lead elsewhere. */
-  readonly recheck: (ends: readonly DatedEnd[]) => Promise<readonly string[]>;
-  /** What COMMIT is to be rejected with, when what it takes was refused. */
-  readonly explain: (error: unknown, runner: QueryRunner) => Promise<unknown>;
-  /** A TRUNCATE has succeeded. */
-  readonly onTruncate: (sql: string) => void;
-  /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
-  readonly onSchemaChange: () => void;
-  /** A transaction that was to be refused was ended behind our back: by what it was to be refused. */
-  readonly onUnseen: (refusal: Error) => void;
-}
+import type { TransactionsOptions } from './transactions-options';
 
 type BeforeQuery = Parameters<NonNullable<EntitySubscriberInterface['beforeQuery']>>[0];
 type AfterQuery = Parameters<NonNullable<EntitySubscriberInterface['afterQuery']>>[0];
@@ -137,16 +120,11 @@ export class Transactions implements EntitySubscriberInterface {
     else this.#unsettled.add(known, runner);
   }
 
-  /** Takes what is captured of a statement that is not over. */
-  newPart(): OpenTransaction {
-    return new OpenTransaction(this.#options.mode);
-  }
-
-  /** Sets alarms for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
-  wake(runner: QueryRunner | null, alarms: readonly Alarm[]): void {
+  /** Sets wake-ups for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
+  wake(runner: QueryRunner | null, wakeUps: readonly WakeUp[]): void {
     const transaction = runner === null ? undefined : this.#open.get(runner);
-    if (transaction === undefined) this.#publisher.wake(alarms);
-    else transaction.wake(alarms);
+    if (transaction === undefined) this.#publisher.wake(wakeUps);
+    else transaction.wake(wakeUps);
   }
 
   /**
@@ -204,7 +182,7 @@ export class Transactions implements EntitySubscriberInterface {
     else if (kind === 'rollback') return this.#beforeRollback(transaction);
   }
 
-  afterQuery(event: AfterQuery): void {
+  afterQuery(event: AfterQuery): Promise<void> | void {
     const { queryRunner: runner, success } = event;
     const error: unknown = event.error;
     if (success) notifyObserver(event.parameters, event.rawResults);
@@ -215,7 +193,7 @@ export class Transactions implements EntitySubscriberInterface {
     this.#schemaChanges.follow(runner, command, success);
     if (command.kind === 'truncate') {
       if (success) this.#options.onTruncate(event.query);
-    } else if (command.kind === 'commit') this.#committed(event, command.chain);
+    } else if (command.kind === 'commit') return this.#committed(event, command.chain);
     else if (success) this.#follow(runner, command);
     else this.#failed(runner, command, error);
   }
@@ -342,7 +320,7 @@ export class Transactions implements EntitySubscriberInterface {
   async #recheck(transaction: OpenTransaction): Promise<void> {
     const ends = transaction.takeDated();
     try {
-      for (const target of await this.#options.recheck(ends)) transaction.heal(target);
+      transaction.repair(await this.#options.recheck(ends));
     } catch (error) {
       // For a COMMIT that is sent again.
       transaction.recheck(ends);
@@ -377,11 +355,13 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
-  #committed(event: AfterQuery, chain: boolean): void {
+  #committed(event: AfterQuery, chain: boolean): Promise<void> | undefined {
     const transaction = this.#open.get(event.queryRunner);
+    if (transaction === undefined) return undefined;
+    const hasCaptured = !transaction.isIdle || transaction.wakeUps.length > 0;
     // After an SQL error the caller still sends ROLLBACK, yet nothing can be captured in between.
-    if (transaction !== undefined)
-      this.#settle(event.queryRunner, transaction, commitOutcome(event), chain && event.success);
+    this.#settle(event.queryRunner, transaction, commitOutcome(event), chain && event.success);
+    return hasCaptured ? this.#options.afterCommit?.() : undefined;
   }
 
   #settle(runner: QueryRunner, transaction: OpenTransaction, outcome: Outcome, chain: boolean): void {
@@ -393,7 +373,7 @@ export class Transactions implements EntitySubscriberInterface {
       this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
     this.#stopIfRetired();
-    if (outcome !== 'rolled back') this.#publisher.wake(transaction.alarms);
+    if (outcome !== 'rolled back') this.#publisher.wake(transaction.wakeUps);
     if (transaction.isIdle) return;
     // What was published is not what was committed: a ROLLBACK TO SAVEPOINT was not awaited, or COMMIT was held up.
     const changedAfterPublishing = outcome === 'committed' && transaction.changedAfterPublishing;
@@ -402,7 +382,7 @@ export class Transactions implements EntitySubscriberInterface {
       this.#publisher.discard(transaction);
     // Not before it is over everywhere: it may have been ended by PREPARE TRANSACTION.
     if (outcome === 'unseen')
-      this.#publisher.recalculate(transaction.everyTarget().map((target) => ({ target, heal: true })));
+      this.#publisher.recalculate(transaction.everyTarget().map((target) => ({ target, repair: true })));
     if (changedAfterPublishing) this.#publisher.recalculate(transaction.targets());
     if (outcome === 'unknown') this.#publisher.leave(transaction);
   }

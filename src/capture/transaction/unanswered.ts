@@ -22,7 +22,7 @@ interface CommitAnswer {
 
 /**
  * PostgreSQL answers COMMIT with ROLLBACK when a statement of the transaction had failed. A lost connection, a time-out
- * or a FATAL error leaves the outcome unknown: the intent stays, and the sweep heals its targets.
+ * or a FATAL error leaves the outcome unknown: the intent stays, and the sweep has its targets repaired.
  */
 export function commitOutcome({ success, rawResults, error }: CommitAnswer): Outcome {
   if (success)

@@ -32,3 +32,19 @@ export async function transactionIdOf(runner: QueryRunner): Promise<string> {
 export async function allocateBarrier(runner: QueryRunner): Promise<bigint> {
   return BigInt(await transactionIdOf(runner));
 }
+
+/**
+ * Whether a transaction is open that began before `barrier`, and none that writes is open in this database: those of other
+ * databases of the server hold up repairs as well, but wait for nobody here.
+ */
+export async function isHeldUpElsewhere(runner: QueryRunner, barrier: bigint): Promise<boolean> {
+  const [row] = await rowsOf(
+    runner,
+    `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::numeric <= $1 AND NOT EXISTS (
+       SELECT 1 FROM pg_stat_activity
+       WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+     ) AS "isHeldUp"`,
+    [barrier.toString()],
+  );
+  return row?.['isHeldUp'] === true;
+}

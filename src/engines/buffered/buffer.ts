@@ -1,4 +1,4 @@
-import type { TargetDelta, Alarm, Batch, ClaimScope, Unapplied, Snapshot } from '../../model/pending';
+import type { TargetDelta, WakeUp, Batch, ClaimScope, Unapplied, Snapshot } from '../../model/pending';
 
 /** Deltas of one transaction in one shard. The id is the transaction's id (PostgreSQL: `pg_current_xact_id()`). */
 export interface Intent {
@@ -13,7 +13,7 @@ export interface Confirmed {
    * was acknowledged before.
    */
   readonly found: boolean;
-  readonly alarms: readonly Alarm[];
+  readonly wakeUps: readonly WakeUp[];
 }
 
 /** The columns and touches that a process knows, by kind: what it may claim. */
@@ -50,8 +50,8 @@ export interface Claim {
   readonly now: number;
 }
 
-/** Why a watch was refused: claimed in an unacknowledged batch, watched by another, or behind a barrier. */
-export type WatchOutcome = 'watching' | 'claimed' | 'watched' | 'barred';
+/** Why a lease was refused: claimed in an unacknowledged batch, leased by another, or behind a barrier. */
+export type LeaseOutcome = 'acquired' | 'claimed' | 'held' | 'barred';
 
 /** What the recount of one target found; `missing` is truth − column (− outbox), per column; `null` when the row is absent. */
 export interface Recount {
@@ -64,7 +64,7 @@ export interface Recount {
 /** How a finalize ended for one target. */
 export interface Finalized {
   readonly target: string;
-  /** False: the watch no longer stood, nothing was changed. */
+  /** False: the lease no longer stood, nothing was changed. */
   readonly standing: boolean;
   /**
    * Per recounted column, what was pending and visible to the snapshot: pending before, less what the log held and
@@ -91,6 +91,8 @@ export interface ShardStatus {
   readonly batches: number;
   readonly intents: number;
   readonly recalculations: number;
+  /** Those of the recalculations that were asked for because something may be wrong: they stand behind a barrier. */
+  readonly repairs: number;
   readonly failed: readonly { readonly target: string; readonly reason: string }[];
   readonly now: number;
 }
@@ -99,14 +101,14 @@ export interface ShardStatus {
 export interface FinalizeOptions {
   /** The request for a recalculation is fulfilled. */
   readonly consume: boolean;
-  /** Change nothing: only end the watch and report. */
+  /** Change nothing: only end the lease and report. */
   readonly dry: boolean;
 }
 
 /**
  * Where pending deltas wait. Every method is atomic for its shard, runs on the buffer's own clock, and may be retried
  * or arrive late without counting twice (I3): a confirm moves an intent or finds it gone, an acknowledge deletes a
- * batch or finds it gone, a finalize needs its own watch.
+ * batch or finds it gone, a finalize needs its own lease.
  *
  * Words, invariants and protocol: `docs/protocol.md`.
  */
@@ -123,62 +125,59 @@ export interface DeltaBuffer {
   epoch(shard: number): Promise<number | null>;
   /** Raises the shard's epoch; a lower or equal one is ignored. */
   raiseEpoch(shard: number, epoch: number): Promise<void>;
+  /** Forgets all that the shard holds, batches included, and gives it an epoch. */
+  clear(shard: number, epoch: number): Promise<void>;
 
   /** Announces a delta before COMMIT. */
   announce(shard: number, intent: Intent): Promise<void>;
-  /** Makes an announced delta pending; logs it under its transaction where a watch stands. */
+  /** Makes an announced delta pending; logs it under its transaction where a lease stands. */
   confirm(shard: number, intentId: string): Promise<Confirmed>;
   /** Forgets an announced delta. */
   discard(shard: number, intentId: string): Promise<void>;
   /** Makes a delta pending without announcing it. Not idempotent. */
-  add(shard: number, intent: Intent): Promise<readonly Alarm[]>;
+  add(shard: number, intent: Intent): Promise<readonly WakeUp[]>;
 
-  /** Moves pending deltas into a new batch; watched targets stay, and so does what is not `known` (all is, by default). */
+  /** Moves pending deltas into a new batch; leased targets stay, and so does what is not `known` (all is, by default). */
   claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim>;
-  /** Deletes a batch; gives back what was not applied, with alarms for what is due again. */
+  /** Deletes a batch; gives back what was not applied, with wake-ups for what is due again. */
   acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed>;
   /**
-   * Batches that nobody has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.
+   * Batches that no process has held for `olderThan` ms; from now on the caller holds them, so that one sweep at a time does.
    * Their `claimedAt` never changes: it is compared with the ledger's floor.
    */
   takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]>;
 
   /** Ids of intents announced longer ago than `olderThan` ms. */
   staleIntents(shard: number, olderThan: number, limit: number): Promise<readonly string[]>;
-  /** Drops those intents that still exist and requests the recalculation of their targets behind the barrier. */
+  /** Drops those intents that still exist and requests the repair of their targets behind the barrier. */
   sweepIntents(
     shard: number,
     intentIds: readonly string[],
-    barrier: bigint | null,
-  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }>;
+    barrier: bigint,
+  ): Promise<{ readonly targets: readonly string[]; readonly wakeUps: readonly WakeUp[] }>;
 
   /**
-   * Asks for a recalculation with a later snapshot: removes watches, and, with a barrier, lets no recalculation pass
-   * before every transaction with an id up to the barrier is over. A request with a barrier wants every column recounted;
-   * `0n` waits for no transaction.
+   * Requests a repair: the recalculation, with a later snapshot, of every column. Ends leases, and lets no recalculation pass
+   * before every transaction with an id up to the barrier is over; `0n` waits for none.
    */
-  request(
-    shard: number,
-    targets: readonly string[],
-    options: { readonly barrier: bigint | null; readonly delay: number },
-  ): Promise<readonly Alarm[]>;
-  /** Targets whose recalculation is due, oldest first, with those behind a barrier marked `heal`. */
+  requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly WakeUp[]>;
+  /** Targets whose recalculation is due, oldest first, and whether a repair is requested. */
   dueRecalculations(
     shard: number,
     limit: number,
-  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]>;
+  ): Promise<readonly { readonly target: string; readonly repair: boolean }[]>;
   /**
    * Puts a token on targets; `horizon` is the oldest transaction still open (PostgreSQL: `pg_snapshot_xmin`). `plain`
    * also refuses targets whose barrier has passed: what asked for it wants every column recounted, not some.
    */
-  watch(
+  acquireLease(
     shard: number,
     token: string,
     targets: readonly string[],
     options: { readonly ttl: number; readonly horizon: bigint; readonly plain?: boolean },
-  ): Promise<readonly WatchOutcome[]>;
+  ): Promise<readonly LeaseOutcome[]>;
   /**
-   * Sets pending to what is missing where the watch still stands, and ends the watch.
+   * Sets pending to what is missing where the lease still stands, and ends the lease.
    * `dirty` names the targets for which something is pending now, in any column; none when `dry`.
    */
   finalize(
@@ -190,17 +189,17 @@ export interface DeltaBuffer {
   ): Promise<{
     readonly outcomes: readonly Finalized[];
     readonly dirty: readonly string[];
-    readonly alarms: readonly Alarm[];
+    readonly wakeUps: readonly WakeUp[];
   }>;
-  /** Extends watches of this token that still stand. */
-  renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
-  /** Ends watches of this token. */
-  unwatch(shard: number, token: string, targets: readonly string[]): Promise<void>;
+  /** Extends leases of this token that still stand. */
+  renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void>;
+  /** Ends leases of this token. */
+  releaseLease(shard: number, token: string, targets: readonly string[]): Promise<void>;
   /**
-   * Puts off a due recalculation (refused, or failed) by `delay` ms; with a token only where its watch stands, since a
+   * Puts off a due recalculation (refused, or failed) by `delay` ms; with a token only where its lease stands, since a
    * request that came meanwhile has ended it and is not to wait.
    */
-  postpone(shard: number, targets: readonly string[], delay: number, token?: string): Promise<readonly Alarm[]>;
+  postpone(shard: number, targets: readonly string[], delay: number, token?: string): Promise<readonly WakeUp[]>;
 
   /** Pending and claimed amounts; `version` changes whenever an amount moves between pending, a batch and the column. */
   read(
@@ -213,5 +212,5 @@ export interface DeltaBuffer {
   retryFailed(
     shard: number,
     targets: readonly string[] | null,
-  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }>;
+  ): Promise<{ readonly count: number; readonly wakeUps: readonly WakeUp[] }>;
 }

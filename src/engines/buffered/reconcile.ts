@@ -3,6 +3,7 @@ import type { Batch, ClaimScope, Unapplied } from '../../model/pending';
 import { kindIdOf } from '../../model/target';
 import { CounterCacheError } from '../../errors';
 import { applyBatch } from '../../dialects/postgres/apply/apply';
+import { TablesEmptiedError } from '../../dialects/postgres/apply/ledger';
 import type { AppliedEntries } from '../../dialects/postgres/apply/apply-entries';
 import { hiddenRows } from '../../dialects/postgres/sight';
 import { describeTarget, type JobContext } from '../context';
@@ -35,9 +36,9 @@ export function addReports(left: ReconcileReport, right: ReconcileReport): Recon
 
 /** How a reconcile was asked for. */
 export interface ReconcileOptions {
-  /** The time of the alarm that rang: when it rang early (another clock), it is set again. */
+  /** The time of the wake-up that fired: when it fired early (another clock), it is set again. */
   readonly expected?: number;
-  /** Told that the shard lost its data: nothing of it can be claimed before its epochs are brought together. */
+  /** Called when the shard lost its data: nothing of it can be claimed before its epochs are brought together. */
   readonly onLost?: () => void;
 }
 
@@ -82,7 +83,7 @@ function exceptFor({ report, unapplied }: Settled, left: readonly string[]): Rec
   return { ...report, targets: report.targets - (partly.size - both), unapplied: report.unapplied - both };
 }
 
-/** The alarm that rang is used up: what was left for processes that know it needs another. */
+/** The wake-up that fired is used up: what was left for processes that know it needs another. */
 async function handOn(
   context: JobContext,
   shard: number,
@@ -101,11 +102,16 @@ export async function settleBatch(context: JobContext, batch: Batch): Promise<Re
 
 async function settle(context: JobContext, batch: Batch): Promise<Settled> {
   const { buffer, dataSource, tables, definitions, events } = context;
-  const applied = await applyBatch(dataSource, tables, definitions, batch, events.has('reconciled'));
-  if (applied.status === 'fenced') await healFenced(context, batch);
+  const applied = await applyBatch(dataSource, tables, definitions, batch, events.has('reconciled')).catch(
+    (error: unknown) => {
+      if (error instanceof TablesEmptiedError) context.onEmptied?.();
+      throw error;
+    },
+  );
+  if (applied.status === 'fenced') await repairFenced(context, batch);
   const { unapplied } = applied;
-  const { alarms } = await buffer.acknowledge(batch.shard, batch.id, unapplied);
-  await context.schedule(alarms);
+  const { wakeUps } = await buffer.acknowledge(batch.shard, batch.id, unapplied);
+  await context.schedule(wakeUps);
   if (applied.status !== 'applied')
     return { report: { ...NOTHING, unapplied: unapplied.length, updates: applied.updates }, unapplied };
   emitApplied(context, batch.shard, applied);
@@ -113,13 +119,13 @@ async function settle(context: JobContext, batch: Batch): Promise<Settled> {
   return { report: { batches: 1, targets, unapplied: unapplied.length, updates: applied.updates }, unapplied };
 }
 
-/** A fenced batch may have been applied or not: nobody can tell any more, so its targets are recounted. */
-async function healFenced({ buffer, schedule }: JobContext, batch: Batch): Promise<void> {
+/** A fenced batch may have been applied or not, which is not known any more, so its targets are recounted. */
+async function repairFenced({ buffer, schedule }: JobContext, batch: Batch): Promise<void> {
   const targets = batch.entries.map(({ target }) => target);
-  await schedule(await buffer.request(batch.shard, targets, { barrier: 0n, delay: 0 }));
+  await schedule(await buffer.requestRepair(batch.shard, targets, 0n));
 }
 
-/** Tells what was applied, refused or not known. */
+/** Reports what was applied, refused or not known. */
 export function emitApplied({ events, definitions }: JobContext, shard: number, applied: AppliedEntries): void {
   for (const row of applied.unapplied) {
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
@@ -136,7 +142,7 @@ export function emitApplied({ events, definitions }: JobContext, shard: number, 
   events.emit('reconciled', { shard, changes, updates: applied.updates });
 }
 
-/** Tells, once per kind, that something is left for processes that know it. */
+/** Reports, once per kind, that something is left for processes that know it. */
 export function reportUnknown({ events }: Pick<JobContext, 'events'>, kinds: Iterable<string>): void {
   for (const kind of kinds) events.reportOnce(`unknown ${kind}`, unknownKind(kind));
 }

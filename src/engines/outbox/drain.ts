@@ -1,37 +1,37 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Alarm, ClaimScope, TargetDelta } from '../../model/pending';
+import type { WakeUp, ClaimScope, TargetDelta } from '../../model/pending';
 import { type AppliedEntries, applyEntries, applyOrIsolate } from '../../dialects/postgres/apply/apply-entries';
 import type { ApplyKind } from '../../dialects/postgres/apply/apply-kind';
 import { type LockOptions, lockWaiting, type WaitingEntry } from '../../dialects/postgres/outbox/lock-waiting';
 import { endRows, parkRows, postponeRows } from '../../dialects/postgres/outbox/settle-rows';
-import { takeHeals } from '../../dialects/postgres/outbox/take-heals';
+import { takeRepairs } from '../../dialects/postgres/outbox/take-repairs';
 import { type WaitingShard, waitingShards } from '../../dialects/postgres/outbox/waiting-shards';
 import { withConnection, withTransaction } from '../../dialects/postgres/query';
 import { allocateBarrier } from '../../dialects/postgres/snapshot';
 import type { TablePaths } from '../../dialects/postgres/installation/tables';
 import type { JobContext } from '../context';
-import { ownAlarm } from '../../model/own-alarm';
+import { ownWakeUp } from '../../model/own-wake-up';
 import { addReports, emitApplied, NOTHING, type ReconcileReport, reportUnknown } from '../buffered/reconcile';
 
-/** Applies what waits in the outbox, of one shard or of all, and asks for the recalculations that are noted there. */
+/** Applies what waits in the outbox, of one shard or of all, and asks for the repairs that are noted there. */
 export async function drain(context: JobContext, scope: ClaimScope, shard: number | null): Promise<ReconcileReport> {
   const waiting = await lookFor(context, scope, shard);
   const report = await applyWaiting(context, scope, waiting);
   await handOn(context, scope, waiting);
-  await requestHeals(context, scope, waiting);
+  await requestRepairs(context, scope, waiting);
   return report;
 }
 
-/** The alarm that rang is used up: what this process does not know needs another. */
+/** The wake-up that fired is used up: what this process does not know needs another. */
 async function handOn(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
-  const alarms: Alarm[] = [];
+  const wakeUps: WakeUp[] = [];
   for (const { shard, others } of waiting) {
     if (others === null) continue;
     reportUnknown(context, others.kinds);
-    if (scope.select === 'due') alarms.push(context.handOver(shard, others.overdue));
+    if (scope.select === 'due') wakeUps.push(context.handOver(shard, others.overdue));
   }
-  await context.schedule(alarms);
+  await context.schedule(wakeUps);
 }
 
 /** Applies what is due in the outbox. Needs nothing but SQL. */
@@ -40,10 +40,10 @@ export async function drainDue(context: JobContext): Promise<ReconcileReport> {
   return applyWaiting(context, scope, await lookFor(context, scope, null));
 }
 
-/** Asks for the recalculations that are noted in the outbox. */
-export async function healDue(context: JobContext): Promise<void> {
+/** Asks for the repairs that are noted in the outbox. */
+export async function repairDue(context: JobContext): Promise<void> {
   const scope = { select: 'due' } as const;
-  await requestHeals(context, scope, await lookFor(context, scope, null));
+  await requestRepairs(context, scope, await lookFor(context, scope, null));
 }
 
 /** One statement, and no transaction, when nothing waits. */
@@ -148,7 +148,7 @@ async function scheduleRetries(
   { unapplied }: Drained,
 ): Promise<void> {
   const backoffs = new Set(unapplied.flatMap((row) => ('failed' in row ? [] : [row.backoff])));
-  await schedule([...backoffs].map((backoff) => ownAlarm('reconcile', shard, backoff, options.window)));
+  await schedule([...backoffs].map((backoff) => ownWakeUp('reconcile', shard, backoff, options.window)));
 }
 
 function doneOf({ entries, unapplied }: Drained): WaitingEntry[] {
@@ -172,28 +172,37 @@ async function scheduleRecalculations(
 ): Promise<void> {
   const deltas = entries.filter(({ recalculateIn }) => recalculateIn !== null).map(emptyDelta);
   if (deltas.length === 0) return;
-  const alarms = await buffer.add(shard, { id: 'outbox', deltas }).catch(() => []);
-  await schedule(alarms);
+  const wakeUps = await buffer.add(shard, { id: 'outbox', deltas }).catch(() => []);
+  await schedule(wakeUps);
 }
 
 function emptyDelta({ target, recalculateIn }: WaitingEntry): TargetDelta {
-  return { target, amounts: new Map(), touches: [], wait: 0, flushAt: 0, recalculateIn, reset: false, heal: false };
+  return {
+    target,
+    amounts: new Map(),
+    touches: [],
+    wait: 0,
+    flushAt: 0,
+    recalculateIn,
+    replaced: false,
+    repair: false,
+  };
 }
 
-async function requestHeals(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
-  for (const { shard } of waiting.filter(({ heals }) => heals)) {
-    while (!context.isStopping() && (await healSome(context, shard, scope)) >= context.options.batchSize);
+async function requestRepairs(context: JobContext, scope: ClaimScope, waiting: readonly WaitingShard[]): Promise<void> {
+  for (const { shard } of waiting.filter(({ repairs }) => repairs)) {
+    while (!context.isStopping() && (await requestSome(context, shard, scope)) >= context.options.batchSize);
   }
 }
 
-/** The request goes out before the rows are gone: whoever dies in between leaves them, and it is made again. */
-function healSome({ dataSource, tables, buffer, options, schedule }: JobContext, shard: number, scope: ClaimScope) {
+/** The request goes out before the rows are gone: a process that dies in between leaves them, and it is made again. */
+function requestSome({ dataSource, tables, buffer, options, schedule }: JobContext, shard: number, scope: ClaimScope) {
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
-    const targets = await takeHeals(runner, tables, shard, scope, options.batchSize);
+    const targets = await takeRepairs(runner, tables, shard, scope, options.batchSize);
     if (targets.length === 0) return 0;
     // Allocated after the rows were seen: whatever was open when they were committed lies below it.
     const barrier = await allocateBarrier(runner);
-    await schedule(await buffer.request(shard, [...new Set(targets)], { barrier, delay: 0 }));
+    await schedule(await buffer.requestRepair(shard, [...new Set(targets)], barrier));
     return targets.length;
   });
 }

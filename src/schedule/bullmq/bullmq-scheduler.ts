@@ -1,11 +1,11 @@
 import type { RedisOptions } from 'bullmq';
 
-import type { Alarm } from '../../model/pending';
+import type { WakeUp } from '../../model/pending';
 import { CounterCacheError } from '../../errors';
-import type { AlarmHandler, RunningScheduler, Scheduler } from '../scheduler';
-import { AlarmConsumer } from './alarm-consumer';
-import { AlarmMemory } from './alarm-memory';
-import { alarmId, type AlarmJobOptions, AlarmProducer } from './alarm-producer';
+import type { WakeUpHandler, RunningScheduler, Scheduler } from '../scheduler';
+import { WakeUpConsumer } from './wake-up-consumer';
+import { WakeUpMemory } from './wake-up-memory';
+import { wakeUpId, type WakeUpJobOptions, WakeUpProducer } from './wake-up-producer';
 import { ConnectionErrors } from './connection-errors';
 import { assertUsable } from './connections';
 
@@ -18,19 +18,19 @@ export interface BullMqSchedulerOptions {
   /** Prefix of BullMQ's keys. @defaultValue BullMQ's own, 'bull' */
   readonly queuePrefix?: string;
   /** @defaultValue 5 attempts with exponential backoff; completed jobs are removed, the last 100 failed ones kept */
-  readonly jobOptions?: AlarmJobOptions;
+  readonly jobOptions?: WakeUpJobOptions;
   /**
-   * Whether the user of the connection may run INFO; without it alarms ring up to a second later.
+   * Whether the user of the connection may run INFO; without it wake-ups fire up to a second later.
    *
    * @defaultValue true
    */
   readonly mayInfo?: boolean;
-  /** Told every error of a job or a handler, and what keeps connections from working once per outage; must not throw. */
+  /** Receives every error of a job or a handler, and what keeps connections from working once per outage; must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Rings alarms as BullMQ jobs, one per (kind, shard, time), in whichever process has a worker.
+ * Fires wake-ups as BullMQ jobs, one per (kind, shard, time), in whichever process has a worker.
  *
  * @example
  * const scheduler = new BullMqScheduler({ connection: { port: 6379 }, queueName: 'counters', onError: console.error });
@@ -40,26 +40,26 @@ export interface BullMqSchedulerOptions {
 export class BullMqScheduler implements Scheduler {
   readonly #options: BullMqSchedulerOptions & { readonly mayInfo: boolean };
   readonly #errors: ConnectionErrors;
-  readonly #producer: AlarmProducer;
-  readonly #memory = new AlarmMemory();
-  readonly #consumers = new Set<AlarmConsumer>();
+  readonly #producer: WakeUpProducer;
+  readonly #memory = new WakeUpMemory();
+  readonly #consumers = new Set<WakeUpConsumer>();
   #closing: Promise<void> | null = null;
 
   constructor(options: BullMqSchedulerOptions) {
     assertUsable(options.connection, options.queueName);
     this.#options = { mayInfo: true, ...options };
     this.#errors = new ConnectionErrors(options.onError);
-    this.#producer = new AlarmProducer({ ...this.#options, onError: (error) => this.#errors.tell(error) });
+    this.#producer = new WakeUpProducer({ ...this.#options, onError: (error) => this.#errors.report(error) });
   }
 
   /**
-   * Adds a job per alarm, but for those that this process has added before. All are tried.
+   * Adds a job per wake-up, but for those that this process has added before. All are tried.
    *
    * @throws BufferUnavailableError when Redis did not take one of them; CounterCacheError `CLOSED`
    */
-  async schedule(alarms: readonly Alarm[]): Promise<void> {
+  async schedule(wakeUps: readonly WakeUp[]): Promise<void> {
     this.#assertOpen();
-    const outcomes = await Promise.allSettled(alarms.map((alarm) => this.#schedule(alarm)));
+    const outcomes = await Promise.allSettled(wakeUps.map((wakeUp) => this.#schedule(wakeUp)));
     const failed = outcomes.find((outcome) => outcome.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
   }
@@ -69,15 +69,15 @@ export class BullMqScheduler implements Scheduler {
    *
    * @throws CounterCacheError `CLOSED`
    */
-  async start(handler: AlarmHandler, { concurrency }: { readonly concurrency: number }): Promise<RunningScheduler> {
+  async start(handler: WakeUpHandler, { concurrency }: { readonly concurrency: number }): Promise<RunningScheduler> {
     this.#assertOpen();
     const { connection, queueName, queuePrefix, mayInfo, onError } = this.#options;
-    const consumer = new AlarmConsumer(handler, {
+    const consumer = new WakeUpConsumer(handler, {
       connection,
       queueName,
       ...(queuePrefix === undefined ? {} : { queuePrefix }),
       concurrency,
-      onError: (error) => this.#errors.tell(error),
+      onError: (error) => this.#errors.report(error),
       onFailed: onError,
       reachable: () => this.#producer.reachable(),
       mayInfo,
@@ -96,9 +96,9 @@ export class BullMqScheduler implements Scheduler {
     await this.#producer.close();
   }
 
-  #schedule(alarm: Alarm): Promise<void> {
-    const due = performance.now() + alarm.delay;
-    return this.#memory.once(alarmId(alarm), alarm.delay, () => this.#producer.add(alarm, due));
+  #schedule(wakeUp: WakeUp): Promise<void> {
+    const due = performance.now() + wakeUp.delay;
+    return this.#memory.once(wakeUpId(wakeUp), wakeUp.delay, () => this.#producer.add(wakeUp, due));
   }
 
   #assertOpen(): void {

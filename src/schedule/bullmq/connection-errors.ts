@@ -15,7 +15,7 @@ export class ConnectionErrors {
   }
 
   /** Takes an error of a connection. */
-  tell(error: unknown): void {
+  report(error: unknown): void {
     redact(error);
     if (isConnectionError(error)) this.#outage.failed(lost(error), { kind: 'connection' });
     else this.#outage.failed(isRefusal(error) ? refused(error) : error);

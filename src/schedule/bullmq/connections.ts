@@ -50,6 +50,6 @@ function readyCheck(mayInfo: boolean): RedisOptions {
 const RECONNECTING = {
   lazyConnect: false,
   retryStrategy: (attempt: number): number => Math.min(100 * attempt, 2_000),
-  // After a demotion the server of this connection refuses writes until we connect anew.
+  // After a demotion the server of this connection refuses writes until we reconnect.
   reconnectOnError: (error: Error): boolean => error.message.startsWith('READONLY'),
 } as const satisfies RedisOptions;

@@ -1,29 +1,28 @@
-import type { Alarm } from '../../model/pending';
+import type { WakeUp } from '../../model/pending';
 import { CounterCacheError } from '../../errors';
-import type { AlarmHandler, RunningScheduler, Scheduler } from '../scheduler';
-import { InProcessRunner } from './in-process-runner';
+import type { RunningScheduler, Scheduler, WakeUpHandler } from '../scheduler';
 
 /** Options of an {@link InProcessScheduler}. */
 export interface InProcessSchedulerOptions {
-  /** Told every error a handler throws. @defaultValue emits a process warning */
+  /** Receives every error a handler throws. @defaultValue emits a process warning */
   readonly onError?: (error: unknown) => void;
-  /** How often one alarm is tried. @defaultValue 5 */
+  /** How often one wake-up is tried. @defaultValue 5 */
   readonly attempts?: number;
   /** Milliseconds until the second attempt; doubled for each further one. @defaultValue 1000 */
   readonly backoff?: number;
 }
 
-/** A delayed alarm, one that waits for a free runner, or one that is being handled. */
+/** A delayed wake-up, one that waits for a free runner, or one that is being handled. */
 interface Job {
   readonly id: string;
-  readonly alarm: Alarm;
+  readonly wakeUp: WakeUp;
   /** Milliseconds on the monotonic clock. */
   due: number;
   attempt: number;
   timer: NodeJS.Timeout | null;
   active: boolean;
-  /** The same alarm, added while this one was active: runs afterwards. */
-  again: Alarm | null;
+  /** The same wake-up, added while this one was active: runs afterwards. */
+  again: WakeUp | null;
 }
 
 function warn(error: unknown): void {
@@ -31,11 +30,11 @@ function warn(error: unknown): void {
 }
 
 /** Longest delay that a timer takes, ms. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+const MAX_TIMER = 2 ** 31 - 1;
 
 /**
- * Rings alarms with timers of this process, which never keep it alive. Other processes are not told: for unit tests and
- * for trying the library, together with `MemoryBuffer`.
+ * Fires wake-ups with timers of this process, which never keep it alive. Other processes learn nothing: for one process that
+ * does without BullMQ.
  */
 export class InProcessScheduler implements Scheduler {
   readonly #jobs = new Map<string, Job>();
@@ -52,12 +51,12 @@ export class InProcessScheduler implements Scheduler {
     this.#backoff = options.backoff ?? 1000;
   }
 
-  async schedule(alarms: readonly Alarm[]): Promise<void> {
+  async schedule(wakeUps: readonly WakeUp[]): Promise<void> {
     this.#assertOpen();
-    for (const alarm of alarms) this.#add(alarm);
+    for (const wakeUp of wakeUps) this.#add(wakeUp);
   }
 
-  async start(handler: AlarmHandler, options: { readonly concurrency: number }): Promise<RunningScheduler> {
+  async start(handler: WakeUpHandler, options: { readonly concurrency: number }): Promise<RunningScheduler> {
     this.#assertOpen();
     const runner = new InProcessRunner(handler, options.concurrency);
     this.#runners.add(runner);
@@ -78,16 +77,16 @@ export class InProcessScheduler implements Scheduler {
       throw new CounterCacheError('CLOSED', 'the in-process scheduler is closed: schedule and start before close()');
   }
 
-  #add(alarm: Alarm): void {
-    const id = `${alarm.kind}-${alarm.shard}-${alarm.at}`;
+  #add(wakeUp: WakeUp): void {
+    const id = `${wakeUp.kind}-${wakeUp.shard}-${wakeUp.at}`;
     const standing = this.#jobs.get(id);
     if (standing === undefined) {
-      const job: Job = { id, alarm, due: 0, attempt: 1, timer: null, active: false, again: null };
+      const job: Job = { id, wakeUp, due: 0, attempt: 1, timer: null, active: false, again: null };
       this.#jobs.set(id, job);
-      this.#delay(job, alarm.delay);
+      this.#delay(job, wakeUp.delay);
     } else if (standing.active) {
-      // The work may have looked before this alarm's target became due.
-      standing.again = alarm;
+      // The work may have looked before this wake-up's target became due.
+      standing.again = wakeUp;
     }
   }
 
@@ -98,13 +97,13 @@ export class InProcessScheduler implements Scheduler {
 
   #arm(job: Job): void {
     const left = Math.max(0, Math.ceil(job.due - performance.now()));
-    job.timer = setTimeout(() => this.#ring(job), Math.min(left, LONGEST_TIMER));
+    job.timer = setTimeout(() => this.#fire(job), Math.min(left, MAX_TIMER));
     job.timer.unref();
   }
 
-  #ring(job: Job): void {
+  #fire(job: Job): void {
     job.timer = null;
-    // Timers may ring a little early, and what is not due yet would wait for a sweep.
+    // Timers may fire a little early, and what is not due yet would wait for a sweep.
     if (job.due > performance.now()) return this.#arm(job);
     this.#ready.push(job);
     this.#dispatch();
@@ -121,8 +120,8 @@ export class InProcessScheduler implements Scheduler {
     }
   }
 
-  async #handle(job: Job, handler: AlarmHandler): Promise<void> {
-    const { kind, shard, at } = job.alarm;
+  async #handle(job: Job, handler: WakeUpHandler): Promise<void> {
+    const { kind, shard, at } = job.wakeUp;
     try {
       await handler({ kind, shard, at });
       this.#finish(job);
@@ -142,5 +141,37 @@ export class InProcessScheduler implements Scheduler {
     Object.assign(job, { active: false, again: null });
     this.#delay(job, this.#backoff * 2 ** (job.attempt - 1));
     job.attempt++;
+  }
+}
+
+/** One consumer of an in-process scheduler: runs a handler a limited number of times at once. */
+class InProcessRunner implements RunningScheduler {
+  readonly #active = new Set<Promise<void>>();
+  readonly #forced: Promise<void>;
+  #force: () => void = () => undefined;
+  #stopped = false;
+
+  constructor(
+    readonly handler: WakeUpHandler,
+    private readonly concurrency: number,
+  ) {
+    this.#forced = new Promise((resolve) => (this.#force = resolve));
+  }
+
+  get free(): boolean {
+    return !this.#stopped && this.#active.size < this.concurrency;
+  }
+
+  /** Counts `work`, which never rejects, as active until it ends. */
+  run(work: Promise<void>): Promise<void> {
+    const counted = work.finally(() => this.#active.delete(counted));
+    this.#active.add(counted);
+    return counted;
+  }
+
+  async close(force = false): Promise<void> {
+    this.#stopped = true;
+    if (force) this.#force();
+    await Promise.race([this.#forced, Promise.all(this.#active)]);
   }
 }

@@ -1,6 +1,6 @@
 import { type DeltaBuffer } from '../../../src/engines/buffered/buffer';
 import { type TargetDelta } from '../../../src/model/pending';
-import { delta, intent, MAX, type OpenBuffer, pendingOf, row, WATCH } from './harness';
+import { delta, intent, MAX, type OpenBuffer, pendingOf, row, LEASE } from './harness';
 
 /** Intents that come in one turn of the event loop, as those of many writers under one target do, and say the same. */
 export function describeAlike(open: OpenBuffer): void {
@@ -61,9 +61,9 @@ export function describeAlike(open: OpenBuffer): void {
       expect(batch?.entries).toHaveLength(1);
     });
 
-    it('are told apart by a watch: some of them its snapshot has seen', async () => {
+    it('are told apart by a lease: some of them its snapshot has seen', async () => {
       const buffer = await open();
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await confirmAll(buffer, delta(a, { posts: 1 }));
       const seen = { xmin: 200n, xmax: 200n, inProgress: [] };
       const recount = { target: a, missing: new Map([['posts', 0n]]), rearmIn: null };
@@ -72,10 +72,10 @@ export function describeAlike(open: OpenBuffer): void {
       expect(await pendingOf(buffer, a)).toEqual({ posts: 150n });
     });
 
-    it('drop what is pending when they reset their target', async () => {
+    it('drop what is pending when their target was replaced', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 1 })));
-      await confirmAll(buffer, delta(a, {}, { reset: true }));
+      await confirmAll(buffer, delta(a, {}, { replaced: true }));
       expect(await pendingOf(buffer, a)).toEqual({});
       expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
     });

@@ -12,7 +12,7 @@ import {
   row,
   STORES,
   USERS,
-  WATCH,
+  LEASE,
 } from './harness';
 
 const DUE: ClaimScope = { select: 'due' };
@@ -150,11 +150,11 @@ export function describeBatches(open: OpenBuffer): void {
       expect(await pendingOf(buffer, a)).toEqual({});
       await buffer.acknowledge(0, first.id, []);
       expect(await claimedOf(buffer, a)).toEqual({ [second.id]: { posts: 2n } });
-      expect(await buffer.watch(0, 'token', [a], WATCH)).toEqual(['claimed']);
+      expect(await buffer.acquireLease(0, 'token', [a], LEASE)).toEqual(['claimed']);
     });
 
     it.each(['the first', 'the second', 'both', 'neither'] as const)(
-      'keeps a watch away until no batch holds the target: %s was asked about before',
+      'keeps a lease away until no batch holds the target: %s was asked about before',
       async (asked) => {
         const buffer = await open();
         await buffer.add(0, intent('7', delta(a, { posts: 1 })));
@@ -165,24 +165,24 @@ export function describeBatches(open: OpenBuffer): void {
         const second = await claimAll(buffer);
         if (asked === 'the second' || asked === 'both') await claimedOf(buffer, b);
         await buffer.acknowledge(0, second.id, []);
-        expect(await buffer.watch(0, 'token', [a, b], WATCH)).toEqual(['claimed', 'watching']);
+        expect(await buffer.acquireLease(0, 'token', [a, b], LEASE)).toEqual(['claimed', 'acquired']);
         await buffer.acknowledge(0, first.id, []);
-        expect(await buffer.watch(0, 'token', [a, b], WATCH)).toEqual(['watching', 'watching']);
+        expect(await buffer.acquireLease(0, 'token', [a, b], LEASE)).toEqual(['acquired', 'acquired']);
       },
     );
 
     it.each([DIRTY, DUE, { select: 'targets', targets: [a, b] } as const])(
-      'leaves watched targets (hold): %j',
+      'leaves leased targets (hold): %j',
       async (scope) => {
         const buffer = await open();
         await buffer.add(
           0,
           intent('7', delta(a, { posts: 1 }, { flushAt: 1 }), delta(b, { posts: 1 }, { flushAt: 1 })),
         );
-        await buffer.watch(0, 'token', [a], WATCH);
+        await buffer.acquireLease(0, 'token', [a], LEASE);
         expect(contents((await buffer.claim(0, scope, 1)).batch)).toEqual({ [b]: { posts: 1n } });
         expect(await buffer.claim(0, scope, 1)).toMatchObject({ batch: null });
-        await buffer.unwatch(0, 'token', [a]);
+        await buffer.releaseLease(0, 'token', [a]);
         expect(contents((await buffer.claim(0, scope, 1)).batch)).toEqual({ [a]: { posts: 1n } });
       },
     );
@@ -211,7 +211,7 @@ export function describeBatches(open: OpenBuffer): void {
         { target: a, backoff: 30_000 },
         { target: row('not in it'), backoff: 0 },
       ]);
-      expect(acknowledged).toMatchObject({ found: true, alarms: [{ kind: 'reconcile', shard: 0 }] });
+      expect(acknowledged).toMatchObject({ found: true, wakeUps: [{ kind: 'reconcile', shard: 0 }] });
       const { now: after, dirty, oldestDue, batches } = await buffer.status(0);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 11n, likes: -4n });
       expect(await pendingOf(buffer, b)).toEqual({});
@@ -281,7 +281,7 @@ export function describeBatches(open: OpenBuffer): void {
       versions.push(await version());
       await buffer.acknowledge(0, id, []);
       versions.push(await version());
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.finalize(
         0,
         'token',

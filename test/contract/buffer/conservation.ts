@@ -2,7 +2,7 @@ import { deepStrictEqual, strictEqual } from 'node:assert/strict';
 
 import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
 import type { Batch, TargetDelta, Unapplied } from '../../../src/model/pending';
-import { delta, DRY, intent, LATE, recount, row, STORES, USERS, WATCH } from './harness';
+import { delta, DRY, intent, LATE, recount, row, STORES, USERS, LEASE } from './harness';
 import { Amounts } from './ledger';
 import type { Random } from './random';
 
@@ -146,9 +146,9 @@ export class Conservation {
     const targets = random.some(TARGETS);
     const token = random.pick(['one', 'two']);
     await random.pick([
-      () => buffer.watch(0, token, targets, WATCH),
-      () => buffer.unwatch(0, token, targets),
-      () => buffer.request(0, targets, { barrier: random.pick([null, 5n]), delay: 0 }),
+      () => buffer.acquireLease(0, token, targets, LEASE),
+      () => buffer.releaseLease(0, token, targets),
+      () => buffer.requestRepair(0, targets, random.pick([0n, 5n])),
       () => buffer.postpone(0, targets, random.pick([0, 60_000])),
       () =>
         buffer.finalize(

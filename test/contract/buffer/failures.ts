@@ -11,7 +11,7 @@ import {
   pendingOf,
   recount,
   row,
-  WATCH,
+  LEASE,
 } from './harness';
 
 /** Targets that the database refused: parked, not due. */
@@ -52,7 +52,7 @@ export function describeFailures(open: OpenBuffer): void {
     it('gathers deltas without becoming due', async () => {
       const buffer = await withParked(a);
       await buffer.announce(0, intent('8', delta(a, { posts: 2, likes: 1 }, { flushAt: 1, recalculateIn: 60_000 })));
-      expect(await buffer.confirm(0, '8')).toMatchObject({ found: true, alarms: [{ kind: 'recalculate' }] });
+      expect(await buffer.confirm(0, '8')).toMatchObject({ found: true, wakeUps: [{ kind: 'recalculate' }] });
       expect(await pendingOf(buffer, a)).toEqual({ posts: 3n, likes: 1n });
       expect(await buffer.status(0)).toMatchObject({ dirty: 0 });
     });
@@ -69,25 +69,25 @@ export function describeFailures(open: OpenBuffer): void {
 
     it('is due again when it is retried: all, or the named ones', async () => {
       const buffer = await withParked(a, b);
-      expect(await buffer.retryFailed(0, [])).toEqual({ count: 0, alarms: [] });
-      expect(await buffer.retryFailed(0, [row('unknown')])).toEqual({ count: 0, alarms: [] });
-      const { count, alarms } = await buffer.retryFailed(0, [b]);
+      expect(await buffer.retryFailed(0, [])).toEqual({ count: 0, wakeUps: [] });
+      expect(await buffer.retryFailed(0, [row('unknown')])).toEqual({ count: 0, wakeUps: [] });
+      const { count, wakeUps } = await buffer.retryFailed(0, [b]);
       expect(count).toBe(1);
-      expect(only(alarms)).toMatchObject({ kind: 'reconcile', shard: 0 });
-      expect(only(alarms).delay).toBeLessThanOrEqual(0);
+      expect(only(wakeUps)).toMatchObject({ kind: 'reconcile', shard: 0 });
+      expect(only(wakeUps).delay).toBeLessThanOrEqual(0);
       expect(contents((await buffer.claim(0, { select: 'due' }, 10)).batch)).toEqual({ [b]: { posts: 1n } });
       expect((await buffer.status(0)).failed).toMatchObject([{ target: a }]);
       expect(await buffer.retryFailed(0, null)).toMatchObject({ count: 1 });
       expect(contents((await buffer.claim(0, { select: 'due' }, 10)).batch)).toEqual({ [a]: { posts: 1n } });
-      expect(await buffer.retryFailed(0, null)).toEqual({ count: 0, alarms: [] });
+      expect(await buffer.retryFailed(0, null)).toEqual({ count: 0, wakeUps: [] });
     });
 
     it('is replaced by a recalculation, and due again', async () => {
       const buffer = await withParked(a);
-      await buffer.watch(0, 'token', [a], WATCH);
-      const { outcomes, alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
+      const { outcomes, wakeUps } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
       expect(outcomes).toEqual([{ target: a, standing: true, known: new Map([['posts', 1n]]) }]);
-      expect(alarms).toMatchObject([{ kind: 'reconcile' }]);
+      expect(wakeUps).toMatchObject([{ kind: 'reconcile' }]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 1, failed: [] });
       const { batch } = await until(async () => {
         const claim = await buffer.claim(0, { select: 'due' }, 10);

@@ -15,16 +15,16 @@ import {
   recount,
   row,
   snapshot,
-  WATCH,
+  LEASE,
 } from './harness';
 
 /** Makes what a recount found missing pending. */
 export function describeFinalize(open: OpenBuffer): void {
   const [a, b] = [row('a'), row('b')];
 
-  async function watched(...targets: string[]): Promise<DeltaBuffer> {
+  async function leased(...targets: string[]): Promise<DeltaBuffer> {
     const buffer = await open();
-    await buffer.watch(0, 'token', targets, WATCH);
+    await buffer.acquireLease(0, 'token', targets, LEASE);
     return buffer;
   }
 
@@ -32,8 +32,8 @@ export function describeFinalize(open: OpenBuffer): void {
 
   describe('a finalize', () => {
     it('makes pending what the column lacks, due at once', async () => {
-      const buffer = await watched(a);
-      const { outcomes, alarms } = await buffer.finalize(
+      const buffer = await leased(a);
+      const { outcomes, wakeUps } = await buffer.finalize(
         0,
         'token',
         LATE,
@@ -41,8 +41,8 @@ export function describeFinalize(open: OpenBuffer): void {
         CONSUME,
       );
       expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 0n, likes: 0n }) }]);
-      expect(only(alarms)).toMatchObject({ kind: 'reconcile', shard: 0 });
-      expect(only(alarms).delay).toBeLessThanOrEqual(0);
+      expect(only(wakeUps)).toMatchObject({ kind: 'reconcile', shard: 0 });
+      expect(only(wakeUps).delay).toBeLessThanOrEqual(0);
       expect(contents((await buffer.claim(0, { select: 'due' }, 10)).batch)).toEqual({
         [a]: { posts: 5n, likes: -2n },
       });
@@ -51,18 +51,18 @@ export function describeFinalize(open: OpenBuffer): void {
     it('replaces what was pending and seen', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 4 })], CONSUME);
       expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 3n }) }]);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 4n });
     });
 
-    it('leaves a right row clean, without an alarm', async () => {
+    it('leaves a right row clean, without a wake-up', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 })));
-      await buffer.watch(0, 'token', [a], WATCH);
-      const { alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
-      expect(alarms).toEqual([]);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
+      const { wakeUps } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
+      expect(wakeUps).toEqual([]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 0, oldestDue: null, recalculations: 0 });
     });
 
@@ -70,7 +70,7 @@ export function describeFinalize(open: OpenBuffer): void {
       const buffer = await open();
       const [c, d] = [row('c'), row('d')];
       await buffer.add(0, intent('7', delta(b, { likes: 1 }), delta(d, { posts: 2 })));
-      await buffer.watch(0, 'token', [a, b, c, d], WATCH);
+      await buffer.acquireLease(0, 'token', [a, b, c, d], LEASE);
       const recounts = [
         recount(a, { posts: 5 }),
         recount(b, { posts: 0 }),
@@ -82,7 +82,7 @@ export function describeFinalize(open: OpenBuffer): void {
     });
 
     it('names none of them that changes nothing, or was lost', async () => {
-      const buffer = await watched(a);
+      const buffer = await leased(a);
       await buffer.add(0, intent('7', delta(a, { posts: 1 }), delta(b, { posts: 1 })));
       const recounts = [recount(a, { posts: 1 }), recount(b, { posts: 1 })];
       expect((await buffer.finalize(0, 'token', LATE, recounts, DRY)).dirty).toEqual([]);
@@ -92,7 +92,7 @@ export function describeFinalize(open: OpenBuffer): void {
     it('keeps a pending touch, and the target due for it', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 }, { touches: ['t'] })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
       expect(only((await claimAll(buffer)).entries).touches.size).toBe(1);
     });
@@ -100,7 +100,7 @@ export function describeFinalize(open: OpenBuffer): void {
     it('keeps what is pending for columns that were not recounted', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3, likes: 2 })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME);
       expect(await pendingOf(buffer, a)).toEqual({ likes: 2n });
       expect(await buffer.status(0)).toMatchObject({ dirty: 1 });
@@ -110,8 +110,8 @@ export function describeFinalize(open: OpenBuffer): void {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3, likes: 2 })));
       await buffer.add(0, intent('8', delta(a, { likes: -2 })));
-      await buffer.watch(0, 'token', [a], WATCH);
-      expect((await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME)).alarms).toEqual([]);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
+      expect((await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 })], CONSUME)).wakeUps).toEqual([]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 0 });
     });
 
@@ -119,7 +119,7 @@ export function describeFinalize(open: OpenBuffer): void {
       const large = 9_007_199_254_740_993n;
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: large })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.add(0, intent('100', delta(a, { posts: large + 2n })));
       await buffer.announce(0, intent('8', delta(a, { posts: -4n * large })));
       const { outcomes } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: -large })], CONSUME);
@@ -128,9 +128,9 @@ export function describeFinalize(open: OpenBuffer): void {
     });
 
     it('asks again when what is missing does not fit int64, but not at once', async () => {
-      const buffer = await watched(a);
-      const { alarms } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: MAX + 1n })], CONSUME);
-      expect(only(alarms)).toMatchObject({ kind: 'recalculate' });
+      const buffer = await leased(a);
+      const { wakeUps } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: MAX + 1n })], CONSUME);
+      expect(only(wakeUps)).toMatchObject({ kind: 'recalculate' });
       expect(await pendingOf(buffer, a)).toEqual({});
       expect(await buffer.status(0)).toMatchObject({ dirty: 0, recalculations: 1 });
       // A worker recalculates until nothing is due: it must not go round for ever.
@@ -138,11 +138,11 @@ export function describeFinalize(open: OpenBuffer): void {
     });
   });
 
-  describe('the log of a watch', () => {
+  describe('the log of a lease', () => {
     it('adds what the snapshot did not see', async () => {
       const buffer = await open();
       await buffer.add(0, intent('5', delta(a, { posts: 100 })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.announce(0, intent('40', delta(a, { posts: 1 })));
       await buffer.announce(0, intent('60', delta(a, { posts: 10 }), delta(b, { posts: 7 })));
       await buffer.confirm(0, '40');
@@ -170,7 +170,7 @@ export function describeFinalize(open: OpenBuffer): void {
       ['-1', false],
       [' 9', false],
     ])('takes transaction %j for seen: %s', async (id, seen) => {
-      const buffer = await watched(a);
+      const buffer = await leased(a);
       await buffer.add(0, intent(id, delta(a, { posts: 1 })));
       const visible = { xmin: 10n, xmax: 20n, inProgress: [12n, 15n] };
       const { outcomes } = await buffer.finalize(0, 'token', visible, [recount(a, { posts: 0 })], CONSUME);
@@ -179,7 +179,7 @@ export function describeFinalize(open: OpenBuffer): void {
     });
 
     it('holds every column of a transaction, and several transactions', async () => {
-      const buffer = await watched(a, b);
+      const buffer = await leased(a, b);
       await buffer.add(0, intent('60', delta(a, { posts: 1, likes: 2 }), delta(b, { posts: 4 })));
       await buffer.add(0, intent('61', delta(a, { posts: 8 })));
       const recounts = [recount(a, { posts: 0, likes: 10 }), recount(b, { posts: 0 })];
@@ -192,7 +192,7 @@ export function describeFinalize(open: OpenBuffer): void {
 
   describe('an open intent that the snapshot has seen', () => {
     it('is absorbed: its confirm adds no more', async () => {
-      const buffer = await watched(a);
+      const buffer = await leased(a);
       await buffer.announce(0, intent('40', delta(a, { posts: 1, likes: 1 }), delta(b, { posts: 2 })));
       const { outcomes } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 1 })], CONSUME);
       expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 1n }) }]);
@@ -203,7 +203,7 @@ export function describeFinalize(open: OpenBuffer): void {
     });
 
     it('asks for nothing when it was absorbed as a whole, and then confirmed', async () => {
-      const buffer = await watched(a);
+      const buffer = await leased(a);
       await buffer.announce(0, intent('40', delta(a, { posts: 1 })));
       await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 })], CONSUME);
       expect(await buffer.confirm(0, '40')).toMatchObject({ found: true });
@@ -213,7 +213,7 @@ export function describeFinalize(open: OpenBuffer): void {
     });
 
     it('is absorbed as a whole where the row is gone: it adds nothing to one that takes over the key', async () => {
-      const buffer = await watched(a);
+      const buffer = await leased(a);
       await buffer.announce(0, intent('40', delta(a, { posts: -1, likes: -3 }), delta(b, { posts: 2 })));
       await buffer.announce(0, intent('60', delta(a, { posts: 4 })));
       const gone = { target: a, missing: null, rearmIn: null };
@@ -226,7 +226,7 @@ export function describeFinalize(open: OpenBuffer): void {
     });
 
     it('is not the one that it has not seen', async () => {
-      const buffer = await watched(a);
+      const buffer = await leased(a);
       await buffer.announce(0, intent('60', delta(a, { posts: 1 })));
       await buffer.announce(0, intent('45', delta(a, { posts: 4 })));
       const { outcomes } = await buffer.finalize(0, 'token', snapshot(50, 45), [recount(a, { posts: 0 })], CONSUME);
@@ -237,16 +237,16 @@ export function describeFinalize(open: OpenBuffer): void {
     });
   });
 
-  describe('a finalize whose watch stands no longer', () => {
+  describe('a finalize whose lease stands no longer', () => {
     it.each<[string, (buffer: DeltaBuffer) => Promise<unknown>]>([
-      ['unwatched', (buffer) => buffer.unwatch(0, 'token', [a])],
-      ['requested again', (buffer) => buffer.request(0, [a], { barrier: null, delay: 0 })],
+      ['released', (buffer) => buffer.releaseLease(0, 'token', [a])],
+      ['requested again', (buffer) => buffer.requestRepair(0, [a], 0n)],
       ['finalized before', (buffer) => buffer.finalize(0, 'token', LATE, [recount(a, { posts: 3 })], DRY)],
     ])('changes nothing: %s', async (_, end) => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 })));
       await buffer.announce(0, intent('8', delta(a, { posts: 1 })));
-      await buffer.watch(0, 'token', [a, b], WATCH);
+      await buffer.acquireLease(0, 'token', [a, b], LEASE);
       await end(buffer);
       const recounts = [recount(a, { posts: 9 }), recount(b, { posts: 4 })];
       const { outcomes } = await buffer.finalize(0, 'token', LATE, recounts, CONSUME);
@@ -260,23 +260,23 @@ export function describeFinalize(open: OpenBuffer): void {
     });
 
     it('needs its own token', async () => {
-      const buffer = await watched(a);
+      const buffer = await leased(a);
       const { outcomes } = await buffer.finalize(0, 'other', LATE, [recount(a, { posts: 9 })], CONSUME);
       expect(outcomes).toEqual([{ target: a, standing: false, known: new Map() }]);
-      expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watched']);
+      expect(await buffer.acquireLease(0, 'other', [a], LEASE)).toEqual(['held']);
     });
   });
 
   describe('a dry finalize', () => {
-    it('reports, ends the watch, and changes nothing else', async () => {
+    it('reports, ends the lease, and changes nothing else', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 })));
-      await buffer.request(0, [a], { barrier: 4n, delay: 0 });
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.requestRepair(0, [a], 4n);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.add(0, intent('60', delta(a, { posts: 10 })));
       await buffer.announce(0, intent('40', delta(a, { posts: 100 })));
       const before = await buffer.read(0, [a]);
-      const { outcomes, alarms } = await buffer.finalize(
+      const { outcomes, wakeUps } = await buffer.finalize(
         0,
         'token',
         snapshot(50),
@@ -284,9 +284,9 @@ export function describeFinalize(open: OpenBuffer): void {
         DRY,
       );
       expect(outcomes).toEqual([{ target: a, standing: true, known: known({ posts: 103n }) }]);
-      expect(alarms).toEqual([]);
+      expect(wakeUps).toEqual([]);
       expect(await buffer.read(0, [a])).toEqual(before);
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
       await buffer.confirm(0, '40');
       expect(await pendingOf(buffer, a)).toEqual({ posts: 113n });
       expect(contents(await claimAll(buffer))).toEqual({ [a]: { posts: 113n } });
@@ -295,7 +295,7 @@ export function describeFinalize(open: OpenBuffer): void {
     it('of an absent row drops nothing', async () => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: 3 })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, null)], DRY);
       expect(outcomes).toEqual([{ target: a, standing: true, known: new Map() }]);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 3n });
@@ -303,7 +303,7 @@ export function describeFinalize(open: OpenBuffer): void {
   });
 
   it('a finalize that has seen nothing keeps every logged delta', async () => {
-    const buffer = await watched(a);
+    const buffer = await leased(a);
     await buffer.add(0, intent('2', delta(a, { posts: 1 })));
     await buffer.finalize(0, 'token', EARLY, [recount(a, { posts: 10 })], CONSUME);
     expect(await pendingOf(buffer, a)).toEqual({ posts: 11n });

@@ -11,7 +11,7 @@ import {
   recount,
   row,
   snapshot,
-  WATCH,
+  LEASE,
 } from './harness';
 import type { DeltaBuffer } from '../../../src/engines/buffered/buffer';
 
@@ -22,8 +22,8 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
   describe('the request of a finalized target', () => {
     const requested = async (): Promise<DeltaBuffer> => {
       const buffer = await open();
-      await buffer.request(0, [a], { barrier: 4n, delay: 0 });
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.requestRepair(0, [a], 4n);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       return buffer;
     };
 
@@ -31,24 +31,24 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
       const buffer = await requested();
       await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 0 }, 60_000)], CONSUME);
       expect(await buffer.status(0)).toMatchObject({ recalculations: 0 });
-      expect(await buffer.watch(0, 'token', [a], { ttl: 1_000, horizon: 0n })).toEqual(['watching']);
+      expect(await buffer.acquireLease(0, 'token', [a], { ttl: 1_000, horizon: 0n })).toEqual(['acquired']);
     });
 
     it('stays unless it is to be consumed', async () => {
       const buffer = await requested();
       await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 2 }, 60_000)], { consume: false, dry: false });
       expect(await pendingOf(buffer, a)).toEqual({ posts: 2n });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
     });
 
     it('is re-armed when the log held what the snapshot did not see', async () => {
       const buffer = await requested();
       await buffer.add(0, intent('60', delta(a, { posts: 1 })));
       const { now } = await buffer.status(0);
-      const { alarms } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 }, 60_000)], CONSUME);
-      const alarm = only(alarms.filter(({ kind }) => kind === 'recalculate'));
-      expect(alarm.at % 600).toBe(0);
-      expect(alarm.at).toBeGreaterThanOrEqual(now + 60_000);
+      const { wakeUps } = await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 }, 60_000)], CONSUME);
+      const wakeUp = only(wakeUps.filter(({ kind }) => kind === 'recalculate'));
+      expect(wakeUp.at % 600).toBe(0);
+      expect(wakeUp.at).toBeGreaterThanOrEqual(now + 60_000);
       expect(await buffer.status(0)).toMatchObject({ recalculations: 1 });
       expect(await buffer.dueRecalculations(0, 10)).toEqual([]);
     });
@@ -74,9 +74,9 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
         { target: b, failed: 'out of range' },
       ]);
       await buffer.add(0, intent('8', delta(c, { posts: 6 })));
-      await buffer.request(0, [a, b], { barrier: 4n, delay: 0 });
-      await buffer.watch(0, 'token', [a, b, c], WATCH);
-      const { outcomes, alarms } = await buffer.finalize(
+      await buffer.requestRepair(0, [a, b], 4n);
+      await buffer.acquireLease(0, 'token', [a, b, c], LEASE);
+      const { outcomes, wakeUps } = await buffer.finalize(
         0,
         'token',
         LATE,
@@ -84,17 +84,17 @@ export function describeFinalizedRequests(open: OpenBuffer): void {
         CONSUME,
       );
       expect(outcomes).toEqual([a, b].map((target) => ({ target, standing: true, known: new Map() })));
-      expect(alarms).toEqual([]);
+      expect(wakeUps).toEqual([]);
       expect([await pendingOf(buffer, a), await pendingOf(buffer, b)]).toEqual([{}, {}]);
       expect(await buffer.status(0)).toMatchObject({ dirty: 1, recalculations: 0, failed: [] });
-      await buffer.unwatch(0, 'token', [c]);
+      await buffer.releaseLease(0, 'token', [c]);
       expect(contents(await claimAll(buffer))).toEqual({ [c]: { posts: 6n } });
-      expect(await buffer.watch(0, 'other', [a], { ttl: 1_000, horizon: 0n })).toEqual(['watching']);
+      expect(await buffer.acquireLease(0, 'other', [a], { ttl: 1_000, horizon: 0n })).toEqual(['acquired']);
     });
 
     it('is clean after a finalize that does not consume, too', async () => {
       const buffer = await open();
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.add(0, intent('7', delta(a, { posts: 3 }, { wait: 0 })));
       await buffer.finalize(0, 'token', LATE, [recount(a, null)], { consume: false, dry: false });
       const { oldestDue, dirty } = await buffer.status(0);

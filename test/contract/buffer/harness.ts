@@ -53,7 +53,7 @@ export function amounts(of: Amounts): Map<string, bigint> {
 
 /** One delta that is due in a minute, unless told otherwise. */
 export function delta(target: string, of: Amounts, options: Partial<TargetDelta> = {}): TargetDelta {
-  const rest = { touches: [], wait: 60_000, flushAt: 0, recalculateIn: null, reset: false, heal: false };
+  const rest = { touches: [], wait: 60_000, flushAt: 0, recalculateIn: null, replaced: false, repair: false };
   return { target, amounts: amounts(of), ...rest, ...options };
 }
 
@@ -99,8 +99,8 @@ export const LATE = snapshot(1_000_000);
 /** Sees nothing. */
 export const EARLY = snapshot(1);
 
-/** Watches that last as long as a test, with no transaction open below the horizon. */
-export const WATCH = { ttl: 60_000, horizon: 1_000_000n };
+/** Leases that last as long as a test, with no transaction open below the horizon. */
+export const LEASE = { ttl: 60_000, horizon: 1_000_000n };
 export const CONSUME = { consume: true, dry: false };
 export const DRY = { consume: true, dry: true };
 

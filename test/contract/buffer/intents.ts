@@ -11,7 +11,7 @@ import {
   pendingOf,
   plain,
   row,
-  WATCH,
+  LEASE,
 } from './harness';
 
 /** Announce, confirm, discard, add; the sweep of intents. */
@@ -33,7 +33,7 @@ export function describeIntents(open: OpenBuffer): void {
       const buffer = await open();
       await buffer.announce(0, intent('7', delta(a, { posts: 1 })));
       await buffer.confirm(0, '7');
-      expect(await buffer.confirm(0, '7')).toEqual({ found: false, alarms: [] });
+      expect(await buffer.confirm(0, '7')).toEqual({ found: false, wakeUps: [] });
       expect(await pendingOf(buffer, a)).toEqual({ posts: 1n });
     });
 
@@ -51,7 +51,7 @@ export function describeIntents(open: OpenBuffer): void {
       await buffer.announce(0, intent('7', delta(a, { posts: 1 })));
       await buffer.discard(0, '7');
       await buffer.discard(0, '7');
-      expect(await buffer.confirm(0, '7')).toEqual({ found: false, alarms: [] });
+      expect(await buffer.confirm(0, '7')).toEqual({ found: false, wakeUps: [] });
       expect(await buffer.status(0)).toMatchObject({ intents: 0, dirty: 0 });
     });
 
@@ -80,8 +80,8 @@ export function describeIntents(open: OpenBuffer): void {
       expect(buffer.shards).toBe(2);
       await buffer.announce(1, intent('7', delta(a, { posts: 1 })));
       expect(await buffer.confirm(0, '7')).toMatchObject({ found: false });
-      const { alarms } = await buffer.confirm(1, '7');
-      expect(alarms).toMatchObject([{ kind: 'reconcile', shard: 1 }]);
+      const { wakeUps } = await buffer.confirm(1, '7');
+      expect(wakeUps).toMatchObject([{ kind: 'reconcile', shard: 1 }]);
       expect(await buffer.status(0)).toMatchObject({ shard: 0, dirty: 0 });
       expect(await buffer.status(1)).toMatchObject({ shard: 1, dirty: 1 });
     });
@@ -90,8 +90,8 @@ export function describeIntents(open: OpenBuffer): void {
   describe('an unannounced delta', () => {
     it('is pending at once', async () => {
       const buffer = await open();
-      const alarms = await buffer.add(0, intent('7', delta(a, { posts: 2 }), delta(b, { likes: 1 })));
-      expect(alarms).toMatchObject([{ kind: 'reconcile', shard: 0 }]);
+      const wakeUps = await buffer.add(0, intent('7', delta(a, { posts: 2 }), delta(b, { likes: 1 })));
+      expect(wakeUps).toMatchObject([{ kind: 'reconcile', shard: 0 }]);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 2n });
       expect(await pendingOf(buffer, b)).toEqual({ likes: 1n });
       expect(await buffer.status(0)).toMatchObject({ intents: 0, dirty: 2 });
@@ -160,14 +160,14 @@ export function describeIntents(open: OpenBuffer): void {
     ])('beyond int64 (%s) ask for a recalculation', async (_, first, second) => {
       const buffer = await open();
       await buffer.add(0, intent('7', delta(a, { posts: first })));
-      await buffer.watch(0, 'token', [a], WATCH);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
       await buffer.announce(0, intent('8', delta(a, { posts: second })));
-      const { found, alarms } = await buffer.confirm(0, '8');
+      const { found, wakeUps } = await buffer.confirm(0, '8');
       expect(found).toBe(true);
-      expect(alarms).toEqual([expect.objectContaining({ kind: 'recalculate' })]);
+      expect(wakeUps).toEqual([expect.objectContaining({ kind: 'recalculate' })]);
       expect(await pendingOf(buffer, a)).toEqual({ posts: first });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
-      expect(await buffer.watch(0, 'other', [a], WATCH)).toEqual(['watching']);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
+      expect(await buffer.acquireLease(0, 'other', [a], LEASE)).toEqual(['acquired']);
     });
 
     it('beyond int64 ask for a recalculation when they are given back, too', async () => {
@@ -177,7 +177,7 @@ export function describeIntents(open: OpenBuffer): void {
       await buffer.add(0, intent('8', delta(a, { posts: 1 })));
       expect((await buffer.acknowledge(0, id, [{ target: a, backoff: 0 }])).found).toBe(true);
       expect(await pendingOf(buffer, a)).toEqual({ posts: 1n });
-      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, heal: true }]);
+      expect(await buffer.dueRecalculations(0, 10)).toEqual([{ target: a, repair: true }]);
     });
   });
 
@@ -196,25 +196,31 @@ export function describeIntents(open: OpenBuffer): void {
     it('are dropped by the sweep, and their targets recalculated behind the barrier', async () => {
       const buffer = await open();
       await buffer.announce(0, intent('7', delta(a, { posts: 1 }), delta(b, { posts: 1 })));
-      await buffer.watch(0, 'token', [a], WATCH);
-      const { targets, alarms } = await buffer.sweepIntents(0, ['7', 'never announced'], 90n);
+      await buffer.acquireLease(0, 'token', [a], LEASE);
+      const { targets, wakeUps } = await buffer.sweepIntents(0, ['7', 'never announced'], 90n);
       expect(targets.toSorted()).toEqual([a, b]);
-      expect(alarms).toEqual([expect.objectContaining({ kind: 'recalculate', shard: 0 })]);
+      expect(wakeUps).toEqual([expect.objectContaining({ kind: 'recalculate', shard: 0 })]);
       const due = await buffer.dueRecalculations(0, 10);
       expect(due.toSorted((x, y) => (x.target < y.target ? -1 : 1))).toEqual([
-        { target: a, heal: true },
-        { target: b, heal: true },
+        { target: a, repair: true },
+        { target: b, repair: true },
       ]);
-      expect(await buffer.watch(0, 'token', [a, b], { ttl: 60_000, horizon: 90n })).toEqual(['barred', 'barred']);
-      expect(await buffer.watch(0, 'token', [a, b], { ttl: 60_000, horizon: 91n })).toEqual(['watching', 'watching']);
+      expect(await buffer.acquireLease(0, 'token', [a, b], { ttl: 60_000, horizon: 90n })).toEqual([
+        'barred',
+        'barred',
+      ]);
+      expect(await buffer.acquireLease(0, 'token', [a, b], { ttl: 60_000, horizon: 91n })).toEqual([
+        'acquired',
+        'acquired',
+      ]);
     });
 
     it('are gone after the sweep: a late confirm adds nothing (I3)', async () => {
       const buffer = await open();
       await buffer.announce(0, intent('7', delta(a, { posts: 1 })));
-      await buffer.sweepIntents(0, ['7'], null);
-      expect(await buffer.confirm(0, '7')).toEqual({ found: false, alarms: [] });
-      expect(await buffer.sweepIntents(0, ['7'], null)).toEqual({ targets: [], alarms: [] });
+      await buffer.sweepIntents(0, ['7'], 0n);
+      expect(await buffer.confirm(0, '7')).toEqual({ found: false, wakeUps: [] });
+      expect(await buffer.sweepIntents(0, ['7'], 0n)).toEqual({ targets: [], wakeUps: [] });
       expect(await pendingOf(buffer, a)).toEqual({});
     });
 
@@ -223,7 +229,7 @@ export function describeIntents(open: OpenBuffer): void {
       await buffer.announce(0, intent('7', delta(a, { posts: 1 })));
       const stale = await buffer.staleIntents(0, 0, 10);
       await buffer.confirm(0, '7');
-      expect(await buffer.sweepIntents(0, stale, 5n)).toEqual({ targets: [], alarms: [] });
+      expect(await buffer.sweepIntents(0, stale, 5n)).toEqual({ targets: [], wakeUps: [] });
       expect(await buffer.status(0)).toMatchObject({ recalculations: 0, dirty: 1 });
     });
   });

@@ -10,7 +10,7 @@ import {
   type OpenBuffer,
   pendingOf,
   plain,
-  WATCH,
+  LEASE,
 } from './harness';
 
 const HOSTILE = [
@@ -68,7 +68,7 @@ export function describeNames(open: OpenBuffer): void {
     async (column) => {
       const buffer = await open();
       const target = String(targets[0]);
-      await buffer.watch(0, 'token', [target], WATCH);
+      await buffer.acquireLease(0, 'token', [target], LEASE);
       const deltas = [
         delta(
           target,
@@ -114,7 +114,7 @@ export function describeNames(open: OpenBuffer): void {
       const { id } = await claimAll(buffer);
       await buffer.acknowledge(0, id, [{ target, failed: reason }]);
       expect((await buffer.status(0)).failed).toEqual([{ target, reason }]);
-      await buffer.watch(0, 'token', [target], WATCH);
+      await buffer.acquireLease(0, 'token', [target], LEASE);
       await buffer.finalize(0, 'token', LATE, [{ target, missing: new Map([['posts', 0n]]), rearmIn: null }], CONSUME);
     }
   });

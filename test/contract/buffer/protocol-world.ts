@@ -69,8 +69,8 @@ export class ProtocolWorld {
       () => this.#claim(),
       () => this.#claim(),
       () => this.#takeOver(),
-      () => this.#watch(this.#eager ? random.some(TARGETS) : undefined),
-      () => this.#watch(),
+      () => this.#acquire(this.#eager ? random.some(TARGETS) : undefined),
+      () => this.#acquire(),
       () => (this.#early ? this.#sweep(2) : this.#begin()),
     ]);
     if (random.chance(this.#mortality)) return this.#die();
@@ -85,7 +85,7 @@ export class ProtocolWorld {
       await this.#buffer.retryFailed(0, null);
       await this.#takeOver();
       await this.#claim();
-      await this.#watch();
+      await this.#acquire();
       if (await this.#quiet()) return;
     }
     throw new Error(`still busy: ${JSON.stringify(await this.#buffer.status(0))}`);
@@ -156,7 +156,7 @@ export class ProtocolWorld {
   async #confirm({ deltas }: Writer, id: string): Promise<void> {
     const { found } = await this.#buffer.confirm(0, id);
     const targets = deltas.map(({ target }) => target);
-    if (!found) await this.#buffer.request(0, targets, { barrier: null, delay: 0 });
+    if (!found) await this.#buffer.requestRepair(0, targets, 0n);
   }
 
   #end(writer: Writer): void {
@@ -210,15 +210,18 @@ export class ProtocolWorld {
     this.#ledger.set(batch.id, unapplied);
   }
 
-  // Watch, read, finalize
+  // Lease, read, finalize
 
-  /** Watches some targets, or those whose recalculation was asked for. */
-  async #watch(some?: readonly string[]): Promise<void> {
+  /** Leases some targets, or those whose recalculation was asked for. */
+  async #acquire(some?: readonly string[]): Promise<void> {
     const targets = some ?? (await this.#buffer.dueRecalculations(0, 3)).map(({ target }) => target);
     const token = `token-${this.#token++}`;
-    const outcomes = await this.#buffer.watch(0, token, targets, { ttl: 60_000, horizon: this.#snapshot().xmin });
-    const watching = targets.filter((_, i) => outcomes[i] === 'watching');
-    if (watching.length > 0) this.#recalculations.push({ token, targets: watching, read: null });
+    const outcomes = await this.#buffer.acquireLease(0, token, targets, {
+      ttl: 60_000,
+      horizon: this.#snapshot().xmin,
+    });
+    const acquired = targets.filter((_, i) => outcomes[i] === 'acquired');
+    if (acquired.length > 0) this.#recalculations.push({ token, targets: acquired, read: null });
   }
 
   async #recalculate(recalculation: Recalculation): Promise<void> {
@@ -244,7 +247,7 @@ export class ProtocolWorld {
     };
   }
 
-  /** A process dies: its transaction is rolled back, its batch stays claimed, its watch expires. */
+  /** A process dies: its transaction is rolled back, its batch stays claimed, its lease expires. */
   async #die(): Promise<void> {
     const [writer, worker, recalculation] = [this.#writers, this.#workers, this.#recalculations].map(
       (list) => list[this.#random.below(list.length)],
@@ -253,7 +256,7 @@ export class ProtocolWorld {
     if (victim === 0) this.#writers = this.#writers.filter((other) => other !== writer);
     if (victim === 1) this.#workers = this.#workers.filter((other) => other !== worker);
     if (victim === 2 && recalculation !== undefined) {
-      await this.#buffer.unwatch(0, recalculation.token, recalculation.targets);
+      await this.#buffer.releaseLease(0, recalculation.token, recalculation.targets);
       this.#recalculations = this.#recalculations.filter((other) => other !== recalculation);
     }
   }

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
-import { alarm, Probe } from './harness';
+import { wakeUp, Probe } from './harness';
 
 async function main(): Promise<void> {
   const [scheduler, probe] = [
@@ -15,10 +15,10 @@ async function main(): Promise<void> {
   ];
   await scheduler.start(probe.handler, { concurrency: 2 });
   if (process.env['CONNECTED'] === 'yes') {
-    await scheduler.schedule([alarm(), alarm({ delay: 60_000 })]);
+    await scheduler.schedule([wakeUp(), wakeUp({ delay: 60_000 })]);
     await probe.calls(1);
   } else {
-    await scheduler.schedule([alarm()]).catch(() => undefined);
+    await scheduler.schedule([wakeUp()]).catch(() => undefined);
   }
   const word = once(process, 'message');
   process.send?.('ready');

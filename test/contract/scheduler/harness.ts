@@ -1,17 +1,17 @@
-import type { Alarm } from '../../../src/model/pending';
-import type { AlarmHandler, Scheduler } from '../../../src/schedule/scheduler';
+import type { WakeUp } from '../../../src/model/pending';
+import type { WakeUpHandler, Scheduler } from '../../../src/schedule/scheduler';
 import { until } from '../../support/until';
 
-/** Attempts per alarm, with a back-off of a few ms: what every scheduler under test is configured with. */
+/** Attempts per wake-up, with a back-off of a few ms: what every scheduler under test is configured with. */
 export const ATTEMPTS = 3;
 
-/** Schedulers that ring each other's alarms, as in several processes. */
+/** Schedulers that fire each other's wake-ups, as in several processes. */
 export interface SchedulerSetup {
-  /** Another scheduler of the same alarms; the only one, where there can be but one. */
+  /** Another scheduler of the same wake-ups; the only one, where there can be but one. */
   another(): Scheduler;
   /** What `onError` was told. */
   readonly errors: readonly unknown[];
-  /** Alarms that wait, delayed or not; `null` where nobody can tell. */
+  /** Wake-ups that wait, delayed or not; `null` where nobody can tell. */
   waiting(): Promise<number | null>;
   /** Closes every scheduler. */
   cleanup(): Promise<void>;
@@ -21,14 +21,14 @@ export type CreateSchedulers = () => Promise<SchedulerSetup>;
 
 let time = 1_700_000_000_000;
 
-/** An alarm of its own: no two have the same time, unless told otherwise. */
-export function alarm(of: Partial<Alarm> = {}): Alarm {
+/** A wake-up of its own: no two have the same time, unless told otherwise. */
+export function wakeUp(of: Partial<WakeUp> = {}): WakeUp {
   return { kind: 'reconcile', shard: 0, at: time++, delay: 0, ...of };
 }
 
 /** A handler that tells what it was called with, and can be held up. */
 export class Probe {
-  readonly rung: Parameters<AlarmHandler>[0][] = [];
+  readonly fired: Parameters<WakeUpHandler>[0][] = [];
   active = 0;
   mostActive = 0;
   #gate: Promise<void> = Promise.resolve();
@@ -43,8 +43,8 @@ export class Probe {
     this.#open();
   }
 
-  readonly handler: AlarmHandler = async (rung) => {
-    this.rung.push(rung);
+  readonly handler: WakeUpHandler = async (fired) => {
+    this.fired.push(fired);
     this.mostActive = Math.max(this.mostActive, ++this.active);
     await this.#gate;
     this.active--;
@@ -52,20 +52,20 @@ export class Probe {
 
   /** Resolves when the handler was called that often in all. */
   async calls(count: number): Promise<void> {
-    await until(() => this.rung.length >= count);
+    await until(() => this.fired.length >= count);
   }
 }
 
-/** Rings alarms of another kind until one has come through: what was to come before it has come, too. */
+/** Fires wake-ups of another kind until one has come through: what was to come before it has come, too. */
 export async function settled(scheduler: Scheduler, probe: Probe): Promise<void> {
-  const last = alarm({ kind: 'recalculate', shard: 99 });
+  const last = wakeUp({ kind: 'recalculate', shard: 99 });
   await scheduler.schedule([last]);
-  await until(() => probe.rung.some(({ at }) => at === last.at));
+  await until(() => probe.fired.some(({ at }) => at === last.at));
 }
 
-/** The alarms without those that {@link settled} rang. */
-export function rungTimes(probe: Probe): number[] {
-  return probe.rung.filter(({ shard }) => shard !== 99).map(({ at }) => at);
+/** The wake-ups without those that {@link settled} fired. */
+export function firedTimes(probe: Probe): number[] {
+  return probe.fired.filter(({ shard }) => shard !== 99).map(({ at }) => at);
 }
 
 export async function isPending(work: Promise<unknown>): Promise<boolean> {

@@ -83,7 +83,7 @@ test.each(['buffered', 'outbox'] as const)(
 );
 
 test.each(['buffered', 'outbox'] as const)(
-  '%s: a row that was locked is tried again by an alarm, long before a sweep would find it',
+  '%s: a row that was locked is tried again by a wake-up, long before a sweep would find it',
   async (mode) => {
     await start(mode, { sweepInterval: 600_000 });
     await lock(ids[0] ?? 0);

@@ -133,11 +133,13 @@ test.each(['buffered', 'outbox'] as const)(
     stalls.enable();
     const { right, ...phases } = await runRounds().finally(() => meter.close());
     const { scripts } = meter.take();
-    const [watches, finalizes] = ['watch', 'finalize'].map((name) => scripts.filter((one) => one === name).length);
+    const [leases, finalizes] = ['acquire-lease', 'finalize'].map(
+      (name) => scripts.filter((one) => one === name).length,
+    );
     stalls.disable();
     const stall = Math.round(stalls.max / 1e6);
     const [before, counting, during] = [phases.before, phases.counting, phases.during].map(latencyOf);
-    const figures = { right, watches, finalizes, before, counting, during, stall };
+    const figures = { right, leases, finalizes, before, counting, during, stall };
     tell(`recalculation under ${WRITES_PER_SECOND} writes/s, ${mode}: ${JSON.stringify(figures)}`);
     expect(right).toBe(ROUNDS);
     expect(finalizes).toBe(ROUNDS * IN_A_ROW);

@@ -15,7 +15,7 @@ export const LOAD_OPTIONS = {
 
 /**
  * One shard and small batches, so that one worker has much to do while the others have nothing; and long times, so that
- * only an alarm brings another worker to it in time.
+ * only a wake-up brings another worker to it in time.
  */
 export const SHUTDOWN_OPTIONS = {
   ...TEST_OPTIONS,

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 
-import { type Mode, InProcessScheduler, MemoryBuffer, type RunningScheduler } from 'typeorm-counter-cache';
+import { type Mode, InProcessScheduler, type RunningScheduler } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../../src/engines/buffered/memory/memory-buffer';
 
 import { settleBatch } from '../../../src/engines/buffered/reconcile';
 import { Author, Post } from '../../integration/blog';

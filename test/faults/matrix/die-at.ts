@@ -29,8 +29,8 @@ export function dieAt(place: Place, when: When, fate: Fate, isArmed: () => boole
     }
     case 'queue':
       intercept(BullMqScheduler.prototype, 'schedule', when, meetFate, {
-        before: (_scheduler, [alarms]) => isArmed() && (alarms as readonly unknown[]).length > 0,
-        after: (_reply, [alarms]) => isArmed() && (alarms as readonly unknown[]).length > 0,
+        before: (_scheduler, [wakeUps]) => isArmed() && (wakeUps as readonly unknown[]).length > 0,
+        after: (_reply, [wakeUps]) => isArmed() && (wakeUps as readonly unknown[]).length > 0,
       });
       break;
     case 'sql':

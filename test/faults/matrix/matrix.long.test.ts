@@ -19,7 +19,7 @@ const CASES: readonly Case[] = POINTS.flatMap((point) =>
 
 const results = new Map<Case, Outcome>();
 
-// At once, because most of the time is spent waiting: for timeouts, and for watches of the dead to end.
+// At once, because most of the time is spent waiting: for timeouts, and for leases of the dead to end.
 test.concurrent.each(CASES.map((one) => [`${one.mode}, ${one.point.group}, ${labelOf(one)}`, one] as const))(
   'I1, I3: killed in %s',
   async (_name, one) => {

@@ -20,7 +20,7 @@ interface BufferCall {
 }
 
 /** A job added to the queue. */
-interface AlarmCall {
+interface WakeUpCall {
   readonly via: 'queue';
 }
 
@@ -34,4 +34,4 @@ interface Statement {
 }
 
 /** A step of the protocol, as a call that can be told from others. */
-export type Place = BufferCall | AlarmCall | Statement;
+export type Place = BufferCall | WakeUpCall | Statement;

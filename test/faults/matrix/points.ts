@@ -1,6 +1,6 @@
 import type { Mode } from 'typeorm-counter-cache';
 
-import type { Claim, Recount, WatchOutcome } from '../../../src/engines/buffered/buffer';
+import type { Claim, Recount, LeaseOutcome } from '../../../src/engines/buffered/buffer';
 import type { Batch } from '../../../src/model/pending';
 import type { Place, When } from './place';
 
@@ -46,7 +46,7 @@ const LEDGER = /INSERT INTO "public"."counter_cache_ledger"/;
 const UPDATE_TARGETS = /^\s*WITH i AS MATERIALIZED/;
 const ROWS_LOCKED = /FOR UPDATE OF x SKIP LOCKED/;
 const ROWS_SETTLED = /^DELETE FROM "public"."counter_cache_outbox" WHERE "id" = ANY/;
-const HEALS_TAKEN = /^\s*WITH l AS MATERIALIZED[^]*x\."heal"/;
+const REPAIRS_TAKEN = /^\s*WITH l AS MATERIALIZED[^]*x\."repair"/;
 
 const claimed: Place = {
   via: 'redis',
@@ -68,7 +68,7 @@ const HAND_OFF: readonly Omit<Point, 'group'>[] = [
   },
   { name: 'COMMIT', place: { via: 'sql', sql: /^COMMIT/ }, modes: MODES, at: THROUGHOUT, short: 'sent' },
   { name: 'confirm', place: confirmed, modes: ['buffered'], at: AROUND },
-  { name: 'alarm', place: { via: 'queue' }, modes: MODES, at: AROUND },
+  { name: 'wake-up', place: { via: 'queue' }, modes: MODES, at: AROUND },
 ];
 
 const WITHOUT_ANSWER: readonly Omit<Point, 'group'>[] = [
@@ -91,7 +91,7 @@ const WITHOUT_ANSWER: readonly Omit<Point, 'group'>[] = [
     modes: ['buffered'],
     at: AROUND,
   },
-  { name: 'alarm', place: { via: 'queue' }, modes: ['buffered'], at: AROUND },
+  { name: 'wake-up', place: { via: 'queue' }, modes: ['buffered'], at: AROUND },
 ];
 
 const RECONCILE: readonly Omit<Point, 'group'>[] = [
@@ -133,11 +133,11 @@ const DRAIN: readonly Omit<Point, 'group'>[] = [
 ];
 
 const REQUESTS: readonly Omit<Point, 'group'>[] = [
-  { name: 'requests taken', place: { via: 'sql', sql: HEALS_TAKEN }, modes: ['outbox'], at: AROUND },
-  { name: 'recalculation requested', place: { via: 'redis', method: 'request' }, modes: ['outbox'], at: AROUND },
+  { name: 'requests taken', place: { via: 'sql', sql: REPAIRS_TAKEN }, modes: ['outbox'], at: AROUND },
+  { name: 'recalculation requested', place: { via: 'redis', method: 'requestRepair' }, modes: ['outbox'], at: AROUND },
   {
     name: 'COMMIT of requests taken',
-    place: { via: 'sql', sql: /^COMMIT/, behind: HEALS_TAKEN },
+    place: { via: 'sql', sql: /^COMMIT/, behind: REPAIRS_TAKEN },
     modes: ['outbox'],
     at: THROUGHOUT,
   },
@@ -145,11 +145,11 @@ const REQUESTS: readonly Omit<Point, 'group'>[] = [
 
 const RECALCULATION: readonly Omit<Point, 'group'>[] = [
   {
-    name: 'watch',
+    name: 'lease',
     place: {
       via: 'redis',
-      method: 'watch',
-      answers: (reply) => (reply as readonly WatchOutcome[]).includes('watching'),
+      method: 'acquireLease',
+      answers: (reply) => (reply as readonly LeaseOutcome[]).includes('acquired'),
     },
     modes: MODES,
     at: AROUND,
@@ -226,7 +226,7 @@ const LOST_SHARD: readonly Omit<Point, 'group'>[] = [
     at: THROUGHOUT,
   },
   { name: 'epoch raised', place: { via: 'redis', method: 'raiseEpoch' }, modes: MODES, at: AROUND },
-  { name: 'page requested', place: { via: 'redis', method: 'request' }, modes: MODES, at: AROUND },
+  { name: 'page requested', place: { via: 'redis', method: 'requestRepair' }, modes: MODES, at: AROUND },
   { name: 'cursor noted', place: { via: 'sql', sql: CURSOR_NOTED }, modes: MODES, at: AROUND },
   {
     name: 'COMMIT of the cursor',
@@ -244,7 +244,7 @@ const LOST_SHARD: readonly Omit<Point, 'group'>[] = [
 ];
 
 const CHANGED: readonly Omit<Point, 'group'>[] = [
-  { name: 'page requested', place: { via: 'redis', method: 'request' }, modes: MODES, at: AROUND },
+  { name: 'page requested', place: { via: 'redis', method: 'requestRepair' }, modes: MODES, at: AROUND },
   { name: 'end noted', place: { via: 'sql', sql: RECOUNTS_REQUESTED }, modes: MODES, at: AROUND },
   {
     name: 'COMMIT of the end',

@@ -17,7 +17,7 @@ export interface Outcome {
   readonly transaction: 'committed' | 'rolled back' | null;
 }
 
-/** How long those who take over may take, ms: a watch of the dead ends after 10 s. */
+/** How long those who take over may take, ms: a lease of the dead ends after 10 s. */
 const PATIENCE = 50_000;
 
 /** How often they are looked at, ms: many cases run at once. */

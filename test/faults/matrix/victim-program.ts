@@ -41,7 +41,7 @@ async function main(): Promise<void> {
 
 async function writeUpToLast(dataSource: DataSource, counters: Counters, arm: () => void): Promise<void> {
   await write(dataSource, 0);
-  // What is due already needs no alarm.
+  // What is due already needs no wake-up.
   await counters.flush();
   arm();
   await writeLast(dataSource);

@@ -1,7 +1,7 @@
 import type { Claim, DeltaBuffer } from '../../../src/engines/buffered/buffer';
 import type { Batch, Snapshot, Unapplied } from '../../../src/model/pending';
 import { kindId, targetId } from '../../../src/model/target';
-import { NEW_BATCH, WATCH_TTL } from './canonical';
+import { NEW_BATCH, LEASE_TTL } from './canonical';
 
 /** What a call answers, reduced to what the model looks at. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
@@ -30,6 +30,8 @@ export const COLUMNS = ['a', 'b'] as const;
 
 const TARGET = ((): string => targetId(kindId('public.user', ['id']), ['1']) ?? '')();
 
+const PLAIN = { target: TARGET, touches: [], wait: 0, flushAt: 0, replaced: false, repair: false };
+
 function call(text: string, run: Call['run']): Call {
   return { text, run };
 }
@@ -40,8 +42,7 @@ function byColumn(amounts: Amounts): Map<string, bigint> {
 
 /** Announces the delta of a transaction. */
 export function announce(id: number, amounts: Amounts, recalculateIn: number | null): Call {
-  const plain = { target: TARGET, touches: [], wait: 0, flushAt: 0, reset: false, heal: false };
-  const delta = { ...plain, amounts: byColumn(amounts), recalculateIn };
+  const delta = { ...PLAIN, amounts: byColumn(amounts), recalculateIn };
   return call(`announce ${id} ${amounts.join()} ${recalculateIn}`, async (buffer) => {
     await buffer.announce(0, { id: String(id), deltas: [delta] });
     return null;
@@ -61,14 +62,19 @@ export function discard(id: number): Call {
   });
 }
 
-/** Requests a recalculation; without a barrier a plain one. */
-export function request(barrier: number | null): Call {
-  const options = { barrier: barrier === null ? null : BigInt(barrier), delay: 0 };
+/** Requests a repair. */
+export function requestRepair(barrier: number): Call {
   return call(`request ${barrier}`, async (buffer) => {
-    await buffer.request(0, [TARGET], options);
+    await buffer.requestRepair(0, [TARGET], BigInt(barrier));
     return null;
   });
 }
+
+/** Requests a recalculation of what is scheduled, as writes do. */
+export const SCHEDULE = call('schedule', async (buffer) => {
+  await buffer.add(0, { id: 'outbox', deltas: [{ ...PLAIN, amounts: new Map(), recalculateIn: 0 }] });
+  return null;
+});
 
 /** Answers the batch, or null. */
 export const CLAIM = call('claim', async (buffer) => {
@@ -105,7 +111,7 @@ export const STALE_INTENTS = call('stale intents', async (buffer) =>
   (await buffer.staleIntents(0, 0, 10)).map(Number).toSorted((a, b) => a - b),
 );
 
-/** Drops intents, and requests a recalculation behind a barrier. */
+/** Drops intents, and requests a repair behind a barrier. */
 export function sweepIntents(ids: readonly number[], barrier: number): Call {
   return call(`sweep ${ids.join()} ${barrier}`, async (buffer) => {
     await buffer.sweepIntents(0, ids.map(String), BigInt(barrier));
@@ -116,14 +122,14 @@ export function sweepIntents(ids: readonly number[], barrier: number): Call {
 /** Answers whether the target stands behind a barrier, or null when nothing is requested. */
 export const DUE_RECALCULATIONS = call('due recalculations', async (buffer) => {
   const [due] = await buffer.dueRecalculations(0, 10);
-  return due?.heal ?? null;
+  return due?.repair ?? null;
 });
 
 /** Answers the outcome. */
-export function watch(token: string, horizon: number, plain: boolean): Call {
-  return call(`watch ${token} ${horizon} ${plain}`, async (buffer) => {
-    const options = { ttl: WATCH_TTL, horizon: BigInt(horizon), plain };
-    return (await buffer.watch(0, token, [TARGET], options))[0] ?? null;
+export function acquire(token: string, horizon: number, plain: boolean): Call {
+  return call(`acquire ${token} ${horizon} ${plain}`, async (buffer) => {
+    const options = { ttl: LEASE_TTL, horizon: BigInt(horizon), plain };
+    return (await buffer.acquireLease(0, token, [TARGET], options))[0] ?? null;
   });
 }
 
@@ -138,7 +144,7 @@ export interface Read {
 /** Why somebody recalculates: it is due, a user asked for it, or a user only wants to compare. */
 export type Purpose = 'due' | 'by hand' | 'verify';
 
-/** Ends a watch with what was read under it. */
+/** Ends a lease with what was read under it. */
 export function finalize(
   token: string,
   { missing, xmax, inProgress }: Read,

@@ -5,11 +5,11 @@ export type DumpedKey = readonly [name: string, type: string, flat: readonly str
 const PAST = '1500000000000';
 const FUTURE = '2999999999999';
 
-/** A time is in the future when it is this far ahead, ms: due times are a window ahead at most, watches much longer. */
+/** A time is in the future when it is this far ahead, ms: due times are a window ahead at most, leases much longer. */
 const AHEAD = 3_600_000;
 
-/** How long a watch lasts, ms: until the model lets time pass. */
-export const WATCH_TTL = 1_000 * AHEAD;
+/** How long a lease lasts, ms: until the model lets time pass. */
+export const LEASE_TTL = 1_000 * AHEAD;
 
 /** Ids of transactions: all of one length, so that order is order of text, too, and never taken for anything else. */
 export const FIRST_TRANSACTION = 500_000_001;

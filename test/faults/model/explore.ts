@@ -1,4 +1,4 @@
-import { HELD, raiseEpoch, request } from './calls';
+import { HELD, raiseEpoch, requestRepair, SCHEDULE } from './calls';
 import { finders } from './finders';
 import { copyOf, freshName, identityOf, nextTransaction, normalize } from './identity';
 import { recalculators } from './recalculators';
@@ -70,8 +70,8 @@ class Search {
     const { crashes, wipes, saves, rewinds, locks, refusals, purges, visits, looks } = scenario;
     const zero = [0, 0].slice(0, scenario.columns);
     let dump = await redis.after(redis.empty, raiseEpoch(1));
-    // Behind a barrier where the second column is wrong, too: only a heal recounts it.
-    if (scenario.wrong) dump = await redis.after(dump, request(scenario.columns === 2 ? 0 : null));
+    // Where the second column is wrong, too, only a repair recounts it.
+    if (scenario.wrong) dump = await redis.after(dump, scenario.columns === 2 ? requestRepair(0) : SCHEDULE);
     const column = scenario.wrong ? [5, 50].slice(0, scenario.columns) : zero;
     const writer: Writer = { at: 'start', id: 0, via: 'nothing', errands: [], late: null };
     const sql = { column, truth: zero, waiting: null, parked: null, ledger: {}, old: [], epoch: 1, rebuilding: false };

@@ -1,4 +1,4 @@
-import { EPOCH, raiseEpoch, request } from './calls';
+import { EPOCH, raiseEpoch, requestRepair } from './calls';
 import { type Actor, crash, type Step, type World } from './scenario';
 import { type Finder, IDLE_FINDER, type State } from './state';
 
@@ -129,7 +129,7 @@ function rebuild({ at, barrier }: Finder, i: number, { nextTransaction, scenario
   if (at === 'request') {
     const bar = scenario.without === 'barrier of a rebuilding' ? 0 : barrier;
     const change = (state: State) => void ((state.finders[i] as Finder).at = 'note');
-    return [{ name: `f${i + 1} requests the recalculation`, call: request(bar), change }];
+    return [{ name: `f${i + 1} requests the recalculation`, call: requestRepair(bar), change }];
   }
   const note = step(i, 'notes that all is requested', (_, state) => {
     state.sql.rebuilding = false;

@@ -68,10 +68,10 @@ function textOf({ at, batches, outcome }: Worker): string {
   return text;
 }
 
-function recalculatorText({ at, purpose, heal, horizon, token, read, refused }: Recalculator): string {
+function recalculatorText({ at, purpose, repair, horizon, token, read, refused }: Recalculator): string {
   if (at === 'idle') return ';';
   const result = read === null ? '' : `${read.missing.join()} ${read.xmax} ${read.inProgress.join()}`;
-  return `${at} ${purpose} ${heal} ${horizon} ${token} ${result} ${refused};`;
+  return `${at} ${purpose} ${repair} ${horizon} ${token} ${result} ${refused};`;
 }
 
 function dumpsOf({ redis, saved }: State): number[] {

@@ -1,11 +1,11 @@
-import { DUE_RECALCULATIONS, finalize, watch } from './calls';
+import { DUE_RECALCULATIONS, finalize, acquire } from './calls';
 import { type Actor, crash, type Step, type World } from './scenario';
 import { IDLE_RECALCULATOR, minus, openTransactions, plus, type Recalculator, type State } from './state';
 
-/** The token of a watch that has just begun, until it is given a name. */
+/** The token of a lease that has just begun, until it is given a name. */
 const NEXT_TOKEN = 'token-0';
 
-/** List, horizon, watch, read, finalize. */
+/** List, horizon, lease, read, finalize. */
 export const recalculators: Actor = (state, world) =>
   state.recalculators.flatMap((recalculator, i) => [
     ...proceed(recalculator, world, i),
@@ -25,8 +25,8 @@ function proceed(own: Recalculator, world: World, i: number): Step[] {
   switch (own.at) {
     case 'idle':
       return [list(i, world)];
-    case 'watch':
-      return [startWatch(own, i, world)];
+    case 'acquire':
+      return [startAcquire(own, i, world)];
     case 'read':
       return [step(i, 'reads', (recalculator, state) => read(recalculator, state, world))];
     case 'finalize':
@@ -50,10 +50,10 @@ function list(i: number, { nextTransaction }: World): Step {
   return {
     name: `r${i + 1} lists what is due and reads the horizon`,
     call: DUE_RECALCULATIONS,
-    change: (state, heal) => {
-      if (heal === null) return false;
+    change: (state, repair) => {
+      if (repair === null) return false;
       const horizon = openTransactions(state)[0] ?? nextTransaction(state);
-      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'watch', heal: heal === true, horizon };
+      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'acquire', repair: repair === true, horizon };
       return undefined;
     },
   };
@@ -67,17 +67,17 @@ function visit(i: number, { nextTransaction }: World): Step[] {
     change: (state) => {
       state.left.visits -= 1;
       const horizon = openTransactions(state)[0] ?? nextTransaction(state);
-      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'watch', purpose, heal: true, horizon };
+      state.recalculators[i] = { ...IDLE_RECALCULATOR, at: 'acquire', purpose, repair: true, horizon };
     },
   }));
 }
 
-function startWatch({ heal, horizon }: Recalculator, i: number, world: World): Step {
+function startAcquire({ repair, horizon }: Recalculator, i: number, world: World): Step {
   return {
-    name: `r${i + 1} watches`,
-    call: watch(NEXT_TOKEN, horizon, !heal),
+    name: `r${i + 1} acquires`,
+    call: acquire(NEXT_TOKEN, horizon, !repair),
     change: (state, outcome) => {
-      if (outcome !== 'watching') return end(i)(state);
+      if (outcome !== 'acquired') return end(i)(state);
       const token = world.freshName(state, 'token');
       state.redis = world.redis.named(state.redis, token, NEXT_TOKEN);
       Object.assign(state.recalculators[i] as Recalculator, { at: 'read', token, horizon: 0 });
@@ -93,7 +93,7 @@ function read(own: Recalculator, state: State, { scenario, nextTransaction }: Wo
   own.at = 'finalize';
   own.refused = parked !== null;
   own.read = {
-    missing: own.heal ? lacking : lacking.slice(0, 1),
+    missing: own.repair ? lacking : lacking.slice(0, 1),
     xmax: nextTransaction(state),
     inProgress: openTransactions(state),
   };

@@ -64,7 +64,7 @@ export class RedisStates {
     return this.#derive(state, name, (text) => renamed(text, before, name));
   }
 
-  /** The same state, when watches have expired. */
+  /** The same state, when leases have expired. */
   later(state: number): number {
     return this.#derive(state, 'later', later);
   }

@@ -14,13 +14,13 @@ export interface Rule {
 /** Rules that Lua functions keep. */
 const IN_REDIS: readonly Rule[] = [
   {
-    name: 'hold: a watched target is not claimed',
-    patch: { text: 'and not (any_watch and standing_token(K, target, now))', by: '' },
+    name: 'hold: a leased target is not claimed',
+    patch: { text: 'and not (any_lease and standing_token(K, target, now))', by: '' },
     scenario: { writers: 1, crashes: 1 },
   },
   {
-    name: 'log: what is confirmed under a watch is logged',
-    patch: { text: 'local watched = any_watch and standing_token(K, target, now)', by: 'local watched = false' },
+    name: 'log: what is confirmed under a lease is logged',
+    patch: { text: 'local leased = any_lease and standing_token(K, target, now)', by: 'local leased = false' },
     scenario: { writers: 1 },
   },
   {
@@ -34,10 +34,10 @@ const IN_REDIS: readonly Rule[] = [
     scenario: { writers: 1 },
   },
   {
-    name: 'generation: a request ends the watch',
+    name: 'generation: a request ends the lease',
     patch: {
-      text: "  redis.call('HDEL', K.watches, target)\n  redis.call('HDEL', K.logs, target)\n  if barrier ~= '' then",
-      by: "  if barrier ~= '' then",
+      text: "  redis.call('HDEL', K.leases, target)\n  redis.call('HDEL', K.logs, target)\n  local standing = redis.call('HGET', K.barriers",
+      by: "  local standing = redis.call('HGET', K.barriers",
     },
     scenario: { writers: 1, early: true },
   },
@@ -47,17 +47,17 @@ const IN_REDIS: readonly Rule[] = [
     scenario: { writers: 1, early: true, crashes: 1 },
   },
   {
-    name: 'a claimed target is not watched',
+    name: 'a claimed target is not leased',
     patch: { text: "any.claimed and redis.call('HEXISTS', K.claimed, target) == 1", by: 'false' },
     scenario: { writers: 1 },
   },
   {
-    name: 'finalize needs its own watch',
+    name: 'finalize needs its own lease',
     patch: { text: 'if standing_token(K, target, now) ~= token then', by: 'if false then' },
     scenario: { writers: 1, early: true, crashes: 1 },
   },
   {
-    name: 'a heal is not fulfilled by a recalculation of some columns',
+    name: 'a repair is not fulfilled by a recalculation of some columns',
     patch: { text: '(is_plain or tonumber(barrier) >= horizon)', by: '(tonumber(barrier) >= horizon)' },
     scenario: { writers: 2, columns: 2, scheduled: true, wrong: false, early: true, crashes: 1 },
     isLarge: true,
@@ -72,8 +72,8 @@ const IN_SQL: readonly Rule[] = [
     scenario: { writers: 1, wrong: false, wipes: 1, crashes: 1 },
   },
   {
-    name: 'a fenced batch is healed',
-    callers: 'heal of fenced batches',
+    name: 'a fenced batch is repaired',
+    callers: 'repair of fenced batches',
     scenario: { writers: 1, purges: 1, crashes: 1 },
   },
   { name: 'ledger: a batch is applied once', callers: 'ledger', scenario: { writers: 1, crashes: 1 } },

@@ -7,7 +7,7 @@ export type CallersRule =
   | 'fence'
   | 'ledger'
   | 'outboxSum'
-  | 'heal of fenced batches'
+  | 'repair of fenced batches'
   | 'failed announcements'
   | 'request from memory'
   | 'give back'
@@ -19,7 +19,7 @@ export type CallersRule =
 export interface Scenario extends Partial<Mishaps> {
   readonly writers?: number;
   readonly recalculators?: number;
-  /** 2: the second column is recounted only by a heal. */
+  /** 2: the second column is recounted only by a repair. */
   readonly columns?: 1 | 2;
   /** Announcements and confirms may fail, with or without effect, and arrive late. */
   readonly outages?: boolean;

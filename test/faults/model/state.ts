@@ -37,17 +37,17 @@ export interface Writer {
 
 /** Somebody who holds batches: a worker, or a zombie whose batches were taken over while it slept. */
 export interface Worker {
-  /** `heal`: the batch was fenced. */
-  at: 'idle' | 'apply' | 'heal' | 'acknowledge';
+  /** `repair`: the batch was fenced. */
+  at: 'idle' | 'apply' | 'repair' | 'acknowledge';
   batches: HeldBatch[];
   outcome: Outcome;
 }
 
 export interface Recalculator {
-  at: 'idle' | 'watch' | 'read' | 'finalize' | 'retry';
+  at: 'idle' | 'acquire' | 'read' | 'finalize' | 'retry';
   purpose: Purpose;
   /** Every column is recounted. */
-  heal: boolean;
+  repair: boolean;
   horizon: number;
   token: string;
   read: Read | null;
@@ -112,7 +112,7 @@ export const IDLE_WORKER: Worker = { at: 'idle', batches: [], outcome: 'applied'
 export const IDLE_RECALCULATOR: Recalculator = {
   at: 'idle',
   purpose: 'due',
-  heal: false,
+  repair: false,
   horizon: 0,
   token: '',
   read: null,

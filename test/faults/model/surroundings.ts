@@ -6,12 +6,12 @@ import { plus, type State } from './state';
 export const surroundings: Actor = (state, { redis }) => {
   const steps: Step[] = [];
   const { left, sql } = state;
-  const watching = state.recalculators.filter(
+  const acquired = state.recalculators.filter(
     ({ token }) => token !== '' && redis.namesOf(state.redis).includes(token),
   );
   const expire = (next: State) => void (next.redis = redis.later(next.redis));
-  if (watching.length === 0) steps.push({ name: 'a watch expires', change: expire });
-  else if (left.crashes > 0) steps.push(crash('a watch expires under a slow recalculation', expire));
+  if (acquired.length === 0) steps.push({ name: 'a lease expires', change: expire });
+  else if (left.crashes > 0) steps.push(crash('a lease expires under a slow recalculation', expire));
   if (sql.waiting !== null && sql.parked === null) steps.push(...drain(state));
   if (sql.parked !== null) steps.push({ name: 'somebody retries what the outbox had refused', change: retry });
   if (left.wipes > 0) steps.push(loss('Redis loses its data', (next) => void (next.left.wipes -= 1), redis.empty));

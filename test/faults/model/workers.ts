@@ -1,4 +1,4 @@
-import { acknowledge, CLAIM, type HeldBatch, type Outcome, request, RETRY_FAILED, TAKE_OVER } from './calls';
+import { acknowledge, CLAIM, type HeldBatch, type Outcome, requestRepair, RETRY_FAILED, TAKE_OVER } from './calls';
 import { type Actor, crash, type ResolvedScenario, type Step, type World } from './scenario';
 import { IDLE_WORKER, plus, type State } from './state';
 
@@ -51,11 +51,11 @@ function proceed(state: State, { scenario }: World, who: Who): Step[] {
       return [];
     case 'apply':
       return state.sql.lock > 0 ? [] : apply(state, scenario, who, batch);
-    case 'heal':
+    case 'repair':
       return [
         {
-          name: `${who} asks to heal what ${batch.id} held`,
-          call: request(0),
+          name: `${who} requests the repair of what ${batch.id} held`,
+          call: requestRepair(0),
           change: (next) => void (next[who].at = 'acknowledge'),
         },
       ];
@@ -83,7 +83,7 @@ function apply({ left }: State, { without }: ResolvedScenario, who: Who, batch: 
       const isForgotten = sql.old.includes(batch.id) && sql.ledger[batch.id] === undefined;
       if (isForgotten || (without !== 'fence' && batch.epoch !== sql.epoch)) {
         if (outcome !== 'applied') return false;
-        worker.at = without === 'heal of fenced batches' ? 'acknowledge' : 'heal';
+        worker.at = without === 'repair of fenced batches' ? 'acknowledge' : 'repair';
         return undefined;
       }
       const known = without === 'ledger' ? undefined : sql.ledger[batch.id];

@@ -1,4 +1,4 @@
-import { announce, confirm, discard, request, type Amounts } from './calls';
+import { announce, confirm, discard, requestRepair, type Amounts } from './calls';
 import { type Actor, crash, type Step, type World } from './scenario';
 import { type Errand, plus, type State, type Writer } from './state';
 
@@ -116,7 +116,7 @@ function run({ id, errands }: Writer, errand: Errand, world: World, i: number): 
     case 'discard':
       return [become('discards', then(), discard(id)), ...(outages ? [become('cannot discard', then())] : [])];
     case 'request':
-      return [become('requests', then(), request(0))];
+      return [become('requests', then(), requestRepair(0))];
   }
 }
 

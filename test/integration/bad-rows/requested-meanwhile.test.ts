@@ -44,7 +44,7 @@ describe('a recount that fails', () => {
     const { manager } = fixture.dataSource;
     const { id } = await manager.save(manager.create(Shelf));
     const { shard, target } = internals.place(Shelf, id);
-    await buffer.request(shard, [target], { barrier: 0n, delay: 0 });
+    await buffer.requestRepair(shard, [target], 0n);
     let began = false;
     let fail = (): void => undefined;
     const failing = new Promise<void>((resolve) => (fail = resolve));
@@ -68,7 +68,7 @@ describe('a recount that fails', () => {
 
   test('does not put off what was asked for meanwhile', async () => {
     const { buffer } = internals.context;
-    const again = (shard: number, target: string) => buffer.request(shard, [target], { barrier: 0n, delay: 0 });
+    const again = (shard: number, target: string) => buffer.requestRepair(shard, [target], 0n);
     const { dataSource } = fixture;
     await isDueAfter(again);
     // It was counted in the next round of the same run, or waits for half a second at the most.

@@ -1,5 +1,5 @@
 import { Column, Entity, type EntityManager, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';
@@ -10,8 +10,8 @@ class Shop {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 0 }) salesCount!: number;
   @Column({ default: 0 }) oddCount!: number;
-  @Column({ type: 'bigint', default: 0 }) total!: string;
-  @Column({ type: 'numeric', precision: 30, scale: 2, nullable: true, default: 0 }) weight!: string;
+  @Column({ type: 'bigint', default: 0 }) total!: NumericText;
+  @Column({ type: 'numeric', precision: 30, scale: 2, nullable: true, default: 0 }) weight!: NumericText;
   @Column({ default: 0 }) byMethod!: number;
 
   /** How the method of one shop fails. */
@@ -43,8 +43,8 @@ class Shop {
 class Sale {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 'odd' }) label!: string;
-  @Column({ type: 'bigint', default: 1 }) amount!: string;
-  @Column({ type: 'numeric', precision: 10, scale: 2, default: 1 }) grams!: string;
+  @Column({ type: 'bigint', default: 1 }) amount!: NumericText;
+  @Column({ type: 'numeric', precision: 10, scale: 2, default: 1 }) grams!: NumericText;
   @ManyToOne(() => Shop) shop!: Relation<Shop>;
 }
 

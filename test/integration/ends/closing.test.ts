@@ -1,5 +1,6 @@
 import type { Intent } from '../../../src/engines/buffered/buffer';
-import { Counters, InProcessScheduler, MemoryBuffer } from 'typeorm-counter-cache';
+import { Counters, InProcessScheduler } from 'typeorm-counter-cache';
+import { MemoryBuffer } from '../../../src/engines/buffered/memory/memory-buffer';
 
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';

@@ -1,8 +1,7 @@
 import { type ShardKey, shardKey } from '../../../src/engines/buffered/redis/keys';
 import { isEveryTarget, isKeyless } from '../../../src/model/target';
 import { kindOf } from '../../../src/engines/context';
-import { recountChanged } from '../../../src/recount/recount-changed';
-import { recountEvery } from '../../../src/recount/recount-every';
+import { recountKinds, startRequested } from '../../../src/recount/campaign';
 import { type Recalculated, type RecalculateOptions, recalculateTargets } from '../../../src/recount/recount-targets';
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
@@ -36,7 +35,7 @@ export class Requests {
    * SQL, and requested none of its pages yet: another one would go on with it.
    */
   async find(): Promise<number> {
-    await recountChanged(this.#internals.context);
+    await recountKinds(this.#internals.context);
     const shards = Array.from({ length: this.#internals.context.buffer.shards }, (_, shard) => shard);
     this.#found = await Promise.all(shards.map((shard) => this.#findIn(shard)));
     return this.#found.flat().length;
@@ -66,7 +65,7 @@ export class Requests {
   async fulfil(): Promise<void> {
     const { context } = this.#internals;
     while (this.#found.flat().some(isEveryTarget)) {
-      await this.#fulfilAll(this.#found.flat().filter(isEveryTarget), (left) => recountEvery(context, left));
+      await this.#fulfilAll(this.#found.flat().filter(isEveryTarget), (left) => startRequested(context, left));
       await this.find();
     }
     for (const targets of this.#found)

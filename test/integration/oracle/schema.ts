@@ -16,7 +16,7 @@ import {
   type Relation,
   VersionColumn,
 } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 @Entity()
 export class Author {
@@ -30,7 +30,7 @@ export class Author {
   @Column({ default: 0 }) popularCount!: number;
   @Column({ default: 0 }) articlesCount!: number;
   @Column({ default: 0 }) storiesCount!: number;
-  @Column({ type: 'bigint', default: 0 }) likesSum!: string;
+  @Column({ type: 'bigint', default: 0 }) likesSum!: NumericText;
   @Column({ default: 0 }) commentsCount!: number;
   @Column({ default: 0 }) shownSum!: number;
   @OneToMany(() => Post, (post) => post.author, { cascade: true }) posts!: Relation<Post>[];
@@ -41,7 +41,7 @@ export class Category {
   @PrimaryColumn() id!: number;
   @Column({ default: '' }) name!: string;
   @Column({ default: 0 }) postsCount!: number;
-  @Column({ type: 'numeric', precision: 16, scale: 2, default: 0 }) ratingSum!: string;
+  @Column({ type: 'numeric', precision: 16, scale: 2, default: 0 }) ratingSum!: NumericText;
   @Column({ default: 0 }) commentsCount!: number;
   @OneToMany(() => Post, (post) => post.category) posts!: Relation<Post>[];
 }
@@ -83,7 +83,7 @@ export class Post {
   @Column({ default: 'draft' }) status!: string;
   @Column({ type: 'text', nullable: true }) kind!: string | null;
   @Column({ default: 0 }) likes!: number;
-  @Column({ type: 'numeric', precision: 6, scale: 2, nullable: true }) rating!: string | null;
+  @Column({ type: 'numeric', precision: 6, scale: 2, nullable: true }) rating!: NumericText | null;
   @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null;
   @Column({ type: 'integer', nullable: true }) authorId!: number | null;
   @ManyToOne(() => Author, (author) => author.posts, { nullable: true, onDelete: 'CASCADE' })
@@ -95,7 +95,7 @@ export class Post {
   @Column({ default: 0 }) signedCount!: number;
   @Column({ type: 'timestamptz', nullable: true }) commentedAt!: Date | null;
   @Column({ default: 0 }) attachmentsCount!: number;
-  @Column({ type: 'numeric', precision: 14, scale: 1, default: 0 }) sizeSum!: string;
+  @Column({ type: 'numeric', precision: 14, scale: 1, default: 0 }) sizeSum!: NumericText;
   @Column({ default: 0 }) likedCount!: number;
   @Column({ default: 0 }) likedSum!: number;
   @Column({ default: 0 }) tagsCount!: number;

@@ -24,7 +24,7 @@ beforeAll(async () => {
   });
   ({ dataSource } = fixture);
   ({ id } = await dataSource.manager.save(Author, { name: 'a' }));
-  // The first time a script is sent whole, and an alarm is added once per window.
+  // The first time a script is sent whole, and a wake-up is added once per window.
   await dataSource.manager.insert(Post, { authorId: id });
   await fixture.counters.flush();
   await fixture.counters.verify();

@@ -31,7 +31,7 @@ const countOf = async (id: number): Promise<number> =>
   (await fixture.dataSource.manager.findOneByOrFail(Author, { id })).postsCount;
 const post = (authorId: number): Promise<unknown> => fixture.dataSource.manager.insert(Post, { authorId });
 
-test('an alarm wakes the worker when deltas are due', async () => {
+test('a wake-up wakes the worker when deltas are due', async () => {
   await start({ wait: 20, window: 10, sweepInterval: 600_000 }, true);
   const [id = 0] = await newAuthors(1);
   for (let round = 1; round <= 3; round++) {
@@ -40,7 +40,7 @@ test('an alarm wakes the worker when deltas are due', async () => {
   }
 });
 
-test('I4: without any alarm, the worker finds what is due by itself', async () => {
+test('I4: without any wake-up, the worker finds what is due by itself', async () => {
   await start(
     {
       scheduler: {
@@ -134,7 +134,7 @@ test('a transaction that wrote its rows early and commits late is not passed ove
   const early = fixture.dataSource.createQueryRunner();
   await early.query('BEGIN');
   await early.query(
-    `INSERT INTO counter_cache_outbox ("shard", "target", "column", "amount", "touches", "written_at", "due", "heal")
+    `INSERT INTO counter_cache_outbox ("shard", "target", "column", "amount", "touches", "written_at", "due", "repair")
      SELECT "shard", 'author:id:${id}', 'likesSum', 7, '{}', now(), now(), false FROM counter_cache_shard LIMIT 1`,
   );
   for (let i = 0; i < 3; i++) await post(id);

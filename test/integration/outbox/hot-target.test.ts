@@ -24,8 +24,8 @@ test('what many transactions wrote for one target is drained in time proportiona
     [id, ROWS],
   );
   await dataSource.query(
-    `INSERT INTO counter_cache_outbox (shard, target, "column", amount, touches, written_at, due, recalculate_in, heal)
-     SELECT shard, target, "column", amount, touches, written_at, due, recalculate_in, heal
+    `INSERT INTO counter_cache_outbox (shard, target, "column", amount, touches, written_at, due, recalculate_in, repair)
+     SELECT shard, target, "column", amount, touches, written_at, due, recalculate_in, repair
      FROM counter_cache_outbox, generate_series(1, $1)`,
     [ROWS],
   );

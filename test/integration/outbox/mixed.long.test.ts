@@ -1,5 +1,5 @@
 import { Column, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import { Random } from '../../contract/buffer/random';
 import { type Fixture, setup } from '../../support/setup';
@@ -11,7 +11,7 @@ import { untilDrained, waitingRows } from './outbox';
 class Team {
   @PrimaryGeneratedColumn() id!: number;
   @Column({ default: 0 }) playersCount!: number;
-  @Column({ type: 'numeric', precision: 12, scale: 2, default: 0 }) salaries!: string;
+  @Column({ type: 'numeric', precision: 12, scale: 2, default: 0 }) salaries!: NumericText;
   @Column({ default: 0 }) goals!: number;
   @Column({ type: 'timestamptz', nullable: true }) salariesAt!: Date | null;
 }
@@ -28,7 +28,7 @@ class Team {
 @CounterCache<Player, Team>({ relation: 'team', column: 'goals', incrementBy: 'goals', mode: 'buffered' })
 class Player {
   @PrimaryGeneratedColumn() id!: number;
-  @Column({ type: 'numeric', precision: 8, scale: 2, default: '1.50' }) salary!: string;
+  @Column({ type: 'numeric', precision: 8, scale: 2, default: '1.50' }) salary!: NumericText;
   @Column({ default: 1 }) goals!: number;
   @ManyToOne(() => Team, { nullable: true }) team!: Relation<Team> | null;
 }

@@ -27,7 +27,7 @@ describeVersions('targets that wait in an outbox which was never analysed', (ser
       const ids: { id: number }[] = await dataSource.query('SELECT id FROM author ORDER BY id');
       const targets = ids.map(({ id }) => `author:id:${id}`);
       await dataSource.query(
-        `INSERT INTO counter_cache_outbox (shard, target, "column", amount, touches, written_at, due, recalculate_in, heal)
+        `INSERT INTO counter_cache_outbox (shard, target, "column", amount, touches, written_at, due, recalculate_in, repair)
        SELECT u.shard, u.target, 'postsCount', 1, '{}', now(), now(), null, false FROM unnest($1::int[], $2::text[]) AS u(shard, target)`,
         [targets.map((target) => shardOf(target, shards)), targets],
       );

@@ -7,7 +7,7 @@ import {
   PrimaryGeneratedColumn,
   type Relation,
 } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 @Entity()
 export class Category {
@@ -15,7 +15,7 @@ export class Category {
   @Column({ default: 0 }) commentsCount!: number;
   @Column({ default: 0 }) visibleCount!: number;
   @Column({ default: 0 }) reviewsCount!: number;
-  @Column({ type: 'numeric', precision: 12, scale: 2, default: 0 }) stars!: string;
+  @Column({ type: 'numeric', precision: 12, scale: 2, default: 0 }) stars!: NumericText;
   @Column({ default: 0 }) longCount!: number;
 }
 
@@ -36,7 +36,7 @@ export class Product {
 @CounterCache<Review, Category>({ relation: 'product.category', column: 'stars', incrementBy: 'stars' })
 export class Review {
   @PrimaryGeneratedColumn() id!: number;
-  @Column({ type: 'numeric', precision: 3, scale: 1, default: 3 }) stars!: string;
+  @Column({ type: 'numeric', precision: 3, scale: 1, default: 3 }) stars!: NumericText;
   @Column({ default: true }) visible!: boolean;
   @ManyToOne(() => Product, { onDelete: 'CASCADE' }) product!: Relation<Product> | null;
   @DeleteDateColumn({ type: 'timestamptz' }) deletedAt!: Date | null;

@@ -1,6 +1,6 @@
 import { Client, type Pool } from 'pg';
 
-import { type Alarm, InProcessScheduler, type Scheduler } from 'typeorm-counter-cache';
+import { type WakeUp, InProcessScheduler, type Scheduler } from 'typeorm-counter-cache';
 
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { execute as executeOn } from '../../support/database';
@@ -119,7 +119,7 @@ describeVersions('the installation becomes another one beneath a process with a 
       `SELECT value FROM counter_cache_state WHERE id = 'installation'`,
     );
     const { hostname: host, port } = new URL(redisUrl());
-    const alarms = new BullMqScheduler({
+    const wakeUps = new BullMqScheduler({
       connection: { host, port: Number(port) },
       queueName: `cc-${rows[0]?.value}`,
       onError: (error) => fixture.errors.push(error),
@@ -137,14 +137,14 @@ describeVersions('the installation becomes another one beneath a process with a 
     await until(() => begun === 2);
     // Their handlers wait for a connection.
     const pool = (fixture.dataSource.driver as unknown as { readonly master: Pool }).master;
-    for (let shard = 0; shard < 4; shard++) await alarms.schedule([{ kind: 'reconcile', shard, at: 0, delay: 0 }]);
+    for (let shard = 0; shard < 4; shard++) await wakeUps.schedule([{ kind: 'reconcile', shard, at: 0, delay: 0 }]);
     await until(() => pool.waitingCount > 0);
     await change();
     await looks(1);
     commit();
     await Promise.all(writes);
     await expectCounted(3);
-    await alarms.close();
+    await wakeUps.close();
   });
 
   test('and cannot be opened, as our table is locked: the counters close all the same', async () => {
@@ -161,7 +161,7 @@ describeVersions('the installation becomes another one beneath a process with a 
       ++starts === 2 ? Promise.reject(new Error('not now')) : scheduler.start(handler, options);
     const counters = {
       scheduler: {
-        schedule: (alarms: readonly Alarm[]) => scheduler.schedule(alarms),
+        schedule: (wakeUps: readonly WakeUp[]) => scheduler.schedule(wakeUps),
         start,
         close: () => scheduler.close(),
       },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
-import { alarm, Probe } from '../../contract/scheduler/harness';
+import { wakeUp, Probe } from '../../contract/scheduler/harness';
 import { type Proxy, startProxy } from '../../support/proxy';
 import { type RedisServer, startRedis } from '../../support/services';
 import { setup } from '../../support/setup';
@@ -80,11 +80,11 @@ describe('connections that go silent, while new ones work, are replaced', () => 
     });
     const probe = new Probe();
     const worker = await scheduler.start(probe.handler, { concurrency: 1 });
-    await scheduler.schedule([alarm()]);
+    await scheduler.schedule([wakeUp()]);
     await probe.calls(1);
     proxy.silence();
     const before = performance.now();
-    const one = alarm();
+    const one = wakeUp();
     await until(
       () =>
         scheduler.schedule([one]).then(

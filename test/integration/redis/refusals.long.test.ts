@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Counters } from 'typeorm-counter-cache';
 
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
-import { alarm, Probe } from '../../contract/scheduler/harness';
+import { wakeUp, Probe } from '../../contract/scheduler/harness';
 import { type RedisServer, startRedis } from '../../support/services';
 import { type Fixture, newDataSource, setup, TEST_OPTIONS } from '../../support/setup';
 import { until } from '../../support/until';
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** Ticks of a timer that rang within the time: none while something keeps the event loop for itself. */
+/** Ticks of a timer that fired within the time: none while something keeps the event loop for itself. */
 async function ticksOf(milliseconds: number): Promise<number> {
   let ticks = 0;
   const timer = setInterval(() => (ticks += 1), 20);
@@ -81,7 +81,7 @@ describe('while Redis refuses commands', () => {
     }
   }
 
-  test.each(KINDS)('%s: a worker that runs reports it once, timers ring, and it goes on afterwards', async (kind) => {
+  test.each(KINDS)('%s: a worker that runs reports it once, timers fire, and it goes on afterwards', async (kind) => {
     const { id } = await fixture.dataSource.manager.save(Author, { name: 'a' });
     await fixture.counters.startWorker();
     await fixture.dataSource.manager.insert(Post, { authorId: id });
@@ -90,7 +90,7 @@ describe('while Redis refuses commands', () => {
     const [ticks] = await Promise.all([ticksOf(4_000), writeFor(4_000, id)]);
     expect(ticks).toBeGreaterThan(50);
     const told = fixture.errors.map((error) => (error as Error).message);
-    // Of the sweep, of jobs, of alarms that cannot be set, and of the queue's connections: one each.
+    // Of the sweep, of jobs, of wake-ups that cannot be set, and of the queue's connections: one each.
     expect(new Set(told).size).toBe(told.length);
     expect(told.length).toBeLessThanOrEqual(6);
     expect(health.length).toBeLessThanOrEqual(1);
@@ -129,7 +129,7 @@ describe('a BullMQ worker', () => {
         queueName: `refused-${randomUUID()}`,
         onError: (error) => errors.push(error),
       });
-      const [probe, one] = [new Probe(), alarm()];
+      const [probe, one] = [new Probe(), wakeUp()];
       await scheduler.schedule([one]);
       await REFUSALS[kind].begin();
       const before = await commandCount();
@@ -140,7 +140,7 @@ describe('a BullMQ worker', () => {
       expect((await commandCount()) - before).toBeLessThan(200);
       await REFUSALS[kind].end();
       await probe.calls(1);
-      expect(probe.rung[0]?.at).toBe(one.at);
+      expect(probe.fired[0]?.at).toBe(one.at);
       await worker.close();
       await scheduler.close();
     },
@@ -154,7 +154,7 @@ describe('a BullMQ worker', () => {
       queueName: `refused-${randomUUID()}`,
       onError: (error) => errors.push(error),
     });
-    const [probe, one] = [new Probe(), alarm()];
+    const [probe, one] = [new Probe(), wakeUp()];
     await scheduler.schedule([one]);
     const worker = await scheduler.start(probe.handler, { concurrency: 4 });
     expect(await ticksOf(1_000)).toBeGreaterThan(10);

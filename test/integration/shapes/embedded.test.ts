@@ -7,7 +7,7 @@ import {
   PrimaryGeneratedColumn,
   type Relation,
 } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import type { Fixture } from '../../support/setup';
 import { expectEveryWrite } from './every-write';
@@ -15,7 +15,7 @@ import { answerAs, clear, expectAgreed, expectRight, setupShape, type Truth, VER
 
 class Stats {
   @Column({ default: 0 }) postsCount!: number;
-  @Column({ type: 'numeric', precision: 8, scale: 2, default: 0 }) charsSum!: string;
+  @Column({ type: 'numeric', precision: 8, scale: 2, default: 0 }) charsSum!: NumericText;
 }
 
 class Profile {
@@ -39,7 +39,7 @@ class Times {
 class Meta {
   @Column(() => Placement) placement!: Placement;
   @ManyToOne(() => Person) editor!: Relation<Person> | null;
-  @Column({ type: 'numeric', precision: 6, scale: 1, default: 1 }) chars!: string;
+  @Column({ type: 'numeric', precision: 6, scale: 1, default: 1 }) chars!: NumericText;
   @Column(() => Times) times!: Times;
 }
 

@@ -7,6 +7,7 @@ import {
   ManyToOne,
   PrimaryColumn,
   PrimaryGeneratedColumn,
+  type ObjectLiteral,
   type Relation,
   TableInheritance,
 } from 'typeorm';
@@ -199,7 +200,7 @@ describe.each(VERSIONS)('targets of one table and several classes, PostgreSQL %s
     });
 
     test('read()', async () => {
-      expect(await fixture.counters.read(target, startup.id, column)).toBe(value);
+      expect(await fixture.counters.read<ObjectLiteral, string>(target, startup.id, column)).toBe(value);
     });
 
     test('verify() and recalculate()', async () => {

@@ -12,7 +12,7 @@ import {
   VersionColumn,
   VirtualColumn,
 } from 'typeorm';
-import { CounterCache } from 'typeorm-counter-cache';
+import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
 import type { Fixture } from '../../support/setup';
 import { expectEveryWrite } from './every-write';
@@ -52,7 +52,7 @@ class Zoo {
 @CounterCache<Animal, Zoo>({ relation: 'zoo', column: 'youngCount', if: ({ version }) => version < 3 })
 class Animal {
   @PrimaryGeneratedColumn() id!: number;
-  @Column({ type: 'numeric', precision: 8, scale: 2, default: 1 }) weight!: string;
+  @Column({ type: 'numeric', precision: 8, scale: 2, default: 1 }) weight!: NumericText;
   @Column({ generatedType: 'STORED', asExpression: 'weight >= 100', type: 'boolean' }) heavy!: boolean;
   @Column({ type: 'enum', enum: Mood, default: Mood.Calm }) mood!: Mood;
   @Column({ type: 'enum', enum: Mood, array: true, default: [] }) moods!: Mood[];

@@ -80,7 +80,7 @@ async function expectUnseen({ recalculate, counted }: Worlds, columns: readonly 
   expectRight(await countAll(counted.dataSource));
 }
 
-/** What is announced is announced before COMMIT, and nothing else is; alarms go to no server here. */
+/** What is announced is announced before COMMIT, and nothing else is; wake-ups go to no server here. */
 function expectAwaitedCalls({ sql, scripts, scriptsBeforeCommit, commands }: Sent): void {
   expect(commands).toEqual([]);
   const isOne = sql.filter((one) => one.startsWith('COMMIT')).length === 1;

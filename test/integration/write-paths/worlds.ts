@@ -21,7 +21,7 @@ const SHOP_KEY = `ALTER TABLE shop ADD FOREIGN KEY ("regionCode") REFERENCES reg
 /** Connections that were idle are not opened anew while something is measured. */
 const DATA_SOURCE = { entities: ENTITIES, extra: { idleTimeoutMillis: 0 } };
 
-/** One shard: calls to Redis are counted per touched shard. No worker, no alarm: what is sent is the write's own. */
+/** One shard: calls to Redis are counted per touched shard. No worker, no wake-up: what is sent is the write's own. */
 /** Nothing is sent but what the writes cost. */
 const COUNTERS = { shards: 1, wait: 600_000, sweepInterval: 600_000 } as const;
 

@@ -9,7 +9,7 @@ describe('declarations are refused together', () => {
   it('with all its mistakes at once', async () => {
     const { Post, entities } = blog();
     defineCounterCache(Post, { relation: 'autor', column: 'postsCount', wait: -1, colum: 1 } as never);
-    defineCounterCache(Post, { relation: 'editor', column: 'text' });
+    defineCounterCache(Post, { relation: 'editor', column: 'text' } as never);
     expect(await problemsOf(entities)).toHaveLength(4);
   });
 
@@ -89,11 +89,11 @@ describe('a place is refused', () => {
   it('when a property is given another relation, is static, or polymorphic', async () => {
     const { Post, entities } = blog();
     CounterCache({ relation: 'editor', column: 'postsCount' })(Post.prototype, 'author');
-    CounterCache({ column: 'draftsCount' })(Post, 'author');
-    CounterCache({ column: 'postsCount', polymorphic: { id: 'id', type: 'title', targets: () => ({ Post }) } })(
-      Post.prototype,
-      'author',
-    );
+    CounterCache({ column: 'draftsCount' } as never)(Post, 'author');
+    CounterCache({
+      column: 'postsCount',
+      polymorphic: { id: 'id', type: 'title', targets: () => ({ Post }) },
+    } as never)(Post.prototype, 'author');
     const problems = await problemsOf(entities);
     expect(problems).toContainEqual(
       expect.stringContaining("expected 'relation' to be left out on a property, got: 'editor' on 'author'"),

@@ -15,14 +15,15 @@ test('of one outage the first connection error is told, with the cause and what 
     () => now,
   );
   const first = refused();
-  errors.tell(first);
-  for (; now < 120_000; now += 12_000) errors.tell(now % 24_000 === 0 ? refused() : new Error('Connection is closed.'));
+  errors.report(first);
+  for (; now < 120_000; now += 12_000)
+    errors.report(now % 24_000 === 0 ? refused() : new Error('Connection is closed.'));
   expect(told).toEqual([expect.any(BufferUnavailableError)]);
   expect(told[0]).toMatchObject({ cause: first, context: { code: 'ECONNREFUSED' } });
-  errors.tell(Object.assign(new Error('getaddrinfo EAI_AGAIN redis'), { code: 'EAI_AGAIN' }));
+  errors.report(Object.assign(new Error('getaddrinfo EAI_AGAIN redis'), { code: 'EAI_AGAIN' }));
   expect(told).toHaveLength(1);
   now += 30_001;
-  errors.tell(refused());
+  errors.report(refused());
   expect(told).toHaveLength(2);
 });
 
@@ -40,10 +41,10 @@ test('other errors are told as they are, each kind once per outage', () => {
     null,
   ];
   for (let i = 0; i < 4_000; i++)
-    for (const error of [...others, new Error(`Missing lock for job ${i}`)]) errors.tell(error);
+    for (const error of [...others, new Error(`Missing lock for job ${i}`)]) errors.report(error);
   expect(told).toEqual(others);
   now += 30_001;
-  errors.tell(others[0]);
+  errors.report(others[0]);
   expect(told).toEqual([...others, others[0]]);
 });
 
@@ -53,7 +54,7 @@ test('a refusal says what to look at, and has no arguments of the command', () =
     name: 'ReplyError',
     command: { name: 'auth', args: ['s3cret'] },
   });
-  new ConnectionErrors((error) => told.push(error)).tell(refusal);
+  new ConnectionErrors((error) => told.push(error)).report(refusal);
   expect(told).toEqual([expect.objectContaining({ code: 'BUFFER_UNAVAILABLE', cause: refusal })]);
   expect(inspect(told, { depth: 9 })).not.toContain('s3cret');
 });

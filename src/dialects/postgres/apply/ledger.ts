@@ -22,7 +22,7 @@ export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch:
   const parameters: unknown[] = [batch.id, batch.shard, batch.epoch, batch.claimedAt];
   if (tables.database !== null) parameters.push(identityText(tables.database));
   const [fence] = await rowsOf(runner, enterSql(tables), parameters);
-  if (fence === undefined) throw emptied(tables);
+  if (fence === undefined) throw new TablesEmptiedError(tables);
   if (fence['entered'] === true) return { status: 'new' };
   if (Number(fence['epoch']) !== batch.epoch) return { status: 'fenced' };
   // In a statement of its own: it has to see what another has committed while this one waited for it.
@@ -106,8 +106,11 @@ export function parseApplied(value: unknown): AppliedBatches {
   return new Map(applied.map(([batch, unapplied]) => [batch, new Map(unapplied.map((row) => [row.target, row]))]));
 }
 
-function emptied({ shard, state }: TablePaths): CounterCacheError {
-  const found = `expected a row of this shard in ${shard}, and one of 'ledger_floor' in ${state}, got: none`;
-  const advice = 'Nothing can be applied. Leave these tables alone; restart the processes, which make them anew';
-  return new CounterCacheError('STATE_MISMATCH', `${found}: the tables were emptied. ${advice}`, { shard, state });
+/** The library's own tables have lost the rows without which nothing can be applied. */
+export class TablesEmptiedError extends CounterCacheError {
+  constructor({ shard, state }: TablePaths) {
+    const found = `expected a row of this shard in ${shard}, and one of 'ledger_floor' in ${state}, got: none`;
+    const advice = 'This process makes them anew, and has all targets recounted. Leave these tables alone';
+    super('STATE_MISMATCH', `${found}: the tables were emptied. ${advice}`, { shard, state });
+  }
 }

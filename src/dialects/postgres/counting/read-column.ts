@@ -5,7 +5,7 @@ import type { CounterColumn } from '../../../model/definition';
 import { escapeName } from '../escape';
 import { keyArrays, listedTargets, matchesListed } from '../keys';
 import { type AppliedBatches, appliedBatchesSql, parseApplied } from '../apply/ledger';
-import { waitingJoin } from '../outbox/waiting-join';
+import { waitingJoin } from './recount-by-sql';
 import { rowsSeen } from '../sight';
 import { tableSql } from '../table-names';
 import type { TablePaths } from '../installation/tables';

@@ -7,15 +7,14 @@ import { sourceEntitiesOf } from '../../../model/fingerprint';
 import { AmountError } from '../../../errors';
 import { escapeName } from '../escape';
 import { keyArrays, listedTargets, matchesListed } from '../keys';
-import { waitingJoin } from '../outbox/waiting-join';
 import type { ResultRow } from '../query';
 import { rowsSeen } from '../sight';
 import { parseSnapshot } from '../snapshot';
-import { type Feed, readTogether, sourceJoin } from './source-join';
+import { type Feed, readTogether, sourceJoin } from './source-rows';
 import { tableSql } from '../table-names';
 import type { TablePaths } from '../installation/tables';
 import type { Tally } from './tally';
-import { Uncountables } from './uncountable';
+import { reasonOf } from '../apply/divide';
 
 /**
  * Column and truth of one target, in scaled units; `null` when the row does not exist. A column that cannot be recounted is
@@ -169,4 +168,74 @@ export function tallyOf({ counted, uncountable }: Counts, targets: readonly stri
     },
     fail: (target, columns, error) => uncountable.add(target, counter, columns, error),
   };
+}
+
+/** Why a counter could not be recounted for a target. */
+export interface Uncountable {
+  /** Name of the counter; of several that feed one column and cannot be told apart, all of them. `null`: not of a counter. */
+  readonly counter: string | null;
+  readonly reason: string;
+}
+
+/** What could not be recounted, by target. */
+export class Uncountables {
+  readonly #reasons = new Map<string, Map<string | null, string>>();
+  readonly #columns = new Map<string, Set<string>>();
+
+  get isEmpty(): boolean {
+    return this.#reasons.size === 0;
+  }
+
+  /** A counter fails for a target: none of these columns can be recounted. */
+  add(target: string, counter: Counter, columns: Iterable<CounterColumn>, error: unknown): void {
+    this.#add(target, counter.name, columns, error);
+  }
+
+  /** A column of a target cannot be recounted, and which of its counters is to blame is not known. */
+  addColumn(target: string, column: CounterColumn, error: unknown): void {
+    this.#add(target, column.counters.map(({ name }) => name).join(', '), [column], error);
+  }
+
+  /** Nothing of a target can be recounted. */
+  addTarget(target: string, columns: Iterable<CounterColumn>, error: unknown): void {
+    this.#add(target, null, columns, error);
+  }
+
+  /** Everything that others name. */
+  addAll(others: Uncountables): void {
+    for (const [target, reasons] of others.#reasons) {
+      const columns = [...(others.#columns.get(target) ?? [])].map((name) => ({ name }));
+      for (const [counter, reason] of reasons) this.#add(target, counter, columns, reason);
+    }
+  }
+
+  has(target: string, column: CounterColumn): boolean {
+    return this.#columns.get(target)?.has(column.name) === true;
+  }
+
+  /** Empty for a target of which everything was recounted. */
+  of(target: string): readonly Uncountable[] {
+    return [...(this.#reasons.get(target) ?? [])].map(([counter, reason]) => ({ counter, reason }));
+  }
+
+  #add(target: string, counter: string | null, columns: Iterable<Pick<CounterColumn, 'name'>>, error: unknown): void {
+    const reasons = this.#reasons.get(target) ?? new Map<string | null, string>();
+    const names = this.#columns.get(target) ?? new Set<string>();
+    this.#reasons.set(target, reasons);
+    this.#columns.set(target, names);
+    // The first row that cannot be counted is enough to look for.
+    if (!reasons.has(counter)) reasons.set(counter, reasonOf(error));
+    for (const { name } of columns) names.add(name);
+  }
+}
+
+/**
+ * Joins what waits in the outbox, refused or not, to rows `k(target)`, as `w(target, o0, o1, …, refused)`: a sum per
+ * column, and whether the database has refused something; nothing where nothing waits. Both parameters are expressions
+ * in SQL. It is looked up once for all targets, not for each.
+ */
+export function waitingJoin({ outbox }: TablePaths, targets: string, columns: readonly string[]): string {
+  const sums = columns.map((column, i) => `SUM(x."amount") FILTER (WHERE x."column" = ${column}) AS o${i}`);
+  return `LEFT JOIN (SELECT x."target", ${[...sums, 'bool_or(x."failed" IS NOT NULL) AS refused'].join(', ')} FROM ${outbox} x
+    WHERE x."target" = ANY(${targets}::text[]) AND x."applied_at" IS NULL GROUP BY 1) w ON w."target" = k.target`;
 }

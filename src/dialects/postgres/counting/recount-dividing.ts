@@ -5,11 +5,10 @@ import type { Counter, CounterColumn, TargetKind } from '../../../model/definiti
 import { divide } from '../apply/divide';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
-import { type Counts, recountBySql, tallyOf } from './recount-by-sql';
+import { type Counts, recountBySql, tallyOf, Uncountables } from './recount-by-sql';
 import { undoSavepoint } from '../savepoint';
 import type { TablePaths } from '../installation/tables';
 import { Draft } from './tally';
-import { Uncountables } from './uncountable';
 
 /** A recount in a repeatable-read transaction: every part of it sees the same. */
 export interface RecountSession {

@@ -2,7 +2,6 @@ import type { QueryRunner } from 'typeorm';
 
 import type { TargetKind } from '../../../model/definition';
 import { isLockRefused } from '../errors';
-import { mayMissRowsSql } from '../hidden-rows';
 import { escapeName } from '../escape';
 import { keyArrays, listedKeys, matchesListed } from '../keys';
 import { rowsOf } from '../query';
@@ -99,4 +98,12 @@ async function lockAtOnce(
 
 function notChangeable(path: string): string {
   return `a policy of ${path} keeps this role from changing the row. Give the worker's role BYPASSRLS, or a policy for UPDATE, then call retryFailed`;
+}
+
+/**
+ * An SQL expression that says whether rows of a table may exist that this connection does not see: row security is active
+ * for its role. Such a row must not be taken for gone (I9). The path is escaped.
+ */
+function mayMissRowsSql(escapedPath: string): string {
+  return `row_security_active('${escapedPath.replaceAll("'", "''")}')`;
 }

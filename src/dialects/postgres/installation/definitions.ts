@@ -1,7 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
 import { rowsOf } from '../query';
-import { START } from './rebuilding';
 import type { TablePaths } from './tables';
 
 /** One definition of a column, as processes that declare it were seen. Times are the database's, ms. */
@@ -32,7 +31,6 @@ const MARKER = 'definitions';
 const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)';
 
 const DEFINITION = 'definition:';
-const RECOUNT = 'recount:';
 
 /** Reads what is known of all columns. */
 export async function readDefinitions(runner: QueryRunner, tables: TablePaths): Promise<KnownDefinitions> {
@@ -89,113 +87,15 @@ export async function lockDefinitions(runner: QueryRunner, tables: TablePaths): 
 /** Replaces what is known of some columns. */
 export async function writeDefinitions(
   runner: QueryRunner,
-  tables: TablePaths,
+  { state }: TablePaths,
   columns: ReadonlyMap<string, Heartbeats>,
 ): Promise<void> {
-  const rows = [...columns].map(([id, heartbeats]) => [DEFINITION + id, JSON.stringify(heartbeats)] as const);
-  await upsert(runner, tables, rows);
-}
-
-/** Notes that every target of these kinds is to be recounted, from the first on. */
-export async function noteRecounts(runner: QueryRunner, tables: TablePaths, kinds: readonly string[]): Promise<void> {
-  await upsert(
-    runner,
-    tables,
-    kinds.map((kind) => [RECOUNT + kind, START]),
-  );
-}
-
-/**
- * The same, for those kinds of which no recount is under way: one that has begun would never end if it began again with
- * every note.
- *
- * @returns the kinds that will be recounted from the first target on
- */
-export async function noteIdleRecounts(
-  runner: QueryRunner,
-  { state }: TablePaths,
-  kinds: readonly string[],
-): Promise<ReadonlySet<string>> {
-  const ids = kinds.map((kind) => RECOUNT + kind).toSorted();
-  await runner.query(
-    `INSERT INTO ${state} ("id", "value") SELECT "id", $2 FROM unnest($1::text[]) AS "k"("id") ON CONFLICT DO NOTHING`,
-    [ids, START],
-  );
-  // One that is locked is worked on, and its first page may be listed.
-  const rows = await rowsOf(
-    runner,
-    `SELECT "id" FROM ${state} WHERE "id" = ANY($1::text[]) AND "value" = $2 ORDER BY "id" FOR UPDATE SKIP LOCKED`,
-    [ids, START],
-  );
-  return new Set(rows.map((row) => String(row['id']).slice(RECOUNT.length)));
-}
-
-async function upsert(
-  runner: QueryRunner,
-  { state }: TablePaths,
-  rows: readonly (readonly [id: string, value: string])[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  // In one order: whoever meets on rows must not wait in a circle.
-  const sorted = rows.toSorted(([a], [b]) => (a < b ? -1 : 1));
+  if (columns.size === 0) return;
+  // In one order: processes that meet on rows must not wait in a circle.
+  const sorted = [...columns].toSorted(([a], [b]) => (a < b ? -1 : 1));
   await runner.query(
     `INSERT INTO ${state} ("id", "value") SELECT * FROM unnest($1::text[], $2::text[])
      ON CONFLICT ("id") DO UPDATE SET "value" = excluded."value"`,
-    [sorted.map(([id]) => id), sorted.map(([, value]) => value)],
+    [sorted.map(([id]) => DEFINITION + id), sorted.map(([, heartbeats]) => JSON.stringify(heartbeats))],
   );
-}
-
-/** How far the recounts of a kind's targets have been requested: up to a key; `null` is not begun. */
-export interface NotedRecount {
-  readonly kind: string;
-  readonly after: readonly string[] | null;
-}
-
-/** Whether recounts of some of these kinds are noted. */
-export async function hasRecounts(runner: QueryRunner, tables: TablePaths, kinds: readonly string[]): Promise<boolean> {
-  const sql = `SELECT 1 FROM ${tables.state} WHERE "id" = ANY($1::text[]) LIMIT 1`;
-  return (await rowsOf(runner, sql, [kinds.map((kind) => RECOUNT + kind)])).length > 0;
-}
-
-/** How many recounts are noted in SQL, some of whose targets are not requested yet: of these kinds, and of lost shards. */
-export async function countNoted(
-  runner: QueryRunner,
-  { state, shard }: TablePaths,
-  kinds: readonly string[],
-): Promise<number> {
-  const [row] = await rowsOf(
-    runner,
-    `SELECT (SELECT count(*) FROM ${state} WHERE "id" = ANY($1::text[]))
-       + (SELECT count(*) FROM ${shard} WHERE "rebuilding" IS NOT NULL) AS "noted"`,
-    [kinds.map((kind) => RECOUNT + kind)],
-  );
-  return Number(row?.['noted']);
-}
-
-/** One of these kinds to go on with, locked until the transaction ends; those that others work on are passed over. */
-export async function lockRecount(
-  runner: QueryRunner,
-  tables: TablePaths,
-  kinds: readonly string[],
-): Promise<NotedRecount | null> {
-  const [row] = await rowsOf(
-    runner,
-    `SELECT "id", "value" FROM ${tables.state} WHERE "id" = ANY($1::text[]) ORDER BY "id" LIMIT 1 FOR UPDATE SKIP LOCKED`,
-    [kinds.map((kind) => RECOUNT + kind)],
-  );
-  if (row === undefined) return null;
-  const { after = null } = JSON.parse(String(row['value'])) as { after?: readonly string[] };
-  return { kind: String(row['id']).slice(RECOUNT.length), after };
-}
-
-/** Notes how far a kind has come; `null` is to the end. */
-export async function noteRecount(
-  runner: QueryRunner,
-  { state }: TablePaths,
-  kind: string,
-  after: readonly string[] | null,
-): Promise<void> {
-  const id = RECOUNT + kind;
-  if (after === null) await runner.query(`DELETE FROM ${state} WHERE "id" = $1`, [id]);
-  else await runner.query(`UPDATE ${state} SET "value" = $2 WHERE "id" = $1`, [id, JSON.stringify({ after })]);
 }

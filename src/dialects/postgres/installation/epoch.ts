@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import { rowsOf, withConnection, withTransaction } from '../query';
-import { START } from './rebuilding';
+import { START } from './campaigns';
 import type { TablePaths } from './tables';
 
 /** What SQL says of one shard. */

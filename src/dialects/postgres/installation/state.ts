@@ -10,7 +10,7 @@ import { createTablesSql, type TablePaths } from './tables';
 const FORMAT = '1';
 
 /** PostgreSQL: undefined_table. */
-const UNDEFINED_TABLE = '42P01';
+export const UNDEFINED_TABLE = '42P01';
 
 /** The installation of a database. */
 export interface LoadedInstallation {
@@ -34,7 +34,7 @@ export async function loadInstallation(
   let state = await readState(runner, tables);
   // Also when somebody has emptied the tables: what is missing in Redis, or has no id any more, counts as a loss.
   if (!state.has('installation') || !state.has('ledger_floor') || !(await hasShards(runner, tables))) {
-    await createState(runner, tables, shards);
+    await createState(runner, tables, shards, newInstallationId());
     state = await readState(runner, tables);
   }
   expectState(state, 'shards', String(shards), 'Give every process the same `shards` option.');
@@ -56,7 +56,8 @@ async function readState(runner: QueryRunner, tables: TablePaths): Promise<Map<s
   }
 }
 
-async function readId(runner: QueryRunner, { state }: TablePaths): Promise<string> {
+/** Id of the installation that is there. */
+export async function readId(runner: QueryRunner, { state }: TablePaths): Promise<string> {
   const [row] = await rowsOf(runner, `SELECT "value" FROM ${state} WHERE "id" = 'installation'`);
   return (row?.['value'] ?? '') as string;
 }
@@ -69,7 +70,13 @@ async function hasShards(runner: QueryRunner, { state, shard }: TablePaths): Pro
   return row?.['complete'] === true;
 }
 
-async function createState(runner: QueryRunner, tables: TablePaths, shards: number): Promise<void> {
+/** Creates what is missing of the rows without which nothing can be applied; an installation that is there stays. */
+export async function createState(
+  runner: QueryRunner,
+  tables: TablePaths,
+  shards: number,
+  installation: string,
+): Promise<void> {
   await runner.query(
     `INSERT INTO ${tables.shard} ("shard", "epoch") SELECT generate_series(0, $1::integer - 1), 0 ON CONFLICT DO NOTHING`,
     [shards],
@@ -77,7 +84,7 @@ async function createState(runner: QueryRunner, tables: TablePaths, shards: numb
   // One statement, so that whoever sees the state sees all of it.
   await runner.query(
     `INSERT INTO ${tables.state} ("id", "value") VALUES ('installation', $1), ('shards', $2), ('format', $3), ('ledger_floor', '0') ON CONFLICT DO NOTHING`,
-    [newInstallationId(), String(shards), FORMAT],
+    [installation, String(shards), FORMAT],
   );
 }
 

@@ -44,7 +44,7 @@ const RETAINED = '"applied_at" IS NOT NULL';
 
 /** The indexes of the outbox: by what is due, by target, by what is kept after it was applied. */
 const OUTBOX_INDICES = [
-  { columns: ['shard', 'heal', 'due'], where: WAITING },
+  { columns: ['shard', 'repair', 'due'], where: WAITING },
   { columns: ['target'], where: OPEN },
   { columns: ['applied_at'], where: RETAINED },
 ];
@@ -66,7 +66,7 @@ const OutboxEntity = new EntitySchema<OutboxRow>({
     written_at: { type: 'timestamp with time zone' },
     due: { type: 'timestamp with time zone' },
     recalculate_in: { type: 'bigint', nullable: true },
-    heal: { type: 'boolean' },
+    repair: { type: 'boolean' },
     failed: { type: 'text', nullable: true },
     applied_at: { type: 'timestamp with time zone', nullable: true },
   },
@@ -87,7 +87,7 @@ interface OutboxRow {
   /** Milliseconds until a full recalculation; `null` is never. */
   recalculate_in: string | null;
   /** Asks for a recalculation behind every transaction open at COMMIT. */
-  heal: boolean;
+  repair: boolean;
   /** Why the database refused to change the target. */
   failed: string | null;
   applied_at: Date | null;
@@ -181,7 +181,7 @@ export function createTablesSql(paths: TablePaths): string {
     `CREATE TABLE IF NOT EXISTS ${paths.shard} ("shard" integer PRIMARY KEY, "epoch" bigint NOT NULL, "rebuilding" text);`,
     `CREATE TABLE IF NOT EXISTS ${paths.ledger} ("batch" uuid PRIMARY KEY, "shard" integer NOT NULL, "applied_at" timestamp with time zone NOT NULL DEFAULT now(), "unapplied" jsonb);`,
     `CREATE INDEX IF NOT EXISTS ${paths.ledgerIndex} ON ${paths.ledger} ("applied_at");`,
-    `CREATE TABLE IF NOT EXISTS ${paths.outbox} ("id" bigserial PRIMARY KEY, "shard" integer NOT NULL, "target" text NOT NULL, "column" text, "amount" bigint NOT NULL, "touches" text[] NOT NULL, "written_at" timestamp with time zone NOT NULL, "due" timestamp with time zone NOT NULL, "recalculate_in" bigint, "heal" boolean NOT NULL, "failed" text, "applied_at" timestamp with time zone);`,
+    `CREATE TABLE IF NOT EXISTS ${paths.outbox} ("id" bigserial PRIMARY KEY, "shard" integer NOT NULL, "target" text NOT NULL, "column" text, "amount" bigint NOT NULL, "touches" text[] NOT NULL, "written_at" timestamp with time zone NOT NULL, "due" timestamp with time zone NOT NULL, "recalculate_in" bigint, "repair" boolean NOT NULL, "failed" text, "applied_at" timestamp with time zone);`,
     ...OUTBOX_INDICES.map(
       ({ columns, where }, i) =>
         `CREATE INDEX IF NOT EXISTS ${paths.outboxIndices[i]} ON ${paths.outbox} (${columns.map(escapeName).join(', ')}) WHERE ${where};`,

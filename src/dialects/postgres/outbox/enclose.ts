@@ -29,7 +29,7 @@ export function canEnclose([sql]: Readonly<SqlQuery>): boolean {
 /**
  * Has an INSERT write rows to the outbox as well, in the same statement: they are there if and only if what it inserts is.
  * It returns the server's time too, from which the rows' waits are counted. Their due times are not rounded up to a window:
- * their alarm is (docs/adr/0018-prepared-inserts.md). With a `condition`, the statement fails, and does nothing, where that
+ * their wake-up is (docs/adr/0018-prepared-inserts.md). With a `condition`, the statement fails, and does nothing, where that
  * is not true: {@link isElsewhere} recognises it.
  */
 export function encloseRows(

@@ -65,7 +65,7 @@ function lockSql(tables: TablePaths, waiting: string, { findOthers, hasRefused }
   const isKnown = isKnownRow('$3::text[]');
   const ofTarget = (target: string) => `x."target" = ${target} AND x."applied_at" IS NULL`;
   const passedOver = hasRefused ? ` AND ${notRefused(tables)}` : '';
-  const open = 'num_nulls(x."failed") = 1 AND x."heal" IS NOT TRUE';
+  const open = 'num_nulls(x."failed") = 1 AND x."repair" IS NOT TRUE';
   const others = findOthers
     ? `EXISTS (SELECT FROM ${outbox} x WHERE ${ofTarget('l."target"')} AND ${open} AND NOT ${isKnown})`
     : 'false';
@@ -73,7 +73,7 @@ function lockSql(tables: TablePaths, waiting: string, { findOthers, hasRefused }
     WITH t AS MATERIALIZED (
       SELECT w."target", (array_agg(w."id" ORDER BY w."due", w."id"))[1] AS first, sum(count(*)) OVER () AS looked_at FROM (
         SELECT x."id", x."target", x."due" FROM ${outbox} x
-        WHERE x."shard" = $1 AND NOT x."heal" AND ${waiting} AND ${isKnown}${passedOver}
+        WHERE x."shard" = $1 AND NOT x."repair" AND ${waiting} AND ${isKnown}${passedOver}
         ORDER BY x."due" LIMIT ${LOOKED_AT} * $2::integer
       ) w GROUP BY 1 ORDER BY min(w."due") LIMIT $2
     ), f AS MATERIALIZED (

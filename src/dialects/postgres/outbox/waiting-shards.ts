@@ -11,7 +11,7 @@ export interface WaitingShard {
   readonly shard: number;
   /** Something that this process knows. */
   readonly amounts: boolean;
-  readonly heals: boolean;
+  readonly repairs: boolean;
   /** The database has refused something, in this shard or another. */
   readonly hasRefused: boolean;
   /** What this process does not know; `null` when there is nothing. */
@@ -26,7 +26,7 @@ export interface WaitingForOthers {
   readonly overdue: number;
 }
 
-const OTHERS = 'NOT x."heal" AND NOT x.known';
+const OTHERS = 'NOT x."repair" AND NOT x.known';
 
 /** The shards for which something in scope waits; of all shards, or of one. */
 export async function waitingShards(
@@ -40,14 +40,14 @@ export async function waitingShards(
   const waiting = waitingIn(scope, parameters);
   const rows = await rowsOf(
     runner,
-    `SELECT w.shard, w.amounts, w.heals, w.targets, w.kinds, extract(epoch FROM now() - w.since) * 1000 AS overdue,
+    `SELECT w.shard, w.amounts, w.repairs, w.targets, w.kinds, extract(epoch FROM now() - w.since) * 1000 AS overdue,
        EXISTS (${refusedTargets(tables)}) AS refused FROM (
-       SELECT x."shard" AS shard, bool_or(NOT x."heal" AND x.known) AS amounts, bool_or(x."heal") AS heals,
+       SELECT x."shard" AS shard, bool_or(NOT x."repair" AND x.known) AS amounts, bool_or(x."repair") AS repairs,
          count(DISTINCT x."target") FILTER (WHERE ${OTHERS})::int AS targets,
          array_agg(DISTINCT ${KIND}) FILTER (WHERE ${OTHERS}) AS kinds, min(x."due") FILTER (WHERE ${OTHERS}) AS since
        FROM (
-         SELECT x."shard", x."target", x."due", x."heal", ${isKnownRow('$2::text[]')} AS known FROM ${tables.outbox} x
-         WHERE ($1::integer IS NULL OR x."shard" = $1) AND ${waiting} AND (x."heal" OR ${notRefused(tables)}) OFFSET 0
+         SELECT x."shard", x."target", x."due", x."repair", ${isKnownRow('$2::text[]')} AS known FROM ${tables.outbox} x
+         WHERE ($1::integer IS NULL OR x."shard" = $1) AND ${waiting} AND (x."repair" OR ${notRefused(tables)}) OFFSET 0
        ) x GROUP BY x."shard"
      ) w ORDER BY w.shard`,
     parameters,
@@ -55,7 +55,7 @@ export async function waitingShards(
   return rows.map((row) => ({
     shard: Number(row['shard']),
     amounts: row['amounts'] === true,
-    heals: row['heals'] === true,
+    repairs: row['repairs'] === true,
     hasRefused: row['refused'] === true,
     others: othersOf(row),
   }));

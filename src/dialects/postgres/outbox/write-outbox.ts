@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { Alarm } from '../../../model/pending';
+import type { WakeUp } from '../../../model/pending';
 import { CounterCacheError } from '../../../errors';
 import type { ResultRow } from '../query';
 import type { TablePaths } from '../installation/tables';
@@ -20,15 +20,15 @@ export interface OutboxDelta {
   readonly flushAt: number;
   /** Whole milliseconds. */
   readonly recalculateIn: number | null;
-  /** Asks for a recalculation of the target, at once. */
-  readonly heal: boolean;
+  /** Asks for a repair of the target, at once. */
+  readonly repair: boolean;
 }
 
 /** What was written. */
 export interface Written {
   readonly ids: readonly string[];
   /** When the rows are due, by the database's clock. */
-  readonly alarms: readonly Alarm[];
+  readonly wakeUps: readonly WakeUp[];
 }
 
 /** Which rows a transaction writes. */
@@ -49,19 +49,19 @@ export async function writeOutbox(
   { transactionId, replaced, deltas, window }: Replacement,
 ): Promise<Written> {
   if (replaced.length > 0) await runner.query(deleteSql(tables), [replaced, transactionId]);
-  if (deltas.length === 0) return { ids: [], alarms: [] };
+  if (deltas.length === 0) return { ids: [], wakeUps: [] };
   const parameters: unknown[] = [window, transactionId];
-  const source = deltas.length > MOST_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
+  const source = deltas.length > MAX_VALUES ? arraysOf(deltas, parameters) : valuesOf(deltas, parameters);
   const isSummed = deltas.some(({ flushAt }) => flushAt > 0);
   const { records } = await runner.query(insertSql(tables, source, isSummed), parameters, true);
   const rows = records as readonly ResultRow[];
   if (rows.length < deltas.length) throw ended();
-  const alarms = new Map<string, Alarm>();
+  const wakeUps = new Map<string, WakeUp>();
   for (const row of rows) {
     const [shard, at, delay] = [Number(row['shard']), Math.round(Number(row['at'])), Number(row['delay'])];
-    alarms.set(`${shard} ${at}`, { kind: 'reconcile', shard, at, delay });
+    wakeUps.set(`${shard} ${at}`, { kind: 'reconcile', shard, at, delay });
   }
-  return { ids: rows.map((row) => String(row['id'])), alarms: [...alarms.values()] };
+  return { ids: rows.map((row) => String(row['id'])), wakeUps: [...wakeUps.values()] };
 }
 
 /** What is sent behind the end of its transaction changes nothing. */
@@ -76,11 +76,11 @@ const NOW = 'extract(epoch FROM statement_timestamp())::double precision * 1000'
 
 /** Begins every INSERT into the outbox: what a writer gives. */
 export function insertInto(outbox: string): string {
-  return `INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "heal")`;
+  return `INSERT INTO ${outbox} AS o ("shard", "target", "column", "amount", "touches", "written_at", "due", "recalculate_in", "repair")`;
 }
 
 /** Rows that are written as VALUES: planned faster than arrays, as long as they are few. */
-const MOST_VALUES = 8;
+const MAX_VALUES = 8;
 
 /** The columns of what is inserted, with the types of their parameters. */
 const COLUMNS = {
@@ -92,15 +92,15 @@ const COLUMNS = {
   wait: 'double precision',
   batch: 'double precision',
   recalculate: 'bigint',
-  heal: 'boolean',
+  repair: 'boolean',
 } as const;
 
 const TYPES = Object.values(COLUMNS);
 
 /** One delta, in the order of the columns. */
 function valuesOfOne({ amount, touches, ...delta }: OutboxDelta): unknown[] {
-  const { shard, target, column, wait, flushAt, recalculateIn, heal } = delta;
-  return [shard, target, column, amount.toString(), arrayLiteral(touches), wait, flushAt, recalculateIn, heal];
+  const { shard, target, column, wait, flushAt, recalculateIn, repair } = delta;
+  return [shard, target, column, amount.toString(), arrayLiteral(touches), wait, flushAt, recalculateIn, repair];
 }
 
 function valuesOf(deltas: readonly OutboxDelta[], parameters: unknown[]): string {
@@ -130,8 +130,8 @@ function insertSql({ outbox }: TablePaths, source: string, isSummed: boolean): s
   return `
     ${insertInto(outbox)}
     SELECT u.shard, u.target, u.col, u.amount, u.touches::text[], statement_timestamp(),
-      to_timestamp(CASE WHEN u.heal${isFull} THEN floor(${NOW} / $1) ELSE ceil((${NOW} + u.wait) / $1) END * $1 / 1000),
-      u.recalculate, u.heal
+      to_timestamp(CASE WHEN u.repair${isFull} THEN floor(${NOW} / $1) ELSE ceil((${NOW} + u.wait) / $1) END * $1 / 1000),
+      u.recalculate, u.repair
     FROM ${source} AS u(${Object.keys(COLUMNS).join(', ')})
     WHERE ${isInside('$2')}
     RETURNING o."id"::text AS id, o."shard" AS shard, extract(epoch FROM o."due") * 1000 AS at,

@@ -8,7 +8,7 @@ import type { Step } from './step';
 import { windowEnd } from '../../../model/windows';
 
 /** Targets left for others in front of what is due, from which on they are put off. */
-const MOST_LEFT = 5_000;
+const MAX_LEFT = 5_000;
 
 /** Milliseconds by which they are. */
 const PUT_OFF = 10_000;
@@ -27,7 +27,7 @@ export function claim(
   let taken = 0;
   const inBatch: string[] = [];
   for (const target of candidates(shard, scope, now)) {
-    if (taken >= limit || left.size >= (scope.select === 'due' ? MOST_LEFT : Infinity)) break;
+    if (taken >= limit || left.size >= (scope.select === 'due' ? MAX_LEFT : Infinity)) break;
     if (shard.tokenOn(target, now) !== null) continue;
     const due = shard.due.get(target) ?? now;
     const { entry, isWhole } = take(shard, target, isKnown);
@@ -40,7 +40,7 @@ export function claim(
     entries.length === 0 ? null : { id: randomUUID(), shard: index, epoch: shard.epoch, claimedAt: now, entries };
   if (batch !== null) hold(shard, batch);
   const next = earliest([...shard.due].flatMap(([target, due]) => (left.has(target) ? [] : [due])));
-  const arePutOff = scope.select === 'due' && left.size >= MOST_LEFT;
+  const arePutOff = scope.select === 'due' && left.size >= MAX_LEFT;
   if (arePutOff) for (const target of left.keys()) shard.due.set(target, now + PUT_OFF);
   const more = taken >= limit || arePutOff;
   return { batch: batch && copyOf(batch), more, next, now, left: leftOf(left, inBatch, arePutOff), isLost: false };
@@ -141,7 +141,8 @@ function giveBack(shard: MemoryShard, { target, amounts, touches }: BatchEntry, 
   const goesBack = (column: string): boolean =>
     'failed' in row || row.columns === undefined || row.columns.includes(column);
   for (const [column, amount] of amounts) {
-    if (goesBack(column) && shard.addAmount(target, column, amount) === null) shard.heal(target, step.now, step);
+    if (goesBack(column) && shard.addAmount(target, column, amount) === null)
+      shard.requestRepair(target, step.now, 0n, step);
   }
   for (const [column, time] of touches) if (goesBack(column)) shard.addTouch(target, column, time);
   if ('failed' in row) {

@@ -14,7 +14,7 @@ function isVisible(id: string, { xmin, xmax, inProgress }: Snapshot): boolean {
   return transaction < xmin || (transaction < xmax && !inProgress.includes(transaction));
 }
 
-/** Sets pending to what is missing where the watch still stands, and ends the watch. */
+/** Sets pending to what is missing where the lease still stands, and ends the lease. */
 export function finalize(
   shard: MemoryShard,
   token: string,
@@ -25,7 +25,7 @@ export function finalize(
 ): Finalized[] {
   const outcomes = recounts.map((recount) => {
     const standing = shard.tokenOn(recount.target, step.now) === token && !hasAppeared(shard, recount, snapshot);
-    if (!standing && shard.tokenOn(recount.target, step.now) === token) shard.endWatch(recount.target);
+    if (!standing && shard.tokenOn(recount.target, step.now) === token) shard.endLease(recount.target);
     const known = standing ? settle(shard, recount, snapshot, options, step) : new Map<string, bigint>();
     return { target: recount.target, standing, known };
   });
@@ -33,7 +33,7 @@ export function finalize(
   return outcomes;
 }
 
-/** Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again. */
+/** Absent for the snapshot, yet a transaction added to it since: the row has appeared, and is read again. */
 function hasAppeared(shard: MemoryShard, { target, missing }: Recount, snapshot: Snapshot): boolean {
   return missing === null && (shard.logs.get(target) ?? []).some(({ intent }) => !isVisible(intent, snapshot));
 }
@@ -53,7 +53,7 @@ function settle(
     const absorbed = absorb(shard, target, column, snapshot, dry);
     known.set(column, (before?.get(column) ?? 0n) - sumOf(unseen, column) + absorbed);
   }
-  shard.endWatch(target);
+  shard.endLease(target);
   if (dry) return known;
   if (missing === null) {
     absorbAll(shard, target, snapshot);
@@ -115,7 +115,8 @@ function replacePending(
     shard.pendingOf(target).amounts.delete(column);
     const sum = shard.addAmount(target, column, amount + sumOf(unseen, column));
     // After the request was consumed, so that it stands; and not due at once, since the next recount finds the same.
-    if (sum === null) shard.heal(target, windowEnd(step.now + OVERFLOW_DELAY * step.window, step.window), step);
+    if (sum === null)
+      shard.requestRepair(target, windowEnd(step.now + OVERFLOW_DELAY * step.window, step.window), 0n, step);
   }
   shard.failed.delete(target);
   const { amounts, touches } = shard.pendingOf(target);

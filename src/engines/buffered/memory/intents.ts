@@ -17,10 +17,10 @@ export function announce(shard: MemoryShard, intent: Intent, now: number): void 
 /** Makes an intent pending. Taking it out first is what makes a second confirm find nothing. */
 export function confirm(shard: MemoryShard, index: number, intentId: string, step: Step): Confirmed {
   const intent = shard.intents.get(intentId);
-  if (intent === undefined) return { found: false, alarms: [] };
+  if (intent === undefined) return { found: false, wakeUps: [] };
   shard.intents.delete(intentId);
   addDeltas(shard, { id: intentId, deltas: intent.deltas }, step);
-  return { found: true, alarms: step.alarms(index) };
+  return { found: true, wakeUps: step.wakeUps(index) };
 }
 
 export function addDeltas(shard: MemoryShard, intent: Intent, step: Step): void {
@@ -29,28 +29,28 @@ export function addDeltas(shard: MemoryShard, intent: Intent, step: Step): void 
 
 function addDelta(shard: MemoryShard, intent: string, delta: TargetDelta, step: Step): void {
   const { target } = delta;
-  const watched = shard.tokenOn(target, step.now) !== null;
+  const leased = shard.tokenOn(target, step.now) !== null;
   let biggest = 0n;
   let overflow = false;
   for (const [column, amount] of delta.amounts) {
     const sum = shard.addAmount(target, column, amount);
     if (sum === null) overflow = true;
     else if (magnitude(sum) > biggest) biggest = magnitude(sum);
-    if (watched) shard.log(target, { intent, column, amount });
+    if (leased) shard.log(target, { intent, column, amount });
   }
   for (const column of delta.touches) shard.addTouch(target, column, step.now);
   const changes = delta.amounts.size + delta.touches.length > 0;
   if (changes && !shard.failed.has(target)) shard.makeDue(target, dueTime(delta, biggest, step), step);
   scheduleRecalculation(shard, delta, step);
-  if (delta.reset) reset(shard, intent, target, step);
-  if (overflow) shard.heal(target, step.now, step);
+  if (delta.replaced) repairReplaced(shard, intent, target, step);
+  if (overflow) shard.requestRepair(target, step.now, 0n, step);
 }
 
-/** The request reads behind the transaction itself: its own changes must be seen. */
-function reset(shard: MemoryShard, intent: string, target: string, step: Step): void {
+/** The repair reads behind the transaction itself: its own changes must be seen. */
+function repairReplaced(shard: MemoryShard, intent: string, target: string, step: Step): void {
   shard.dropPending(target);
   const barrier = /^\d+$/.test(intent) ? BigInt(intent) : 0n;
-  shard.request(target, windowStart(step.now, step.window), barrier, step);
+  shard.requestRepair(target, step.now, barrier, step);
 }
 
 function dueTime({ wait, flushAt }: TargetDelta, biggest: bigint, { now, window }: Step): number {
@@ -58,7 +58,7 @@ function dueTime({ wait, flushAt }: TargetDelta, biggest: bigint, { now, window 
   return full ? windowStart(now, window) : windowEnd(now + wait, window);
 }
 
-/** The ordinary scheduling by writes: puts off no request that stands, and ends no watch. */
+/** The ordinary scheduling by writes: puts off no request that stands, and ends no lease. */
 function scheduleRecalculation(shard: MemoryShard, { target, recalculateIn }: TargetDelta, step: Step): void {
   if (recalculateIn === null) return;
   const at = recalculationTime(step.now, recalculateIn, step.window);
@@ -77,9 +77,9 @@ export function staleIntents(shard: MemoryShard, olderThan: number, limit: numbe
 }
 
 /** Drops intents and requests their targets, in one step: a confirm that comes later finds its intent gone. */
-export function sweepIntents(shard: MemoryShard, ids: readonly string[], barrier: bigint | null, step: Step): string[] {
+export function sweepIntents(shard: MemoryShard, ids: readonly string[], barrier: bigint, step: Step): string[] {
   const targets = ids.flatMap((id) => shard.intents.get(id)?.deltas.map(({ target }) => target) ?? []);
   for (const id of ids) shard.intents.delete(id);
-  for (const target of targets) shard.request(target, windowStart(step.now, step.window), barrier, step);
+  for (const target of targets) shard.requestRepair(target, step.now, barrier, step);
   return targets;
 }

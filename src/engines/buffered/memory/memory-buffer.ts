@@ -8,16 +8,16 @@ import type {
   Known,
   Recount,
   ShardStatus,
-  WatchOutcome,
+  LeaseOutcome,
 } from '../buffer';
-import type { Alarm, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
+import type { WakeUp, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
 import { acknowledge, claim, earliest, takeOver } from './batches';
 import { finalize } from './finalize';
 import { addDeltas, announce, confirm, staleIntents, sweepIntents } from './intents';
 import { MemoryShard } from './memory-shard';
-import { dueRecalculations, postpone, watch, type WatchOptions } from './recalculations';
+import { dueRecalculations, postpone, acquire, type LeaseOptions } from './recalculations';
 import { Step } from './step';
-import { windowEnd, windowStart } from '../../../model/windows';
+import { windowStart } from '../../../model/windows';
 
 /** Options of a {@link MemoryBuffer}. */
 export interface MemoryBufferOptions {
@@ -30,7 +30,8 @@ export interface MemoryBufferOptions {
 }
 
 /**
- * Pending deltas in this process, for unit tests and for trying the library: what is pending ends with the process.
+ * Pending deltas in this process: what is pending ends with it. It serves users' tests, by the entry point `testing`, and is
+ * the model that Redis is compared with.
  * Every method does its work in one synchronous step, so nothing ever interleaves within it.
  *
  * @example
@@ -40,7 +41,7 @@ export class MemoryBuffer implements DeltaBuffer {
   readonly shards: number;
   readonly #window: number;
   readonly #now: () => number;
-  readonly #shards: readonly MemoryShard[];
+  readonly #shards: MemoryShard[];
 
   constructor(options: MemoryBufferOptions = {}) {
     this.shards = options.shards ?? 1;
@@ -63,6 +64,11 @@ export class MemoryBuffer implements DeltaBuffer {
     if (state.epoch === null || state.epoch < epoch) state.epoch = epoch;
   }
 
+  async clear(shard: number, epoch: number): Promise<void> {
+    const { version } = this.#shard(shard);
+    this.#shards[shard] = Object.assign(new MemoryShard(), { epoch, version: version + 1 });
+  }
+
   async announce(shard: number, intent: Intent): Promise<void> {
     announce(this.#shard(shard), intent, this.#now());
   }
@@ -75,10 +81,10 @@ export class MemoryBuffer implements DeltaBuffer {
     this.#shard(shard).intents.delete(intentId);
   }
 
-  async add(shard: number, intent: Intent): Promise<readonly Alarm[]> {
+  async add(shard: number, intent: Intent): Promise<readonly WakeUp[]> {
     const step = this.#step();
     addDeltas(this.#shard(shard), intent, step);
-    return step.alarms(shard);
+    return step.wakeUps(shard);
   }
 
   async claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim> {
@@ -88,7 +94,7 @@ export class MemoryBuffer implements DeltaBuffer {
   async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {
     const step = this.#step();
     const found = acknowledge(this.#shard(shard), batchId, unapplied, step);
-    return { found, alarms: step.alarms(shard) };
+    return { found, wakeUps: step.wakeUps(shard) };
   }
 
   async takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]> {
@@ -102,42 +108,36 @@ export class MemoryBuffer implements DeltaBuffer {
   async sweepIntents(
     shard: number,
     intentIds: readonly string[],
-    barrier: bigint | null,
-  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
+    barrier: bigint,
+  ): Promise<{ readonly targets: readonly string[]; readonly wakeUps: readonly WakeUp[] }> {
     const step = this.#step();
     const targets = sweepIntents(this.#shard(shard), intentIds, barrier, step);
-    return { targets, alarms: step.alarms(shard) };
+    return { targets, wakeUps: step.wakeUps(shard) };
   }
 
-  async request(
-    shard: number,
-    targets: readonly string[],
-    options: { readonly barrier: bigint | null; readonly delay: number },
-  ): Promise<readonly Alarm[]> {
+  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly WakeUp[]> {
     const step = this.#step();
     const state = this.#shard(shard);
-    const at =
-      options.delay > 0 ? windowEnd(step.now + options.delay, this.#window) : windowStart(step.now, this.#window);
-    for (const target of targets) state.request(target, at, options.barrier, step);
-    return step.alarms(shard);
+    for (const target of targets) state.requestRepair(target, step.now, barrier, step);
+    return step.wakeUps(shard);
   }
 
   async dueRecalculations(
     shard: number,
     limit: number,
-  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]> {
+  ): Promise<readonly { readonly target: string; readonly repair: boolean }[]> {
     return dueRecalculations(this.#shard(shard), limit, this.#now());
   }
 
-  async watch(
+  async acquireLease(
     shard: number,
     token: string,
     targets: readonly string[],
-    options: WatchOptions,
-  ): Promise<readonly WatchOutcome[]> {
+    options: LeaseOptions,
+  ): Promise<readonly LeaseOutcome[]> {
     const now = this.#now();
     const state = this.#shard(shard);
-    return targets.map((target) => watch(state, token, target, options, now));
+    return targets.map((target) => acquire(state, token, target, options, now));
   }
 
   async finalize(
@@ -152,27 +152,27 @@ export class MemoryBuffer implements DeltaBuffer {
     const outcomes = finalize(state, token, snapshot, recounts, options, step);
     const settled = options.dry ? [] : outcomes.filter(({ standing }) => standing);
     const dirty = settled.filter(({ target }) => state.pending.has(target)).map(({ target }) => target);
-    return { outcomes, dirty, alarms: step.alarms(shard) };
+    return { outcomes, dirty, wakeUps: step.wakeUps(shard) };
   }
 
-  async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
+  async renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
     const state = this.#shard(shard);
     const now = this.#now();
-    for (const target of targets) state.renewWatch(target, token, now, now + ttl);
+    for (const target of targets) state.renewLease(target, token, now, now + ttl);
   }
 
-  async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
+  async releaseLease(shard: number, token: string, targets: readonly string[]): Promise<void> {
     const now = this.#now();
     const state = this.#shard(shard);
-    for (const target of targets) if (state.tokenOn(target, now) === token) state.endWatch(target);
+    for (const target of targets) if (state.tokenOn(target, now) === token) state.endLease(target);
   }
 
-  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly Alarm[]> {
+  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly WakeUp[]> {
     const step = this.#step();
     const state = this.#shard(shard);
     const standing = targets.filter((target) => token === '' || state.tokenOn(target, step.now) === token);
     postpone(state, standing, delay, step);
-    return step.alarms(shard);
+    return step.wakeUps(shard);
   }
 
   async read(
@@ -193,7 +193,7 @@ export class MemoryBuffer implements DeltaBuffer {
   }
 
   async status(shard: number): Promise<ShardStatus> {
-    const { due, batches, intents, recalculations, failed } = this.#shard(shard);
+    const { due, batches, intents, recalculations, barriers, failed } = this.#shard(shard);
     return {
       shard,
       dirty: due.size,
@@ -201,6 +201,7 @@ export class MemoryBuffer implements DeltaBuffer {
       batches: batches.size,
       intents: intents.size,
       recalculations: recalculations.size,
+      repairs: barriers.size,
       failed: [...failed].map(([target, reason]) => ({ target, reason })),
       now: this.#now(),
     };
@@ -209,12 +210,12 @@ export class MemoryBuffer implements DeltaBuffer {
   async retryFailed(
     shard: number,
     targets: readonly string[] | null,
-  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }> {
+  ): Promise<{ readonly count: number; readonly wakeUps: readonly WakeUp[] }> {
     const step = this.#step();
     const state = this.#shard(shard);
     const retried = (targets ?? [...state.failed.keys()]).filter((target) => state.failed.delete(target));
     for (const target of retried) state.makeDue(target, windowStart(step.now, step.window), step);
-    return { count: retried.length, alarms: step.alarms(shard) };
+    return { count: retried.length, wakeUps: step.wakeUps(shard) };
   }
 
   #step(): Step {

@@ -25,12 +25,12 @@ interface StoredBatch {
   heldSince: number;
 }
 
-interface Watch {
+interface Lease {
   readonly token: string;
   readonly expires: number;
 }
 
-/** One amount that was confirmed while a watch stood. */
+/** One amount that was confirmed while a lease stood. */
 export interface LogEntry {
   readonly intent: string;
   readonly column: string;
@@ -56,7 +56,7 @@ export class MemoryShard {
   readonly batches = new Map<string, StoredBatch>();
   /** Target → number of unacknowledged batches that hold it. */
   readonly claimed = new Map<string, number>();
-  readonly #watches = new Map<string, Watch>();
+  readonly #leases = new Map<string, Lease>();
 
   pendingOf(target: string): Pending {
     const standing = this.pending.get(target);
@@ -94,40 +94,36 @@ export class MemoryShard {
     this.failed.delete(target);
   }
 
-  /** Requests a recalculation with a later snapshot, which ends the watch. */
-  request(target: string, at: number, barrier: bigint | null, step: Step): void {
+  /** Requests a repair, which needs a later snapshot: the lease ends. */
+  requestRepair(target: string, time: number, barrier: bigint, step: Step): void {
+    const at = windowStart(time, step.window);
     if ((this.recalculations.get(target) ?? Infinity) > at) {
       this.recalculations.set(target, at);
       step.recalculateAt(at);
     }
-    this.endWatch(target);
+    this.endLease(target);
     const standing = this.barriers.get(target);
-    if (barrier !== null && (standing === undefined || standing < barrier)) this.barriers.set(target, barrier);
+    if (standing === undefined || standing < barrier) this.barriers.set(target, barrier);
   }
 
-  /** Requests the recalculation of every column, for which a barrier stands that no transaction is below. */
-  heal(target: string, time: number, step: Step): void {
-    this.request(target, windowStart(time, step.window), 0n, step);
-  }
-
-  /** The token on a target. A watch that has expired is none. */
+  /** The token on a target. A lease that has expired is none. */
   tokenOn(target: string, now: number): string | null {
-    const watch = this.#watches.get(target);
-    return watch === undefined || watch.expires <= now ? null : watch.token;
+    const lease = this.#leases.get(target);
+    return lease === undefined || lease.expires <= now ? null : lease.token;
   }
 
-  beginWatch(target: string, watch: Watch): void {
-    this.#watches.set(target, watch);
+  beginLease(target: string, lease: Lease): void {
+    this.#leases.set(target, lease);
     this.logs.delete(target);
   }
 
-  /** An expired watch stays expired: its log has ended. */
-  renewWatch(target: string, token: string, now: number, expires: number): void {
-    if (this.tokenOn(target, now) === token) this.#watches.set(target, { token, expires });
+  /** An expired lease stays expired: its log has ended. */
+  renewLease(target: string, token: string, now: number, expires: number): void {
+    if (this.tokenOn(target, now) === token) this.#leases.set(target, { token, expires });
   }
 
-  endWatch(target: string): void {
-    this.#watches.delete(target);
+  endLease(target: string): void {
+    this.#leases.delete(target);
     this.logs.delete(target);
   }
 

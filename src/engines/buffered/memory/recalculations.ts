@@ -1,10 +1,10 @@
-import type { WatchOutcome } from '../buffer';
+import type { LeaseOutcome } from '../buffer';
 import { type MemoryShard, reached } from './memory-shard';
 import type { Step } from './step';
 import { windowEnd } from '../../../model/windows';
 
-export interface WatchOptions {
-  /** Milliseconds until the watch expires. */
+export interface LeaseOptions {
+  /** Milliseconds until the lease expires. */
   readonly ttl: number;
   /** The oldest transaction still open. */
   readonly horizon: bigint;
@@ -13,20 +13,20 @@ export interface WatchOptions {
 }
 
 /** Puts a token on a target, or says why not. */
-export function watch(
+export function acquire(
   shard: MemoryShard,
   token: string,
   target: string,
-  options: WatchOptions,
+  options: LeaseOptions,
   now: number,
-): WatchOutcome {
+): LeaseOutcome {
   const standing = shard.tokenOn(target, now);
   const barrier = shard.barriers.get(target);
   if (shard.claimed.has(target)) return 'claimed';
-  if (standing !== null && standing !== token) return 'watched';
+  if (standing !== null && standing !== token) return 'held';
   if (barrier !== undefined && (options.plain === true || barrier >= options.horizon)) return 'barred';
-  shard.beginWatch(target, { token, expires: now + options.ttl });
-  return 'watching';
+  shard.beginLease(target, { token, expires: now + options.ttl });
+  return 'acquired';
 }
 
 /** Targets whose recalculation is due, oldest first. */
@@ -34,8 +34,8 @@ export function dueRecalculations(
   shard: MemoryShard,
   limit: number,
   now: number,
-): { readonly target: string; readonly heal: boolean }[] {
-  return reached(shard.recalculations, now, limit).map((target) => ({ target, heal: shard.barriers.has(target) }));
+): { readonly target: string; readonly repair: boolean }[] {
+  return reached(shard.recalculations, now, limit).map((target) => ({ target, repair: shard.barriers.has(target) }));
 }
 
 /** Puts off requests; one that is gone stays gone, a later one stays later. */

@@ -1,6 +1,6 @@
-import type { Alarm } from '../../../model/pending';
+import type { WakeUp } from '../../../model/pending';
 
-/** One call of the buffer: its present, and the alarms it has to return, one per distinct time. */
+/** One call of the buffer: its present, and the wake-ups it has to return, one per distinct time. */
 export class Step {
   readonly #reconcile = new Set<number>();
   readonly #recalculate = new Set<number>();
@@ -18,8 +18,8 @@ export class Step {
     this.#recalculate.add(time);
   }
 
-  alarms(shard: number): Alarm[] {
-    const alarm = (kind: Alarm['kind']) => (at: number) => ({ kind, shard, at, delay: at - this.now });
-    return [...[...this.#reconcile].map(alarm('reconcile')), ...[...this.#recalculate].map(alarm('recalculate'))];
+  wakeUps(shard: number): WakeUp[] {
+    const wakeUp = (kind: WakeUp['kind']) => (at: number) => ({ kind, shard, at, delay: at - this.now });
+    return [...[...this.#reconcile].map(wakeUp('reconcile')), ...[...this.#recalculate].map(wakeUp('recalculate'))];
   }
 }

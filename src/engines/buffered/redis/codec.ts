@@ -1,6 +1,6 @@
 import { decodeColumn, encodeColumn } from '../../../model/target';
 import type { Finalized, Known, LeftForOthers, Recount } from '../buffer';
-import type { Alarm, Batch, BatchEntry, TargetDelta, Unapplied } from '../../../model/pending';
+import type { WakeUp, Batch, BatchEntry, TargetDelta, Unapplied } from '../../../model/pending';
 
 /** Lua's cjson cannot tell an empty array from an empty object. */
 type LuaArray<T> = readonly T[] | Readonly<Record<string, never>>;
@@ -23,7 +23,7 @@ export function encodeDeltas(deltas: readonly TargetDelta[]): string {
       delta.recalculateIn ?? -1,
       [...delta.amounts].flatMap(([column, amount]) => [encodeColumn(column), amount.toString()]),
       delta.touches.map(encodeColumn),
-      delta.reset ? 1 : 0,
+      delta.replaced ? 1 : 0,
     ]),
   );
 }
@@ -145,11 +145,11 @@ function sum(amounts: readonly string[]): bigint {
   return amounts.reduce((total, amount) => total + BigInt(amount), 0n);
 }
 
-/** What every function that moves a due time returns: Redis' clock and times of alarms, ms. */
+/** What every function that moves a due time returns: Redis' clock and times of wake-ups, ms. */
 export type TimesReply = readonly [now: number, reconcile: readonly number[], recalculate: readonly number[]];
 
-/** The alarms to set, from a {@link TimesReply}. */
-export function decodeAlarms(shard: number, ...[now, reconcile, recalculate]: TimesReply): Alarm[] {
-  const alarm = (kind: Alarm['kind']) => (at: number) => ({ kind, shard, at, delay: at - now });
-  return [...reconcile.map(alarm('reconcile')), ...recalculate.map(alarm('recalculate'))];
+/** The wake-ups to set, from a {@link TimesReply}. */
+export function decodeWakeUps(shard: number, ...[now, reconcile, recalculate]: TimesReply): WakeUp[] {
+  const wakeUp = (kind: WakeUp['kind']) => (at: number) => ({ kind, shard, at, delay: at - now });
+  return [...reconcile.map(wakeUp('reconcile')), ...recalculate.map(wakeUp('recalculate'))];
 }

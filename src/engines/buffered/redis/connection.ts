@@ -146,7 +146,7 @@ async function answers(redis: Redis, signal: AbortSignal, ask: () => Promise<unk
   }
 }
 
-/** Whoever may not even run PING is told of everything that is missing by what is asked next. */
+/** A user that may not even run PING learns everything that is missing from the next question. */
 function tolerateForbidden(error: unknown): void {
   if (!(error instanceof ReplyError) || !(error as Error).message.startsWith('NOPERM')) throw error;
 }

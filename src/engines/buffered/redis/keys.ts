@@ -1,21 +1,24 @@
 /** Names of the keys of one shard; what each holds is described at the head of `lua/lib.lua`. */
-export type ShardKey =
-  | 'meta'
-  | 'kinds'
-  | 'pending'
-  | 'due'
-  | 'columns'
-  | 'recalc'
-  | 'barriers'
-  | 'watches'
-  | 'logs'
-  | 'failed'
-  | 'intents'
-  | 'intentTimes'
-  | 'batches'
-  | 'claims'
-  | 'claimed'
-  | 'unlisted';
+export const SHARD_KEYS = [
+  'meta',
+  'kinds',
+  'pending',
+  'due',
+  'columns',
+  'recalc',
+  'barriers',
+  'leases',
+  'logs',
+  'failed',
+  'intents',
+  'intentTimes',
+  'batches',
+  'claims',
+  'claimed',
+  'unlisted',
+] as const;
+
+export type ShardKey = (typeof SHARD_KEYS)[number];
 
 /** Version of what the keys hold; part of every key, so that incompatible releases never meet in one key. */
 const FORMAT = 1;

@@ -12,12 +12,12 @@ import type {
   Known,
   Recount,
   ShardStatus,
-  WatchOutcome,
+  LeaseOutcome,
 } from '../buffer';
-import type { Alarm, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
+import type { WakeUp, Batch, ClaimScope, Snapshot, Unapplied } from '../../../model/pending';
 import { BufferUnavailableError } from '../../../errors';
 import {
-  decodeAlarms,
+  decodeWakeUps,
   decodeAmounts,
   decodeBatch,
   decodeLeft,
@@ -29,7 +29,7 @@ import {
   type LeftReply,
   type TimesReply,
 } from './codec';
-import { shardKey } from './keys';
+import { SHARD_KEYS, shardKey } from './keys';
 import { runScript, type ScriptName, SCRIPTS } from './scripts';
 import { WriterCalls } from './writer-calls';
 
@@ -87,6 +87,19 @@ export class RedisBuffer implements DeltaBuffer {
     await this.#work(shard, 'raise-epoch', epoch);
   }
 
+  async clear(shard: number, epoch: number): Promise<void> {
+    const { prefix, installation, worker } = this.#options;
+    const keys = SHARD_KEYS.map((key) => shardKey(prefix, installation, shard, key));
+    // No Lua function: an ACL that grants what those call need not grant DEL for it.
+    const cleared = worker
+      .multi()
+      .del(keys)
+      .hset(shardKey(prefix, installation, shard, 'meta'), 'epoch', epoch)
+      .exec();
+    const results = (await cleared.catch(unavailable({ shard, call: 'clear' }))) ?? [];
+    for (const [error] of results) if (error !== null) unavailable({ shard, call: 'clear' })(error);
+  }
+
   announce(shard: number, { id, deltas }: Intent): Promise<void> {
     return this.#writerCalls.call('announce', shard, [id, encodeDeltas(deltas)]);
   }
@@ -99,7 +112,7 @@ export class RedisBuffer implements DeltaBuffer {
     return this.#writerCalls.call('discard', shard, [intentId]);
   }
 
-  add(shard: number, { id, deltas }: Intent): Promise<readonly Alarm[]> {
+  add(shard: number, { id, deltas }: Intent): Promise<readonly WakeUp[]> {
     return this.#writerCalls.call('add', shard, [id, encodeDeltas(deltas)]);
   }
 
@@ -121,7 +134,7 @@ export class RedisBuffer implements DeltaBuffer {
   async acknowledge(shard: number, batchId: string, unapplied: readonly Unapplied[]): Promise<Confirmed> {
     const reply = await this.#work(shard, 'acknowledge', batchId, encodeUnapplied(unapplied), this.#options.window);
     const [found, ...times] = reply as readonly [number, ...TimesReply];
-    return { found: found === 1, alarms: decodeAlarms(shard, ...times) };
+    return { found: found === 1, wakeUps: decodeWakeUps(shard, ...times) };
   }
 
   async takeOver(shard: number, olderThan: number, limit: number): Promise<readonly Batch[]> {
@@ -136,74 +149,57 @@ export class RedisBuffer implements DeltaBuffer {
   async sweepIntents(
     shard: number,
     intentIds: readonly string[],
-    barrier: bigint | null,
-  ): Promise<{ readonly targets: readonly string[]; readonly alarms: readonly Alarm[] }> {
-    const reply = await this.#work(
-      shard,
-      'sweep-intents',
-      this.#options.window,
-      barrier?.toString() ?? '',
-      ...intentIds,
-    );
+    barrier: bigint,
+  ): Promise<{ readonly targets: readonly string[]; readonly wakeUps: readonly WakeUp[] }> {
+    const reply = await this.#work(shard, 'sweep-intents', this.#options.window, barrier.toString(), ...intentIds);
     const [targets, ...times] = reply as readonly [readonly string[], ...TimesReply];
-    return { targets, alarms: decodeAlarms(shard, ...times) };
+    return { targets, wakeUps: decodeWakeUps(shard, ...times) };
   }
 
-  async request(
-    shard: number,
-    targets: readonly string[],
-    options: { readonly barrier: bigint | null; readonly delay: number },
-  ): Promise<readonly Alarm[]> {
-    const reply = await this.#work(
-      shard,
-      'request',
-      options.delay,
-      this.#options.window,
-      options.barrier?.toString() ?? '',
-      ...targets,
-    );
-    return decodeAlarms(shard, ...(reply as TimesReply));
+  async requestRepair(shard: number, targets: readonly string[], barrier: bigint): Promise<readonly WakeUp[]> {
+    const reply = await this.#work(shard, 'request-repair', this.#options.window, barrier.toString(), ...targets);
+    return decodeWakeUps(shard, ...(reply as TimesReply));
   }
 
-  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly Alarm[]> {
+  async postpone(shard: number, targets: readonly string[], delay: number, token = ''): Promise<readonly WakeUp[]> {
     const reply = await this.#work(shard, 'postpone', delay, this.#options.window, token, ...targets);
-    return decodeAlarms(shard, ...(reply as TimesReply));
+    return decodeWakeUps(shard, ...(reply as TimesReply));
   }
 
   async dueRecalculations(
     shard: number,
     limit: number,
-  ): Promise<readonly { readonly target: string; readonly heal: boolean }[]> {
+  ): Promise<readonly { readonly target: string; readonly repair: boolean }[]> {
     const reply = (await this.#work(shard, 'due-recalculations', limit)) as readonly (string | number)[];
     return Array.from({ length: reply.length / 2 }, (_, i) => ({
       target: String(reply[2 * i]),
-      heal: reply[2 * i + 1] === 1,
+      repair: reply[2 * i + 1] === 1,
     }));
   }
 
-  async watch(
+  async acquireLease(
     shard: number,
     token: string,
     targets: readonly string[],
     options: { readonly ttl: number; readonly horizon: bigint; readonly plain?: boolean },
-  ): Promise<readonly WatchOutcome[]> {
+  ): Promise<readonly LeaseOutcome[]> {
     return (await this.#work(
       shard,
-      'watch',
+      'acquire-lease',
       token,
       options.ttl,
       options.horizon.toString(),
       options.plain === true ? 1 : 0,
       ...targets,
-    )) as readonly WatchOutcome[];
+    )) as readonly LeaseOutcome[];
   }
 
-  async renew(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
-    await this.#work(shard, 'renew', token, ttl, ...targets);
+  async renewLease(shard: number, token: string, targets: readonly string[], ttl: number): Promise<void> {
+    await this.#work(shard, 'renew-lease', token, ttl, ...targets);
   }
 
-  async unwatch(shard: number, token: string, targets: readonly string[]): Promise<void> {
-    await this.#work(shard, 'unwatch', token, ...targets);
+  async releaseLease(shard: number, token: string, targets: readonly string[]): Promise<void> {
+    await this.#work(shard, 'release-lease', token, ...targets);
   }
 
   async finalize(
@@ -230,8 +226,8 @@ export class RedisBuffer implements DeltaBuffer {
       Parameters<typeof decodeOutcomes>[1],
       readonly string[],
     ];
-    const alarms = decodeAlarms(shard, now, reconcile, recalculate);
-    return { outcomes: decodeOutcomes(recounts, outcomes), dirty, alarms };
+    const wakeUps = decodeWakeUps(shard, now, reconcile, recalculate);
+    return { outcomes: decodeOutcomes(recounts, outcomes), dirty, wakeUps };
   }
 
   async read(
@@ -253,7 +249,7 @@ export class RedisBuffer implements DeltaBuffer {
 
   async status(shard: number): Promise<ShardStatus> {
     const reply = await this.#work(shard, 'status');
-    const [dirty, oldestDue, batches, intents, recalculations, failed, now] = reply as readonly [
+    const [dirty, oldestDue, batches, intents, recalculations, failed, now, repairs] = reply as readonly [
       number,
       number | null,
       number,
@@ -261,22 +257,23 @@ export class RedisBuffer implements DeltaBuffer {
       number,
       readonly string[],
       number,
+      number,
     ];
     const parked = Array.from({ length: failed.length / 2 }, (_, i) => ({
       target: failed[2 * i] ?? '',
       reason: failed[2 * i + 1] ?? '',
     }));
-    return { shard, dirty, oldestDue, batches, intents, recalculations, failed: parked, now };
+    return { shard, dirty, oldestDue, batches, intents, recalculations, repairs, failed: parked, now };
   }
 
   async retryFailed(
     shard: number,
     targets: readonly string[] | null,
-  ): Promise<{ readonly count: number; readonly alarms: readonly Alarm[] }> {
-    if (targets?.length === 0) return { count: 0, alarms: [] };
+  ): Promise<{ readonly count: number; readonly wakeUps: readonly WakeUp[] }> {
+    if (targets?.length === 0) return { count: 0, wakeUps: [] };
     const reply = await this.#work(shard, 'retry-failed', this.#options.window, ...(targets ?? []));
     const [now, reconcile, recalculate, count] = reply as readonly [...TimesReply, number];
-    return { count, alarms: decodeAlarms(shard, now, reconcile, recalculate) };
+    return { count, wakeUps: decodeWakeUps(shard, now, reconcile, recalculate) };
   }
 
   #work(shard: number, script: ScriptName, ...args: (string | number)[]): Promise<unknown> {

@@ -1,8 +1,8 @@
 import { type Redis, ReplyError } from 'ioredis';
 
 import type { Confirmed } from '../buffer';
-import type { Alarm } from '../../../model/pending';
-import { decodeAlarms, type TimesReply } from './codec';
+import type { WakeUp } from '../../../model/pending';
+import { decodeWakeUps, type TimesReply } from './codec';
 import { runScript, type ScriptName } from './scripts';
 
 /** Functions that writers call, in the order in which those that wait are sent. */
@@ -24,7 +24,7 @@ const REPLIES = {
 type WriterReply<Script extends WriterScript> = ReturnType<(typeof REPLIES)[Script]>;
 
 /** Intents handled by one call at the most: Redis does nothing else meanwhile. */
-const MOST = 100;
+const MAX_CALLERS = 100;
 
 /** Turns of the event loop that those who wait are gathered in at the most. */
 const TURNS = 4;
@@ -55,7 +55,7 @@ export interface WriterCallsOptions {
 
 /**
  * What is called while Redis has yet to answer is sent together afterwards: one Lua call per function and shard, and one
- * write to the socket. Nobody waits for another when there is nothing to wait for, and under load a round trip serves
+ * write to the socket. No caller waits for another when there is nothing to wait for, and under load a round trip serves
  * many transactions.
  */
 export class WriterCalls {
@@ -116,7 +116,7 @@ export class WriterCalls {
 
   async #runRound(): Promise<void> {
     const failure = await this.#sendRound(this.#take());
-    // Nobody's time limit begins anew: those that came meanwhile have waited for the same answer.
+    // No caller's time limit begins again: those that came meanwhile have waited for the same answer.
     if (failure !== undefined) rejectAll(this.#take(), failure.error);
     this.#isBusy = false;
     this.#startRound();
@@ -137,8 +137,8 @@ export class WriterCalls {
     stream?.cork();
     for (const script of ORDER)
       for (const [shard, callers] of calls.get(script) ?? [])
-        for (let at = 0; at < callers.length; at += MOST)
-          sent.push(this.#sendCall(script, shard, callers.slice(at, at + MOST)));
+        for (let at = 0; at < callers.length; at += MAX_CALLERS)
+          sent.push(this.#sendCall(script, shard, callers.slice(at, at + MAX_CALLERS)));
     stream?.uncork();
     return (await Promise.all(sent)).find((failure) => failure !== null) ?? undefined;
   }
@@ -162,12 +162,12 @@ function rejectAll(calls: Calls, error: unknown): void {
     for (const callers of shards.values()) for (const { reject } of callers) reject(error);
 }
 
-/** Alarms of a call that several shared are told the first of them. */
+/** The wake-ups of a shared call go to the first of its callers. */
 function confirmedOf(reply: unknown, shard: number, place: number): Confirmed {
   const [found, ...times] = reply as readonly [readonly number[], ...TimesReply];
-  return { found: found[place] === 1, alarms: place === 0 ? decodeAlarms(shard, ...times) : [] };
+  return { found: found[place] === 1, wakeUps: place === 0 ? decodeWakeUps(shard, ...times) : [] };
 }
 
-function addedOf(reply: unknown, shard: number, place: number): readonly Alarm[] {
-  return place === 0 ? decodeAlarms(shard, ...(reply as TimesReply)) : [];
+function addedOf(reply: unknown, shard: number, place: number): readonly WakeUp[] {
+  return place === 0 ? decodeWakeUps(shard, ...(reply as TimesReply)) : [];
 }

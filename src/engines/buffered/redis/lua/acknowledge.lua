@@ -1,10 +1,10 @@
 -- Deletes a batch; gives what was not applied back to pending: targets, or some columns of them, due later or parked as failed.
--- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, watches, logs, kinds, unlisted
+-- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, leases, logs, kinds, unlisted
 -- ARGV: batch id, unapplied (JSON [[target, backoff ms] | [target, backoff ms, [column, ...]] | [target, -1, reason], ...]), window
 -- Returns: {1 if the batch was there, now, {reconcile times}, {recalculate times}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], watches = KEYS[11], logs = KEYS[12], kinds = KEYS[13], unlisted = KEYS[14] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], leases = KEYS[11], logs = KEYS[12], kinds = KEYS[13], unlisted = KEYS[14] }
 local raw = redis.call('HGET', K.batches, ARGV[1])
-local now, window, alarms = clock(), tonumber(ARGV[3]), new_alarms()
+local now, window, wake_ups = clock(), tonumber(ARGV[3]), new_wake_ups()
 if not raw then return { 0, now, {}, {} } end
 
 -- Whether a column, or the one that a touch is of, goes back: all do, unless some are named.
@@ -23,7 +23,7 @@ local function give_back(target, changes, back)
     elseif is_touch then
       add_touch(K, target, name, tonumber(value))
     elseif not add_amount(K, target, name, value) then
-      request_recalculation(K, target, window_start(now, window), '0', alarms)
+      request_repair(K, target, window_start(now, window), '0', wake_ups)
     end
   end
   if back[2] < 0 then
@@ -32,7 +32,7 @@ local function give_back(target, changes, back)
   else
     local at = window_end(now + back[2], window)
     redis.call('ZADD', K.due, at, target)
-    alarms.reconcile[at] = true
+    wake_ups.reconcile[at] = true
   end
 end
 
@@ -49,5 +49,5 @@ unlist_claims(K, ARGV[1], raw)
 redis.call('HDEL', K.batches, ARGV[1])
 redis.call('ZREM', K.claims, ARGV[1])
 redis.call('HINCRBY', K.meta, 'version', 1)
-local result = returned_alarms(now, alarms)
+local result = returned_wake_ups(now, wake_ups)
 return { 1, result[1], result[2], result[3] }

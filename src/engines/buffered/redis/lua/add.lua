@@ -1,8 +1,8 @@
 -- Makes deltas pending that were not announced.
--- KEYS: pending, due, columns, recalc, barriers, watches, logs, failed, kinds
+-- KEYS: pending, due, columns, recalc, barriers, leases, logs, failed, kinds
 -- ARGV: window, id, deltas (JSON), ...   Returns: {now, {reconcile times}, {recalculate times}}
-local K = { pending = KEYS[1], due = KEYS[2], columns = KEYS[3], recalc = KEYS[4], barriers = KEYS[5], watches = KEYS[6], logs = KEYS[7], failed = KEYS[8], kinds = KEYS[9] }
-local now, alarms, groups = clock(), new_alarms(), new_groups()
+local K = { pending = KEYS[1], due = KEYS[2], columns = KEYS[3], recalc = KEYS[4], barriers = KEYS[5], leases = KEYS[6], logs = KEYS[7], failed = KEYS[8], kinds = KEYS[9] }
+local now, wake_ups, groups = clock(), new_wake_ups(), new_groups()
 for i = 2, #ARGV, 2 do group(groups, ARGV[i + 1], ARGV[i]) end
-add_groups(K, groups, now, tonumber(ARGV[1]), alarms)
-return returned_alarms(now, alarms)
+add_groups(K, groups, now, tonumber(ARGV[1]), wake_ups)
+return returned_wake_ups(now, wake_ups)

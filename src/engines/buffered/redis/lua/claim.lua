@@ -1,15 +1,15 @@
--- Moves pending deltas into a new batch. Watched targets stay (hold).
--- KEYS: meta, pending, due, columns, watches, batches, claims, unlisted, kinds
+-- Moves pending deltas into a new batch. Leased targets stay (hold).
+-- KEYS: meta, pending, due, columns, leases, batches, claims, unlisted, kinds
 -- ARGV: batch id, limit, 'due' | 'dirty' | 'targets', what the caller knows (JSON {kind: [column, '@' .. touch, ...]}; '': all),
 --   then kinds (none: all) or targets
 -- Returns: {batch JSON or false, 1 if more may be claimable, next due or false, now,
 --   {targets left for others, {those of them in the batch}, oldest due of them or false, {kinds}, 1 if some were put off}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], watches = KEYS[5], batches = KEYS[6], claims = KEYS[7], unlisted = KEYS[8], kinds = KEYS[9] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], leases = KEYS[5], batches = KEYS[6], claims = KEYS[7], unlisted = KEYS[8], kinds = KEYS[9] }
 local id, limit, scope, known = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '' and cjson.decode(ARGV[4])
 local now, entries, taken, more = clock(), {}, 0, 0
 local epoch = redis.call('HGET', K.meta, 'epoch')
 if not epoch then return { false, 0, false, now } end
-local any_watch = redis.call('EXISTS', K.watches) == 1
+local any_lease = redis.call('EXISTS', K.leases) == 1
 local columns_of, others_of, names = columns_by_kind(K), {}, kinds_by_code(K)
 local codes = scope == 'dirty' and #ARGV > 4 and {} or nil
 if codes then
@@ -25,12 +25,12 @@ for code, columns in pairs(known and columns_of or {}) do
 end
 
 local function is_claimable(target)
-  return (not codes or codes[code_of(target)]) and not (any_watch and standing_token(K, target, now))
+  return (not codes or codes[code_of(target)]) and not (any_lease and standing_token(K, target, now))
 end
 
 -- Targets of which something is left where it is, for others; so many of them in front of what is due that some are put off.
 local left, left_in_batch, left_since, left_kinds, put_off = {}, {}, false, {}, false
-local MOST_LEFT, PUT_OFF = 5000, 10000
+local MAX_LEFT, PUT_OFF = 5000, 10000
 
 local function leave(target)
   left[#left + 1] = target
@@ -140,7 +140,7 @@ else
       if is_claimable(target) then free[#free + 1] = target end
     end
     held = held + looked_at - take(free, held == 0 and free[#free] == page[#free])
-    put_off = scope == 'due' and #left >= MOST_LEFT
+    put_off = scope == 'due' and #left >= MAX_LEFT
   until #page == 0 or taken >= limit or put_off
 end
 if taken >= limit or put_off then more = 1 end

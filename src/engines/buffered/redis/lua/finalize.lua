@@ -1,13 +1,13 @@
--- Sets pending to what is missing, where the same watch still stands, and ends the watch.
--- KEYS: meta, pending, due, columns, recalc, barriers, watches, logs, failed, intents, kinds
+-- Sets pending to what is missing, where the same lease still stands, and ends the lease.
+-- KEYS: meta, pending, due, columns, recalc, barriers, leases, logs, failed, intents, kinds
 -- ARGV: token, window, snapshot xmin, xmax, in progress (JSON), consume 0|1, dry 0|1,
 --       recounts (JSON [[target, present 0|1, rearm ms or -1, [column, missing, ...]], ...])
 -- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...},
 --   {targets with something pending now, ...}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], watches = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10], kinds = KEYS[11] }
+local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], leases = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10], kinds = KEYS[11] }
 local token, window, xmin, xmax = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local consume, dry = ARGV[6] == '1', ARGV[7] == '1'
-local now, alarms, outcomes, dirty, in_progress = clock(), new_alarms(), {}, {}, {}
+local now, wake_ups, outcomes, dirty, in_progress = clock(), new_wake_ups(), {}, {}, {}
 local any_log, any_failed = redis.call('EXISTS', K.logs) == 1, redis.call('EXISTS', K.failed) == 1
 for _, id in ipairs(cjson.decode(ARGV[5])) do in_progress[id] = true end
 
@@ -107,7 +107,7 @@ local function settle(target, named, held)
   if any_failed then redis.call('HDEL', K.failed, target) end
   if any then
     table.insert(dirty, named)
-    make_due(K, target, window_start(now, window), alarms)
+    make_due(K, target, window_start(now, window), wake_ups)
   else
     redis.call('ZREM', K.due, target)
   end
@@ -120,9 +120,9 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
     table.insert(outcomes, { 0, {} })
   else
     local unseen, any_unseen = unseen_of(any_log and redis.call('HGET', K.logs, target) or '')
-    redis.call('HDEL', K.watches, target)
+    redis.call('HDEL', K.leases, target)
     if any_log then redis.call('HDEL', K.logs, target) end
-    -- Absent for the snapshot, yet somebody added to it since: the row has appeared, and is read again.
+    -- Absent for the snapshot, yet a transaction added to it since: the row has appeared, and is read again.
     local standing = (present == 1 or not any_unseen) and 1 or 0
     local known, fits, held = {}, true, held_by(target)
     for i = 1, #missing, 2 do
@@ -143,11 +143,11 @@ for _, recount in ipairs(cjson.decode(ARGV[8])) do
         if any_unseen and rearm >= 0 then
           local at = recalculation_time(now, rearm, window)
           redis.call('ZADD', K.recalc, at, target)
-          alarms.recalculate[at] = true
+          wake_ups.recalculate[at] = true
         end
       end
       -- After the request was consumed, so that it stands; and later, since the next recount finds the same.
-      if not fits then request_recalculation(K, target, window_end(now + 60 * window, window), '0', alarms) end
+      if not fits then request_repair(K, target, window_end(now + 60 * window, window), '0', wake_ups) end
     end
     table.insert(outcomes, { standing, known })
   end
@@ -159,5 +159,5 @@ if not dry then
     if intent.changed then redis.call('HSET', K.intents, intent.id, cjson.encode(intent.deltas)) end
   end
 end
-local result = returned_alarms(now, alarms)
+local result = returned_wake_ups(now, wake_ups)
 return { result[1], result[2], result[3], outcomes, dirty }

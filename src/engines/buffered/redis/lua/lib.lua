@@ -1,5 +1,5 @@
 -- Shared by most functions of a shard; put in front of them by scripts.ts.
--- K names the keys that the calling function received: pending, due, columns, recalc, barriers, watches, logs,
+-- K names the keys that the calling function received: pending, due, columns, recalc, barriers, leases, logs,
 -- failed, intents, intentTimes, batches, claims, claimed, unlisted, meta, kinds.
 --
 -- A target is known outside as '<kind>:<key values>', and in all keys but `intents` as '<code of its kind>:<key values>':
@@ -11,10 +11,10 @@
 --   due          zset   target -> ms
 --   recalc       zset   target -> ms: a recalculation is requested
 --   barriers     hash   target -> transaction id that must be over before any recalculation
---   watches      hash   target -> '<token> <expires ms>'
---   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the watch stands
+--   leases      hash   target -> '<token> <expires ms>'
+--   logs         hash   target -> '<intent id>/<column>/<amount>;'...: confirmed while the lease stands
 --   failed       hash   target -> reason: parked, not due
---   intents      hash   id -> JSON [[target, wait, flushAt, recalculateIn or -1, [column, amount, ...], [touch, ...], reset 0|1], ...]
+--   intents      hash   id -> JSON [[target, wait, flushAt, recalculateIn or -1, [column, amount, ...], [touch, ...], replaced 0|1], ...]
 --   intentTimes  zset   id -> ms
 --   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: kind}]
 --   claims       zset   batch id -> ms
@@ -76,40 +76,39 @@ local function code_of(target)
   return string.match(target, '^([^:]*):')
 end
 
--- Alarms are collected per distinct time, and returned as {now, {reconcile times}, {recalculate times}}.
-local function new_alarms()
+-- Wake-ups are collected per distinct time, and returned as {now, {reconcile times}, {recalculate times}}.
+local function new_wake_ups()
   return { reconcile = {}, recalculate = {} }
 end
 
-local function returned_alarms(now, alarms)
+local function returned_wake_ups(now, wake_ups)
   local reconcile, recalculate = {}, {}
-  for at in pairs(alarms.reconcile) do reconcile[#reconcile + 1] = at end
-  for at in pairs(alarms.recalculate) do recalculate[#recalculate + 1] = at end
+  for at in pairs(wake_ups.reconcile) do reconcile[#reconcile + 1] = at end
+  for at in pairs(wake_ups.recalculate) do recalculate[#recalculate + 1] = at end
   return { now, reconcile, recalculate }
 end
 
--- A watch that has expired is none.
+-- A lease that has expired is none.
 local function standing_token(K, target, now)
-  local watch = redis.call('HGET', K.watches, target)
-  if not watch then return nil end
-  local token, expires = string.match(watch, '^(%S+) (%d+)$')
+  local lease = redis.call('HGET', K.leases, target)
+  if not lease then return nil end
+  local token, expires = string.match(lease, '^(%S+) (%d+)$')
   if tonumber(expires) <= now then return nil end
   return token
 end
 
--- Requests a recalculation with a later snapshot: ends the watch; barrier '' is none.
-local function request_recalculation(K, target, at, barrier, alarms)
+-- Requests a repair: a recalculation of every column, with a later snapshot, so the lease ends. The barrier is a transaction
+-- that has to be over before it; '0' is none.
+local function request_repair(K, target, at, barrier, wake_ups)
   local before = redis.call('ZSCORE', K.recalc, target)
   if not before or tonumber(before) > at then
     redis.call('ZADD', K.recalc, at, target)
-    alarms.recalculate[at] = true
+    wake_ups.recalculate[at] = true
   end
-  redis.call('HDEL', K.watches, target)
+  redis.call('HDEL', K.leases, target)
   redis.call('HDEL', K.logs, target)
-  if barrier ~= '' then
-    local standing = redis.call('HGET', K.barriers, target)
-    if not standing or tonumber(standing) < tonumber(barrier) then redis.call('HSET', K.barriers, target, barrier) end
-  end
+  local standing = redis.call('HGET', K.barriers, target)
+  if not standing or tonumber(standing) < tonumber(barrier) then redis.call('HSET', K.barriers, target, barrier) end
 end
 
 -- The columns that targets of each kind may have pending, by the kind's code.
@@ -128,7 +127,7 @@ local function field_of(K, target, column)
   local name = code_of(target) .. '/' .. column
   K.column_codes = K.column_codes or {}
   if not K.column_codes[name] then
-    -- It may be a new one, which `columns_by_kind` has not told.
+    -- It may be a new one, which `columns_by_kind` did not return.
     K.column_codes[name], K.columns_of = code_for(K.columns, name), nil
   end
   return target .. '/' .. K.column_codes[name]
@@ -148,11 +147,11 @@ local function add_touch(K, target, column, time)
 end
 
 -- Makes a target due; a due time only ever moves earlier.
-local function make_due(K, target, at, alarms)
+local function make_due(K, target, at, wake_ups)
   local before = redis.call('ZSCORE', K.due, target)
   if before and tonumber(before) <= at then return end
   redis.call('ZADD', K.due, at, target)
-  alarms.reconcile[at] = true
+  wake_ups.reconcile[at] = true
 end
 
 -- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
@@ -173,34 +172,34 @@ local function drop_pending(K, target)
 end
 
 -- Makes the deltas of one intent pending.
-local function add_deltas(K, id, deltas, now, window, alarms, any_watch)
+local function add_deltas(K, id, deltas, now, window, wake_ups, any_lease)
   for _, delta in ipairs(deltas) do
-    local named, wait, flush_at, recalculate_in, amounts, touches, reset = unpack(delta)
+    local named, wait, flush_at, recalculate_in, amounts, touches, replaced = unpack(delta)
     local target = inner(K, named)
-    local watched = any_watch and standing_token(K, target, now)
+    local leased = any_lease and standing_token(K, target, now)
     local biggest, overflow = 0, false
     for i = 1, #amounts, 2 do
       local sum = add_amount(K, target, amounts[i], amounts[i + 1])
       if not sum then overflow = true else biggest = math.max(biggest, sum) end
-      if watched then redis.call('HSET', K.logs, target, (redis.call('HGET', K.logs, target) or '') .. id .. '/' .. amounts[i] .. '/' .. amounts[i + 1] .. ';') end
+      if leased then redis.call('HSET', K.logs, target, (redis.call('HGET', K.logs, target) or '') .. id .. '/' .. amounts[i] .. '/' .. amounts[i + 1] .. ';') end
     end
     for i = 1, #touches do add_touch(K, target, touches[i], now) end
     if (#amounts > 0 or #touches > 0) and redis.call('HEXISTS', K.failed, target) == 0 then
       local at = window_end(now + wait, window)
       if flush_at > 0 and biggest >= flush_at then at = window_start(now, window) end
-      make_due(K, target, at, alarms)
+      make_due(K, target, at, wake_ups)
     end
     if recalculate_in >= 0 then
       local at = recalculation_time(now, recalculate_in, window)
       -- The earliest of what the counters of the target ask for: later writes ask for later times, and move nothing.
-      if redis.call('ZADD', K.recalc, 'LT', 'CH', at, target) == 1 then alarms.recalculate[at] = true end
+      if redis.call('ZADD', K.recalc, 'LT', 'CH', at, target) == 1 then wake_ups.recalculate[at] = true end
     end
-    if reset == 1 then
+    if replaced == 1 then
       drop_pending(K, target)
       -- Behind the transaction itself: its own changes must be seen.
-      request_recalculation(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', alarms)
+      request_repair(K, target, window_start(now, window), string.match(id, '^%d+$') or '0', wake_ups)
     end
-    if overflow then request_recalculation(K, target, window_start(now, window), '0', alarms) end
+    if overflow then request_repair(K, target, window_start(now, window), '0', wake_ups) end
   end
 end
 
@@ -220,8 +219,8 @@ end
 -- The deltas that so many intents share, in one; nil where each intent counts by itself, or the sum is not exact.
 local function multiplied(deltas, times)
   for _, delta in ipairs(deltas) do
-    local flush_at, amounts, reset = delta[3], delta[5], delta[7]
-    if flush_at > 0 or reset == 1 then return nil end
+    local flush_at, amounts, replaced = delta[3], delta[5], delta[7]
+    if flush_at > 0 or replaced == 1 then return nil end
     for i = 2, #amounts, 2 do
       if math.abs(tonumber(amounts[i])) * times >= 2 ^ 53 then return nil end
     end
@@ -233,14 +232,14 @@ local function multiplied(deltas, times)
   return deltas
 end
 
--- Makes the deltas of many intents pending. Under a hot target most are alike, and are added at once, unless a watch
+-- Makes the deltas of many intents pending. Under a hot target most are alike, and are added at once, unless a lease
 -- has to tell them apart.
-local function add_groups(K, groups, now, window, alarms)
-  local any_watch = redis.call('EXISTS', K.watches) == 1
+local function add_groups(K, groups, now, window, wake_ups)
+  local any_lease = redis.call('EXISTS', K.leases) == 1
   for _, payload in ipairs(groups.order) do
     local ids, deltas = groups.ids[payload], cjson.decode(payload)
-    local sum = #ids > 1 and not any_watch and multiplied(deltas, #ids)
+    local sum = #ids > 1 and not any_lease and multiplied(deltas, #ids)
     if sum then ids, deltas = { ids[1] }, sum end
-    for _, id in ipairs(ids) do add_deltas(K, id, deltas, now, window, alarms, any_watch) end
+    for _, id in ipairs(ids) do add_deltas(K, id, deltas, now, window, wake_ups, any_lease) end
   end
 end

@@ -1,14 +1,14 @@
 -- Makes parked targets due again.
 -- KEYS: due, failed, kinds   ARGV: window, target, ... (none: all)   Returns: {now, {reconcile times}, {}, count}
 local K = { due = KEYS[1], failed = KEYS[2], kinds = KEYS[3] }
-local now, alarms, count, targets = clock(), new_alarms(), 0, {}
+local now, wake_ups, count, targets = clock(), new_wake_ups(), 0, {}
 for i = 2, #ARGV do targets[#targets + 1] = inner(K, ARGV[i]) end
 if #targets == 0 then targets = redis.call('HKEYS', K.failed) end
 for _, target in ipairs(targets) do
   if redis.call('HDEL', K.failed, target) == 1 then
-    make_due(K, target, window_start(now, tonumber(ARGV[1])), alarms)
+    make_due(K, target, window_start(now, tonumber(ARGV[1])), wake_ups)
     count = count + 1
   end
 end
-local result = returned_alarms(now, alarms)
+local result = returned_wake_ups(now, wake_ups)
 return { result[1], result[2], result[3], count }

@@ -1,17 +1,17 @@
--- Drops stale intents and requests the recalculation of their targets behind a barrier, in one step: a confirm that
+-- Drops stale intents and requests the repair of their targets behind a barrier, in one step: a confirm that
 -- comes later finds its intent gone, and asks again.
--- KEYS: intents, intentTimes, recalc, barriers, watches, logs, kinds
--- ARGV: window, barrier or '', id, ...   Returns: {{target, ...}, now, {}, {recalculate times}}
-local K = { intents = KEYS[1], intentTimes = KEYS[2], recalc = KEYS[3], barriers = KEYS[4], watches = KEYS[5], logs = KEYS[6], kinds = KEYS[7] }
-local now, alarms, targets = clock(), new_alarms(), {}
+-- KEYS: intents, intentTimes, recalc, barriers, leases, logs, kinds
+-- ARGV: window, barrier, id, ...   Returns: {{target, ...}, now, {}, {recalculate times}}
+local K = { intents = KEYS[1], intentTimes = KEYS[2], recalc = KEYS[3], barriers = KEYS[4], leases = KEYS[5], logs = KEYS[6], kinds = KEYS[7] }
+local now, wake_ups, targets = clock(), new_wake_ups(), {}
 for i = 3, #ARGV do
   local payload = redis.call('HGET', K.intents, ARGV[i])
   redis.call('HDEL', K.intents, ARGV[i])
   redis.call('ZREM', K.intentTimes, ARGV[i])
   for _, delta in ipairs(payload and cjson.decode(payload) or {}) do
-    request_recalculation(K, inner(K, delta[1]), window_start(now, tonumber(ARGV[1])), ARGV[2], alarms)
+    request_repair(K, inner(K, delta[1]), window_start(now, tonumber(ARGV[1])), ARGV[2], wake_ups)
     table.insert(targets, delta[1])
   end
 end
-local result = returned_alarms(now, alarms)
+local result = returned_wake_ups(now, wake_ups)
 return { targets, result[1], result[2], result[3] }

@@ -1,4 +1,4 @@
--- Batches that nobody has held for a time-out; held anew, so that one sweep at a time does. Their claimedAt stays.
+-- Batches that no process has held for a time-out; held again, so that one sweep at a time does. Their claimedAt stays.
 -- KEYS: batches, claims   ARGV: older than (ms), limit   Returns: {id, batch JSON, id, batch JSON, ...}
 local now, result = clock(), {}
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - tonumber(ARGV[1]), 'LIMIT', 0, tonumber(ARGV[2]))) do

@@ -1,0 +1,159 @@
+import type { QueryRunner } from 'typeorm';
+
+import type { TargetKind } from '../model/definition';
+import { byShard } from '../model/shard';
+import { keylessTarget, kindIdOf } from '../model/target';
+import { CounterCacheError } from '../errors';
+import { isAboutRows, reasonOf } from '../dialects/postgres/apply/divide';
+import { mayLackKey } from '../dialects/postgres/counting/keyless-rows';
+import { listTargets } from '../dialects/postgres/counting/list-targets';
+import {
+  type Campaign,
+  type CampaignCursor,
+  hasCampaigns,
+  lockCampaign,
+  lockRebuilding,
+  noteProgress,
+  startIdleCampaigns,
+} from '../dialects/postgres/installation/campaigns';
+import { withConnection, withTransaction } from '../dialects/postgres/query';
+import { undoSavepoint } from '../dialects/postgres/savepoint';
+import { allocateBarrier, readHorizon } from '../dialects/postgres/snapshot';
+import { type JobContext, kindOf } from '../engines/context';
+import { type Recalculated, UNKNOWN } from './recount-targets';
+import { RecountLease } from './recount-lease';
+
+const SAVEPOINT = 'counter_cache_page';
+
+/** Targets listed per page. */
+const PAGE = 5_000;
+
+/** Finds the campaign to go on with. */
+type Lock = (runner: QueryRunner) => Promise<Campaign | null>;
+
+/** Requests the recount of every target of shards that lost their data. */
+export async function rebuild(context: JobContext): Promise<void> {
+  await runCampaigns(context, (runner) => lockRebuilding(runner, context.tables));
+}
+
+/** Requests the recount of every target of the kinds that have a campaign. */
+export async function recountKinds(context: JobContext): Promise<void> {
+  const { dataSource, tables, definitions } = context;
+  const kinds = [...definitions.kinds.keys()];
+  if (!(await withConnection(dataSource, (runner) => hasCampaigns(runner, tables, kinds)))) return;
+  await runCampaigns(context, (runner) => lockCampaign(runner, tables, kinds));
+}
+
+/** Page by page, each in a transaction with its progress: a campaign whose process dies is resumed by another. */
+async function runCampaigns(context: JobContext, lock: Lock): Promise<void> {
+  const step = () => withTransaction(context.dataSource, 'READ COMMITTED', (runner) => advance(context, runner, lock));
+  while (!context.isStopping() && (await step()));
+}
+
+/** Requests one page of a campaign; false when there is none. */
+async function advance(context: JobContext, runner: QueryRunner, lock: Lock): Promise<boolean> {
+  const campaign = await lock(runner);
+  if (campaign === null) return false;
+  const { scope, cursor } = campaign;
+  const kinds = [...context.definitions.kinds.values()]
+    .filter(({ id }) => !('kind' in scope) || id === scope.kind)
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const shards = 'shards' in scope ? scope.shards : Array.from({ length: context.buffer.shards }, (_, shard) => shard);
+  const kind = kinds.find(({ id }) => cursor.kind === undefined || id >= cursor.kind);
+  let next: CampaignCursor | null = null;
+  if (kind !== undefined) {
+    const after = kind.id === cursor.kind ? (cursor.after ?? null) : null;
+    next = cursorAfter(kinds, kind, await requestPage(context, runner, kind, after, shards));
+  }
+  await noteProgress(runner, context.tables, scope, next);
+  return true;
+}
+
+function cursorAfter(
+  kinds: readonly TargetKind[],
+  kind: TargetKind,
+  after: readonly string[] | null,
+): CampaignCursor | null {
+  if (after !== null) return { kind: kind.id, after };
+  const next = kinds[kinds.indexOf(kind) + 1];
+  return next === undefined ? null : { kind: next.id };
+}
+
+/**
+ * Requests the recount, behind a barrier, of one page of a kind's targets, as far as they lie in these shards.
+ *
+ * @returns the last key of the page; `null` when there are no more
+ * @throws NotPermittedError when policies may have hidden targets
+ */
+export async function requestPage(
+  context: Pick<JobContext, 'buffer' | 'schedule' | 'events'>,
+  runner: QueryRunner,
+  kind: TargetKind,
+  after: readonly string[] | null,
+  shards: Iterable<number>,
+): Promise<readonly string[] | null> {
+  const { buffer, schedule } = context;
+  const rows = await listOrReport(context, runner, kind, after);
+  const barrier = await allocateBarrier(runner);
+  const isLast = rows.length < PAGE;
+  const listed = rows.map(({ target }) => target);
+  if (isLast && mayLackKey(kind)) listed.push(keylessTarget(kind.id));
+  const groups = byShard(listed, (target) => target, buffer.shards);
+  const requestIn = async (shard: number): Promise<void> => {
+    const targets = groups.get(shard) ?? [];
+    if (targets.length > 0) await schedule(await buffer.requestRepair(shard, targets, barrier));
+  };
+  // At once: the transaction that notes the page waits, and must not be idle for long.
+  await Promise.all(Array.from(shards, requestIn));
+  return isLast ? null : (rows.at(-1)?.key ?? null);
+}
+
+/** A table that cannot be listed is left out, and reported, so that all other tables have their recount (I11). */
+async function listOrReport(
+  { events }: Pick<JobContext, 'events'>,
+  runner: QueryRunner,
+  kind: TargetKind,
+  after: readonly string[] | null,
+): ReturnType<typeof listTargets> {
+  await runner.query(`SAVEPOINT ${SAVEPOINT}`);
+  try {
+    return await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
+  } catch (error) {
+    if (!isAboutRows(error)) throw error;
+    await undoSavepoint(runner, SAVEPOINT);
+    const { name: entity } = kind.metadata;
+    const advice = 'Run counters.recalculate() for it once that is mended';
+    const message = `rows of ${entity} cannot be listed, and are not recounted: ${reasonOf(error)}. ${advice}`;
+    events.emit('error', new CounterCacheError('RECOUNT_FAILED', message, { entity }, { cause: error }));
+    return [];
+  }
+}
+
+/**
+ * Answers requests for every target of a kind, once their barriers have passed: starts a campaign for the kind. One that is
+ * under way has to end first.
+ */
+export async function startRequested(
+  context: JobContext,
+  requests: readonly string[],
+): Promise<readonly Recalculated[]> {
+  const { buffer, dataSource, tables, definitions, schedule } = context;
+  const known = requests.filter((request) => kindOf(definitions, request) !== undefined);
+  if (known.length === 0) return [];
+  const horizon = await withConnection(dataSource, readHorizon);
+  const lease = await RecountLease.acquire(buffer, known, { horizon, plain: false });
+  const started = await lease.during(() =>
+    withTransaction(dataSource, 'READ COMMITTED', (runner) =>
+      startIdleCampaigns(runner, tables, lease.targets.map(kindIdOf)),
+    ),
+  );
+  // As if the row were absent: nothing is pending for it, and the request is fulfilled.
+  const recounts = lease.targets
+    .filter((request) => started.has(kindIdOf(request)))
+    .map((target) => ({ target, missing: null, rearmIn: null }));
+  const snapshot = { xmin: horizon, xmax: horizon, inProgress: [] };
+  const { outcomes } = await lease.finalize(snapshot, recounts, { consume: true, dry: false }, schedule);
+  await lease.release();
+  const done = new Set(outcomes.filter(({ standing }) => standing).map(({ target }) => target));
+  return known.map((target) => ({ target, outcome: done.has(target) ? 'absent' : 'refused', drifts: [], ...UNKNOWN }));
+}

@@ -1,0 +1,133 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { Counters } from '../counters';
+import { withConnection } from '../dialects/postgres/query';
+import { allocateBarrier, isHeldUpElsewhere } from '../dialects/postgres/snapshot';
+import { besidePool } from '../dialects/postgres/side-connection';
+import { MemoryBuffer, type MemoryBufferOptions } from '../engines/buffered/memory/memory-buffer';
+import type { JobContext } from '../engines/context';
+import { internalsOf } from '../internals';
+import { recalculateDue } from '../recount/recalculate';
+import { InProcessScheduler } from '../schedule/in-process/in-process-scheduler';
+import { flush } from '../worker/flush';
+import { makeAnew } from './make-anew';
+
+/** Rounds of applying and recounting after one COMMIT: a recount may ask for another. */
+const ROUNDS = 10;
+
+/** The longest that a repair waits for transactions of other databases, ms: other test files may share the server. */
+const ELSEWHERE_LIMIT = 2_000;
+
+/**
+ * Applies what a transaction has committed before its caller goes on, without any server but the database. Runs come one
+ * after the other: they would pass over each other's rows.
+ */
+export class Inline {
+  readonly buffer: MemoryBuffer;
+  readonly scheduler: InProcessScheduler;
+  readonly #applying = new AsyncLocalStorage<true>();
+  #counters: Counters | null = null;
+  #current: Promise<void> = Promise.resolve();
+  #next: Promise<void> | null = null;
+  /** Something was left: its row was locked, or a repair has to wait. */
+  #isBehind = false;
+
+  constructor(options: MemoryBufferOptions) {
+    this.buffer = new MemoryBuffer(options);
+    this.scheduler = new InProcessScheduler({ onError: (error) => this.#report(error) });
+  }
+
+  /** Applies for these counters from now on. */
+  async serve(counters: Counters): Promise<void> {
+    this.#counters = counters;
+    // Only for what a run has left.
+    await this.scheduler.start(() => (this.#isBehind ? this.apply() : Promise.resolve()), { concurrency: 1 });
+  }
+
+  /** Resolves when all that is committed by now is applied, as far as it can be. Never rejects. */
+  apply(): Promise<void> {
+    // A method or a listener that writes itself: what waits for it must not be waited for.
+    if (this.#counters === null || this.#applying.getStore() === true) return Promise.resolve();
+    // The run under way may have looked before the COMMIT; the next one serves all who come until it begins.
+    this.#next ??= this.#current.then(() => {
+      this.#next = null;
+      return (this.#current = this.#run());
+    });
+    return this.#next;
+  }
+
+  /** Resolves when no run is under way. */
+  async idle(): Promise<void> {
+    await this.#next;
+    await this.#current;
+  }
+
+  /** Applies nothing any more. */
+  async stop(): Promise<void> {
+    this.#counters = null;
+    await this.idle();
+    await this.scheduler.close();
+  }
+
+  async #run(): Promise<void> {
+    const counters = this.#counters;
+    if (counters === null) return;
+    const { publisher, opening } = internalsOf(counters);
+    try {
+      await publisher.handedOver();
+      await publisher.requestLost();
+      const apply = async (): Promise<boolean> => applyAll((await opening.open()).context);
+      this.#isBehind = await this.#applying.run(true, () =>
+        besidePool('full', () => apply().catch((error: unknown) => makeAnew(counters, error, apply))),
+      );
+    } catch (error) {
+      this.#isBehind = true;
+      this.#report(error);
+    }
+  }
+
+  #report(error: unknown): void {
+    if (this.#counters !== null) internalsOf(this.#counters).events.emit('error', error);
+  }
+}
+
+/** Returns whether something is left. */
+async function applyAll(context: JobContext): Promise<boolean> {
+  let unapplied = 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    ({ unapplied } = await flush(context, {}));
+    if (!(await recountDue(context))) break;
+  }
+  const { buffer } = context;
+  for (let shard = 0; shard < buffer.shards; shard++) {
+    const { dirty, repairs } = await buffer.status(shard);
+    unapplied += dirty + repairs;
+  }
+  return unapplied > 0;
+}
+
+/** Returns whether anything was due. */
+async function recountDue(context: JobContext): Promise<boolean> {
+  const { buffer } = context;
+  let wasDue = false;
+  await endedElsewhere(context);
+  for (let shard = 0; shard < buffer.shards; shard++) {
+    if ((await buffer.dueRecalculations(shard, 1)).length === 0) continue;
+    wasDue = true;
+    await recalculateDue(context, shard);
+  }
+  return wasDue;
+}
+
+/** Waits, if a repair is due, until transactions of other databases do not hold it up. */
+async function endedElsewhere({ buffer, dataSource }: JobContext): Promise<void> {
+  const shards = Array.from({ length: buffer.shards }, (_, shard) => shard);
+  const due = await Promise.all(shards.map((shard) => buffer.dueRecalculations(shard, 1)));
+  if (!due.flat().some(({ repair }) => repair)) return;
+  const end = performance.now() + ELSEWHERE_LIMIT;
+  await withConnection(dataSource, async (runner) => {
+    const barrier = await allocateBarrier(runner);
+    while (performance.now() < end && (await isHeldUpElsewhere(runner, barrier))) await delay(5);
+  });
+}
