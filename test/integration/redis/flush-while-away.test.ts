@@ -22,15 +22,14 @@ describe('Redis goes between an announcement and its confirmation', () => {
     let degraded = 0;
     counters.on('degraded', () => (degraded += 1));
     // Right after COMMIT, before the confirmation is sent: that waits for the end of the turn.
-    let killed: Promise<void> | null = null;
+    const kills: Promise<void>[] = [];
     dataSource.subscribers.unshift({
       afterQuery({ query }) {
-        if (query === 'COMMIT') killed ??= redis.kill();
+        if (query === 'COMMIT' && kills.length === 0) kills.push(redis.kill());
       },
     });
     await dataSource.transaction((manager) => manager.insert(Post, { authorId: id }));
-    await until(() => killed !== null);
-    await killed;
+    await Promise.all(kills);
     await until(() => degraded > 0);
     await dataSource.manager.insert(Post, { authorId: id });
     await expect(counters.flush()).rejects.toMatchObject({ code: 'BUFFER_UNAVAILABLE' });
