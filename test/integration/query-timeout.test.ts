@@ -14,7 +14,7 @@ beforeEach(async () => {
   // Statements of ours that wait for a lock are given up by `pg` before the database answers, and so is their ROLLBACK.
   fixture = await setup({
     entities: [Author, Post],
-    dataSource: { poolSize: 1, extra: { query_timeout: 300 } },
+    dataSource: { poolSize: 1, extra: { query_timeout: 1_000 } },
     counters: { claimTimeout: 1_000 },
   });
   ({ id: authorId } = await fixture.dataSource.manager.save(Author, { name: 'a' }));
@@ -69,7 +69,7 @@ test('nor does a reconcile', async () => {
 
 test('nor does a reconcile whose BEGIN is answered too late', async () => {
   const { proxy, url } = await startDatabaseProxy(fixture.databaseUrl);
-  const limits = { synchronize: false, poolSize: 1, extra: { query_timeout: 300 } };
+  const limits = { synchronize: false, poolSize: 1, extra: { query_timeout: 1_000 } };
   const behind = newDataSource(url, [Author, Post], limits);
   const counters = await Counters.attach(behind, { redis: redisUrl(), ...TEST_OPTIONS });
   try {

@@ -19,7 +19,7 @@ describe.each<Mode>(['buffered', 'outbox'])('%s: what pg gives up waiting for', 
     ({ id: authorId } = await fixture.dataSource.manager.save(Author, { name: 'a' }));
     const started = await startDatabaseProxy(fixture.databaseUrl);
     ({ proxy } = started);
-    const limits = { synchronize: false, poolSize: 2, extra: { query_timeout: 300 } };
+    const limits = { synchronize: false, poolSize: 2, extra: { query_timeout: 1_000 } };
     dataSource = newDataSource(started.url, [Author, Post], limits);
     counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, mode });
     await dataSource.initialize();

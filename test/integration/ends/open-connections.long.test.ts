@@ -26,7 +26,7 @@ describeVersions('a pool of one connection, whose statements are given up', (ser
       ({ id: authorId } = await fixture.dataSource.manager.save(Author, { name: 'a' }));
       const started = await startDatabaseProxy(fixture.databaseUrl);
       ({ proxy } = started);
-      const limits = { synchronize: false, poolSize: 1, extra: { query_timeout: 300 } };
+      const limits = { synchronize: false, poolSize: 1, extra: { query_timeout: 1_000 } };
       dataSource = newDataSource(started.url, [Author, Post], limits);
       counters = await Counters.attach(dataSource, { redis: redisUrl(), ...TEST_OPTIONS, ...options });
       await dataSource.initialize();

@@ -178,7 +178,7 @@ describeVersions('commands sent through the client of a query runner', (server) 
 });
 
 test('a write that cannot be counted is reported when it is committed through the client', async () => {
-  const fixture = await setup({ entities: [Author, Post], dataSource: { extra: { query_timeout: 300 } } });
+  const fixture = await setup({ entities: [Author, Post], dataSource: { extra: { query_timeout: 1_000 } } });
   const { dataSource, counters, errors } = fixture;
   try {
     const { id } = await dataSource.manager.save(Author, { name: 'a' });
