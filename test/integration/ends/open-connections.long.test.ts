@@ -67,7 +67,7 @@ describeVersions('a pool of one connection, whose statements are given up', (ser
     test('a SELECT, and so the ROLLBACK, which pg does not even send', async () => {
       const work = dataSource.transaction(async (manager) => {
         await manager.insert(Post, { authorId, title: 'rolled back' });
-        await manager.query('SELECT pg_sleep(1)');
+        await manager.query('SELECT pg_sleep(3)');
       });
       await expect(work).rejects.toThrow('Query read timeout');
       await expectOnly(['first']);
@@ -76,7 +76,7 @@ describeVersions('a pool of one connection, whose statements are given up', (ser
     test('the same in a transaction that counts nothing', async () => {
       const work = dataSource.transaction(async (manager) => {
         await manager.query(`INSERT INTO post (title) VALUES ('rolled back')`);
-        await manager.query('SELECT pg_sleep(1)');
+        await manager.query('SELECT pg_sleep(3)');
       });
       await expect(work).rejects.toThrow('Query read timeout');
       await expectOnly(['first']);
@@ -129,13 +129,13 @@ describeVersions('a pool of one connection, whose statements are given up', (ser
       const runner = dataSource.createQueryRunner();
       await runner.startTransaction();
       await runner.manager.insert(Post, { authorId, title: 'second' });
-      await expect(runner.query('SELECT pg_sleep(0.8)')).rejects.toThrow('Query read timeout');
+      await expect(runner.query('SELECT pg_sleep(2.5)')).rejects.toThrow('Query read timeout');
       await expect(runner.query('ROLLBACK')).rejects.toThrow('Query read timeout');
       await until(
         async () =>
           (
             await other.query(
-              `SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(0.8)' AND datname = current_database()`,
+              `SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(2.5)' AND datname = current_database()`,
             )
           ).rowCount === 0,
       );

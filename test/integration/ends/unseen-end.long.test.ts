@@ -182,7 +182,7 @@ test('a write that cannot be counted is reported when it is committed through th
   const { dataSource, counters, errors } = fixture;
   try {
     const { id } = await dataSource.manager.save(Author, { name: 'a' });
-    await onInsert(fixture, 'BEFORE', 'post', 'PERFORM pg_sleep(0.5); RETURN NEW;');
+    await onInsert(fixture, 'BEFORE', 'post', 'PERFORM pg_sleep(2); RETURN NEW;');
     const runner = dataSource.createQueryRunner();
     const client = (await runner.connect()) as Client;
     await runner.startTransaction();
