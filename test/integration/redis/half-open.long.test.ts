@@ -27,7 +27,7 @@ const REPLACED = 15_000;
 describe('connections that go silent, while new ones work, are replaced', () => {
   test("a writer's and a worker's: what is pending is applied within seconds", async () => {
     const redis = `redis://127.0.0.1:${proxy.port}`;
-    const counters = { redis, redisTimeout: 200, sweepInterval: 500 };
+    const counters = { redis, redisTimeout: 200, sweepInterval: 500, claimTimeout: 1_000 };
     const fixture = await setup({ entities: [Author, Post], counters });
     const health: string[] = [];
     fixture.counters.on('degraded', () => health.push('degraded')).on('recovered', () => health.push('recovered'));
@@ -53,6 +53,8 @@ describe('connections that go silent, while new ones work, are replaced', () => 
     expect(await waitingRows(fixture)).toBe(0);
     await until(async () => (await wrongAuthors(fixture)).length === 0);
     expect(health).toEqual(['degraded', 'recovered']);
+    // One whose acknowledgement was lost is taken over.
+    await until(async () => (await fixture.counters.status()).batches === 0);
     await fixture.close();
   });
 
