@@ -250,10 +250,10 @@ export class Capture {
   async #capture(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> {
     const given = builder.queryRunner;
     const runner = given ?? this.#dataSource.createQueryRunner();
-    const place = this.#placeOf(way.plan.metadata);
-    const returning = Returning.addTo(builder, way.plan, way.versions, place);
-    const recording = new Recording(this.#tools, builder, runner, way.plan, place);
-    const { plan } = way;
+    const { plan, versions } = way;
+    const place = this.#placeOf(plan.metadata);
+    const returning = Returning.addTo(builder, plan, versions, place);
+    const recording = new Recording(this.#tools, builder, runner, plan, place);
     const record: Statement['record'] = (id, tables) => recording.recordTables(id, tables);
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
       const recordSlice = recording.slicing();

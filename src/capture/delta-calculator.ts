@@ -29,6 +29,9 @@ export interface KeyedKinds {
   readonly areNew: boolean;
 }
 
+/** For changes that make no target, and take none away. */
+export const NO_KEYS = (): KeyedKinds => ({ made: [], others: [], areNew: false });
+
 /** What changed rows add to counters. */
 export class DeltaCalculator {
   readonly #options: DeltaOptions;
@@ -125,23 +128,7 @@ export class DeltaCalculator {
   }
 
   /**
-   * What new rows add.
-   *
-   * @throws AmountError
-   */
-  deltasOfRows(counters: readonly Counter[], rows: readonly Row[]): CapturedDelta[] {
-    let last: Row | null = null;
-    let made: CapturedDelta[] = [];
-    return rows.flatMap((row) => {
-      if (last !== null && isAlike(row, last)) return made;
-      last = row;
-      made = this.contributionsOf(counters, [row]).map((one) => this.#deltaOf(one, one.amount, row));
-      return made;
-    });
-  }
-
-  /**
-   * The same, but for how long it may wait.
+   * What new rows add, but for how long it may wait.
    *
    * @throws AmountError
    */

@@ -93,6 +93,11 @@ export class Recording {
   recordTables(transactionId: string | null, tables: readonly TableChanges[]): void {
     const captured = this.#part ?? new CapturedChanges();
     this.#part = null;
+    this.#record(transactionId, tables, captured);
+  }
+
+  /** Records what is captured so far together with what changed. */
+  #record(transactionId: string | null, tables: readonly TableChanges[], captured: CapturedChanges): void {
     captured.addAll(this.#deltasOf(tables));
     this.#tools.transactions.record(this.#runner, transactionId, (transaction) => {
       transaction.keep(tables);
@@ -152,7 +157,10 @@ export class Recording {
     if (rows.length > 0 && this.#isAsForeseen(enclosed, rows)) return;
     this.#tools.inlineOutbox.distrust(this.#plan);
     this.#isUnfinished = returned.transactionId === null;
-    this.#correct(enclosed, returned.transactionId, rows);
+    // The difference between what was foreseen and what came of it.
+    const captured = new CapturedChanges();
+    for (const delta of enclosed.deltas) captured.add({ ...delta, amount: -delta.amount });
+    this.#record(returned.transactionId, [{ plan: this.#plan, changes: returned.changes }], captured);
   }
 
   #isAsForeseen(enclosed: Enclosed, rows: readonly Row[]): boolean {
@@ -164,17 +172,6 @@ export class Recording {
       if (error instanceof AmountError) return false;
       throw error;
     }
-  }
-
-  /** The difference between what was foreseen and what came of it. */
-  #correct({ deltas }: Enclosed, transactionId: string | null, rows: readonly Row[]): void {
-    const { transactions, calculator } = this.#tools;
-    transactions.record(this.#runner, transactionId, (transaction) => {
-      const difference = new CapturedChanges();
-      for (const delta of deltas) difference.add({ ...delta, amount: -delta.amount });
-      for (const delta of calculator.deltasOfRows(this.#plan.counters, rows)) difference.add(delta);
-      transaction.record(difference);
-    });
   }
 
   /** Looked at when the statement is over: a listener may have set a key. */

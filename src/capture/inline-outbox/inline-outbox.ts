@@ -3,18 +3,17 @@ import type { DataSource } from 'typeorm';
 import type { WakeUp } from '../../model/pending';
 import type { Contribution, Row } from '../../model/definition';
 import type { Catalogue } from '../../dialects/postgres/catalogue/catalogue';
-import { AmountError } from '../../errors';
 import { canEnclose, encloseRows } from '../../dialects/postgres/outbox/enclose';
 import type { OutboxDelta } from '../../dialects/postgres/outbox/write-outbox';
 import type { SqlQuery } from '../../dialects/postgres/query';
 import type { TablePaths } from '../../dialects/postgres/installation/tables';
 import { isAlike } from '../alike';
-import { CapturedChanges, type CapturedDelta, sumUp } from '../transaction/captured-changes';
+import { type CapturedChanges, type CapturedDelta, sumUp } from '../transaction/captured-changes';
 import { PredictedRows } from './predicted-rows';
 import { outboxRows } from './outbox-rows';
 import type { Place } from '../place';
 import type { TablePlan } from '../plan';
-import type { DeltaCalculator, DeltaOptions } from '../delta-calculator';
+import { type DeltaCalculator, type DeltaOptions, NO_KEYS } from '../delta-calculator';
 import type { Returned } from '../returning';
 import type { WriteBuilder } from '../../typeorm/write-builder';
 
@@ -60,8 +59,8 @@ const PER_ROW = 7;
 
 /** Rows as they will be, and what they add. */
 interface Foreseen {
-  readonly foreseen: readonly Row[];
-  readonly deltas: readonly CapturedDelta[];
+  readonly rows: readonly Row[];
+  readonly captured: CapturedChanges;
 }
 
 /** Deltas that the very statement which makes them writes to the outbox. */
@@ -71,9 +70,9 @@ export class Enclosed {
   readonly #rows: readonly OutboxDelta[];
   readonly #window: number;
 
-  constructor({ deltas, foreseen }: Foreseen, rows: readonly OutboxDelta[], window: number) {
-    this.deltas = deltas;
-    this.#foreseen = foreseen;
+  constructor(foreseen: Foreseen, rows: readonly OutboxDelta[], window: number) {
+    this.deltas = foreseen.captured.deltas;
+    this.#foreseen = foreseen.rows;
     this.#rows = rows;
     this.#window = window;
   }
@@ -142,9 +141,7 @@ export class InlineOutbox {
     if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
     const foreseen = this.#foresee(plan, predictedRows, builder);
     if (foreseen === null) return null;
-    const captured = new CapturedChanges();
-    for (const delta of foreseen.deltas) captured.add(delta);
-    const { outbox } = sumUp([captured], this.#options.mode);
+    const { outbox } = sumUp([foreseen.captured], this.#options.mode);
     const rows = outboxRows(outbox, installation.buffer.shards);
     if (rows.length === 0 || rows.length > MOST || rows.some(({ repair }) => repair)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
@@ -153,16 +150,13 @@ export class InlineOutbox {
     return new Enclosed(foreseen, rows, this.#options.window);
   }
 
-  #foresee({ counters }: TablePlan, predictedRows: PredictedRows, builder: WriteBuilder): Foreseen | null {
+  #foresee(plan: TablePlan, predictedRows: PredictedRows, builder: WriteBuilder): Foreseen | null {
     const rows = predictedRows.rowsOf(builder);
     if (rows === null) return null;
-    try {
-      return { foreseen: rows, deltas: this.#calculator.deltasOfRows(counters, rows) };
-    } catch (error) {
-      // Told once the row is there: the database may make another of it.
-      if (error instanceof AmountError) return null;
-      throw error;
-    }
+    const changes = rows.map((after) => ({ before: null, after }));
+    const captured = this.#calculator.deltasOf([{ plan, changes }], NO_KEYS);
+    // What cannot be counted is refused once the row is there: the database may make another of it.
+    return captured.refusal === null ? { rows, captured } : null;
   }
 }
 

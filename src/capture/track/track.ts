@@ -8,7 +8,7 @@ import { transactionIdOf } from '../../dialects/postgres/snapshot';
 import { exclusively } from '../transaction/exclusive';
 import type { OpenTransaction } from '../transaction/open-transaction';
 import { followTables } from '../paths';
-import type { DeltaCalculator } from '../delta-calculator';
+import { type DeltaCalculator, NO_KEYS } from '../delta-calculator';
 import type { OnNotPermitted } from '../actions/spreading-reach';
 import type { TableChanges } from '../statement';
 import type { Snapshot, TrackedRows } from './tracked-rows';
@@ -101,7 +101,7 @@ async function end(
   const healed = isInnermost
     ? [...followed.slice(0, 1), ...doubtful, ...inverse.filter(followsPaths)]
     : [...followed, ...inverse];
-  const captured = calculator.deltasOf(inverse, () => ({ made: [], others: [], areNew: false }), true);
+  const captured = calculator.deltasOf(inverse, NO_KEYS, true);
   captured.addAll(calculator.deltasOf(followed, ({ kinds }) => ({ made: kinds, others: kinds, areNew: true })));
   for (const target of calculator.targetsOf(healed)) captured.repair(target);
   transactions.record(runner, transactionId, (transaction) =>
