@@ -97,9 +97,9 @@ export class OpenTransaction {
     return this.#running + this.#tracks > 0;
   }
 
-  /** Nothing is captured, refused or under way. */
+  /** Nothing is captured, refused, to be followed again, or under way. */
   get isIdle(): boolean {
-    return this.#version === 0 && !this.isRunning;
+    return this.#version === 0 && !this.isRunning && !this.isDated;
   }
 
   /**

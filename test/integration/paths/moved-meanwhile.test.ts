@@ -1,0 +1,37 @@
+import { type Fixture, setup } from '../../support/setup';
+import { until } from '../../support/until';
+import { Category, Product, Review, SHOP, WRONG } from './shop';
+
+let fixture: Fixture;
+beforeEach(async () => {
+  fixture = await setup({ entities: SHOP, worker: true });
+});
+afterEach(() => fixture.close());
+
+async function isQuiet(): Promise<boolean> {
+  const { dirty, batches, recalculations } = await fixture.counters.status();
+  return dirty + batches + recalculations === 0;
+}
+
+test.each(['nowhere', 'elsewhere'])(
+  'a path that led %s in the snapshot of a transaction, and was moved before it wrote',
+  async (led) => {
+    const { dataSource } = fixture;
+    const { manager } = dataSource;
+    const [now, before] = [await manager.save(new Category()), await manager.save(new Category())];
+    const product = await manager.save(Product, { category: led === 'nowhere' ? null : before });
+    await until(isQuiet);
+    const runner = dataSource.createQueryRunner();
+    await runner.startTransaction('REPEATABLE READ');
+    // It has a snapshot, and no id yet: no repair waits for it.
+    await runner.query('SELECT count(*) FROM product');
+    await manager.update(Product, { id: product.id }, { categoryId: now.id });
+    await until(isQuiet);
+    await runner.manager.insert(Review, { product });
+    await runner.commitTransaction();
+    await runner.release();
+    await until(async () => (await manager.findOneByOrFail(Category, { id: now.id })).reviewsCount === 1);
+    await until(isQuiet);
+    expect(await dataSource.query(WRONG)).toEqual([]);
+  },
+);
