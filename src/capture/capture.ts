@@ -6,7 +6,7 @@ import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
 import { ConfigurationError } from '../errors';
 import { type ActionRoot, isRoot, planActions, plansBelow } from './actions/actions-plan';
 import { cascadingDelete } from './actions/cascade';
-import { exclusively } from './transaction/exclusive';
+import { exclusively, hasTurns } from './transaction/exclusive';
 import { lockedUpdate, planUpsert, probedUpsert } from './lock-and-read';
 import { oneAtATime } from './transaction/one-at-a-time';
 import type { OpenTransaction } from './transaction/open-transaction';
@@ -289,7 +289,8 @@ export class Capture {
       const isOutside = alone && !isShared && known === undefined;
       const answer =
         (isOutside ? await sendByItself(statement, this.#transactions) : null) ??
-        (await (isShared ? exclusively(runner, work) : work()));
+        // One of our own is shared as soon as a subscriber writes on it.
+        (await (isShared || hasTurns(runner) ? exclusively(runner, work) : work()));
       if (answer !== null) return answer;
     }
   }

@@ -10,11 +10,16 @@ import { Author, Post } from './blog';
 
 /** What a listener of the application does after every insert of a post. */
 let listener: (event: InsertEvent<Post>) => Promise<void> = () => Promise.resolve();
+/** What it does before. */
+let early: (event: InsertEvent<Post>) => Promise<void> = () => Promise.resolve();
 
 @EventSubscriber()
 class PostListener {
   listenTo(): typeof Post {
     return Post;
+  }
+  beforeInsert(event: InsertEvent<Post>): Promise<void> {
+    return early(event);
   }
   afterInsert(event: InsertEvent<Post>): Promise<void> {
     return listener(event);
@@ -39,6 +44,7 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   listener = () => Promise.resolve();
+  early = () => Promise.resolve();
   ({ id } = await fixture.dataSource.manager.save(Author, { name: 'a' }));
 });
 afterEach(() => expect(fixture.errors).toEqual([]));
@@ -91,6 +97,18 @@ describe.each(['18', '17.0'])('with what PostgreSQL %s returns', (version) => {
     };
     await fixture.dataSource.manager.insert(Post, { authorId: id });
     await expectExact(3);
+  });
+
+  test.each([0, 1, 3, 5])('a listener may leave its own write alone for %i turns, and go on', async (count) => {
+    let write: Promise<unknown> = Promise.resolve();
+    early = async ({ entity, manager }) => {
+      if (entity.likes !== 1) return;
+      write = manager.insert(Post, { authorId: id });
+      await turns(count);
+    };
+    await fixture.dataSource.manager.insert(Post, { authorId: id, likes: 1 });
+    await write;
+    await expectExact(2);
   });
 
   test('one builder executed twice at once writes and counts twice', async () => {

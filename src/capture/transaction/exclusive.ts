@@ -45,6 +45,11 @@ export function exclusively<T>(runner: QueryRunner, work: () => Promise<T>): Pro
   return result;
 }
 
+/** Whether others have several statements to send on a query runner, or are sending them. */
+export function hasTurns(runner: QueryRunner): boolean {
+  return queues.has(runner);
+}
+
 /** Makes `query()` of the runner wait while there are turns. */
 function holdBack(runner: QueryRunner): Queue {
   const own = Object.getOwnPropertyDescriptor(runner, 'query');
