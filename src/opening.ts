@@ -86,7 +86,7 @@ export class Opening {
 
   /** Rejects with what keeps it from being opened; the next call tries again. */
   open(): Promise<OpenInstallation> {
-    return (this.#opening ??= this.#openAgain());
+    return (this.#opening ??= this.#attempt());
   }
 
   /** Opens again, in the background: connections lead to another database or installation. Calls during that do nothing. */
@@ -107,7 +107,7 @@ export class Opening {
   }
 
   /** Opens again, and waits for it: the library's tables are others by now, or were emptied. */
-  async openAnew(): Promise<OpenInstallation> {
+  async openAgain(): Promise<OpenInstallation> {
     await this.#counted?.tables.follow();
     this.#opening = null;
     return this.open();
@@ -130,7 +130,7 @@ export class Opening {
   }
 
   /** Attempts run one after the other: each finds what the one before has opened. */
-  #openAgain(): Promise<OpenInstallation> {
+  #attempt(): Promise<OpenInstallation> {
     const opening = this.#lastAttempt.then(() => this.#install());
     this.#lastAttempt = opening.catch(() => undefined);
     opening.catch(() => {

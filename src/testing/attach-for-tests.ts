@@ -85,6 +85,8 @@ async function attachInline(dataSource: DataSource, options: CountersOptions): P
 async function closeInline(inline: Inline, counters: Counters): Promise<void> {
   await inline.stop();
   await Counters.prototype.close.call(counters);
+  // Commits under way have set wake-ups until now.
+  await inline.scheduler.close();
 }
 
 /** `idle` resolves when nothing of the test's own is being applied. */

@@ -13,7 +13,7 @@ import { internalsOf } from '../internals';
 import { readStatus } from '../read/status';
 import { withTimeout } from '../time-limit';
 import { sweep } from '../worker/sweep';
-import { makeAnew } from './make-anew';
+import { resetAndRetry } from './reset-and-retry';
 
 /** Options of `flushAll()`. */
 export interface FlushAllOptions {
@@ -58,8 +58,10 @@ export async function flushAll(counters: Counters, options: FlushAllOptions = {}
     const left = await withTimeout(flushOnce(counters, !isRetried), Math.max(1, end - performance.now()), null);
     isRetried = true;
     last = left ?? last;
-    if (left !== null && isNothing(left)) return;
-    if (left === null || performance.now() + pause >= end || isRefusedOnly(left)) throw notFlushed(last, timeout);
+    const isApplied = left !== null && Object.values(left.counts).every((count) => count === 0);
+    if (isApplied && left.failed.length === 0) return;
+    // Waiting does not help against what is refused.
+    if (isApplied || left === null || performance.now() + pause >= end) throw notFlushed(last, timeout);
     await delay(pause);
   }
 }
@@ -69,7 +71,7 @@ async function flushOnce(counters: Counters, retries: boolean): Promise<Left> {
     if (retries) await counters.retryFailed();
     return counters.flush();
   };
-  await begin().catch((error: unknown) => makeAnew(counters, error, begin));
+  await begin().catch((error: unknown) => resetAndRetry(counters, error, begin));
   const { opening, publisher } = internalsOf(counters);
   const { context } = await opening.open();
   await besidePool('full', async () => {
@@ -107,15 +109,6 @@ async function whatIsLeft(context: JobContext, lost: number): Promise<Left> {
     'recounts of whole tables or shards': campaigns,
   };
   return { counts, failed };
-}
-
-function isNothing({ counts, failed }: Left): boolean {
-  return failed.length === 0 && Object.values(counts).every((count) => count === 0);
-}
-
-/** Waiting does not help. */
-function isRefusedOnly({ counts, failed }: Left): boolean {
-  return failed.length > 0 && Object.values(counts).every((count) => count === 0);
 }
 
 function notFlushed(left: Left | null, timeout: number): CounterCacheError {

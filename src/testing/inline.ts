@@ -10,14 +10,18 @@ import type { JobContext } from '../engines/context';
 import { internalsOf } from '../internals';
 import { recalculateDue } from '../recount/recalculate';
 import { InProcessScheduler } from '../schedule/in-process/in-process-scheduler';
+import { withTimeout } from '../time-limit';
 import { flush } from '../worker/flush';
-import { makeAnew } from './make-anew';
+import { resetAndRetry } from './reset-and-retry';
 
 /** Rounds of applying and recounting after one COMMIT: a recount may ask for another. */
 const ROUNDS = 10;
 
 /** The longest that a repair waits for transactions of other databases, ms: other test files may share the server. */
 const ELSEWHERE_LIMIT = 2_000;
+
+/** The longest that a COMMIT waits for a run, ms: it may wait for a lock of a transaction that the test has open. */
+const COMMIT_LIMIT = 5_000;
 
 /**
  * Applies what a transaction has committed before its caller goes on, without any server but the database. Runs come one
@@ -45,10 +49,16 @@ export class Inline {
     await this.scheduler.start(() => (this.#isBehind ? this.apply() : Promise.resolve()), { concurrency: 1 });
   }
 
-  /** Resolves when all that is committed by now is applied, as far as it can be. Never rejects. */
+  /** Resolves when all that is committed by now is applied, as far as it can be, or after 5 s. Never rejects. */
   apply(): Promise<void> {
-    // A method or a listener that writes itself: what waits for it must not be waited for.
-    if (this.#counters === null || this.#applying.getStore() === true) return Promise.resolve();
+    if (this.#counters === null) return Promise.resolve();
+    if (this.#applying.getStore() !== true) return withTimeout(this.#runNext(), COMMIT_LIMIT, undefined);
+    // Of a method or a listener that writes, or of a timer that was set in a run: the next run must not be waited for.
+    void this.#applying.exit(() => this.#runNext());
+    return Promise.resolve();
+  }
+
+  #runNext(): Promise<void> {
     // The run under way may have looked before the COMMIT; the next one serves all who come until it begins.
     this.#next ??= this.#current.then(() => {
       this.#next = null;
@@ -67,7 +77,6 @@ export class Inline {
   async stop(): Promise<void> {
     this.#counters = null;
     await this.idle();
-    await this.scheduler.close();
   }
 
   async #run(): Promise<void> {
@@ -79,7 +88,7 @@ export class Inline {
       await publisher.requestLost();
       const apply = async (): Promise<boolean> => applyAll((await opening.open()).context);
       this.#isBehind = await this.#applying.run(true, () =>
-        besidePool('full', () => apply().catch((error: unknown) => makeAnew(counters, error, apply))),
+        besidePool('full', () => apply().catch((error: unknown) => resetAndRetry(counters, error, apply))),
       );
     } catch (error) {
       this.#isBehind = true;

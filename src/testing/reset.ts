@@ -7,7 +7,7 @@ import type { Installation } from '../installation';
 import { internalsOf } from '../internals';
 
 /**
- * Begins anew after tables were emptied or dropped: what waits is forgotten, and the library's tables are made again where
+ * Starts over after tables were emptied or dropped: what waits is forgotten, and the library's tables are made again where
  * they are missing. The installation stays the one it was, so that other processes and workers go on.
  *
  * @throws CounterCacheError `CLOSED`, `NOT_INITIALIZED`; what the database throws
@@ -20,7 +20,7 @@ export async function reset(counters: Counters): Promise<void> {
     const before = opening.installation;
     if (before === null) await createTables(counters);
     else await restore(counters, before);
-    const { installation } = await opening.openAnew();
+    const { installation } = await opening.openAgain();
     // Another process had made a new one already.
     if (before === null || before.id !== installation.id)
       await clearInstallation(dataSource, installation.tables, installation.buffer);
@@ -36,6 +36,6 @@ async function restore(counters: Counters, { id, tables, buffer }: Installation)
   const { dataSource } = internalsOf(counters);
   const found = await restoreInstallation(dataSource, tables, { id, shards: buffer.shards });
   if (found === id) await clearInstallation(dataSource, tables, buffer);
-  // Nobody looks there any more.
+  // No process looks there any more.
   else for (let shard = 0; shard < buffer.shards; shard++) await buffer.clear(shard, 1);
 }

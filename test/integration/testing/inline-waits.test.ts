@@ -1,0 +1,106 @@
+import type { Mode } from 'typeorm-counter-cache';
+import { attachForTests } from 'typeorm-counter-cache/testing';
+
+import { turns } from '../../support/turns';
+import { until } from '../../support/until';
+import { Author, Post } from '../blog';
+import { type Attached, attached } from './attached';
+
+const MODES: readonly Mode[] = ['buffered', 'outbox'];
+
+describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
+  let here: Attached;
+  let id: number;
+
+  beforeAll(async () => {
+    here = await attached([Author, Post], { inline: true, mode });
+  });
+  beforeEach(async () => {
+    ({ id } = await here.dataSource.manager.save(Author, { name: 'a' }));
+  });
+  afterEach(() => {
+    expect(here.errors.splice(0)).toEqual([]);
+  });
+  afterAll(async () => {
+    await here.counters.expectNoDrift();
+    await here.close();
+  });
+
+  async function count(): Promise<number> {
+    return (await here.dataSource.manager.findOneByOrFail(Author, { id })).postsCount;
+  }
+
+  test('a row that another transaction has locked does not hold up the commit; it follows by itself', async () => {
+    const { dataSource, counters } = here;
+    const other = dataSource.createQueryRunner();
+    await other.startTransaction();
+    await other.manager.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [id]);
+    await dataSource.manager.insert(Post, { authorId: id });
+    expect(await count()).toBe(0);
+    const error: unknown = await counters.flushAll({ timeout: 2_000 }).catch((found: unknown) => found);
+    await other.commitTransaction();
+    await other.release();
+    expect(error).toMatchObject({
+      code: 'NOT_FLUSHED',
+      message: expect.stringContaining('1 targets with pending deltas') as unknown,
+    });
+    await until(async () => (await count()) === 1);
+  });
+
+  test('such a row follows though nothing else is written, nor asked for', async () => {
+    const { dataSource } = here;
+    const other = dataSource.createQueryRunner();
+    await other.startTransaction();
+    await other.manager.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [id]);
+    await dataSource.manager.insert(Post, { authorId: id });
+    await other.commitTransaction();
+    await other.release();
+    await until(async () => (await count()) === 1);
+  });
+
+  test('a listener of `reconciled` may write, and that is applied as well', async () => {
+    const { dataSource, counters } = here;
+    const writes: Promise<unknown>[] = [];
+    counters.on('reconciled', () => {
+      if (writes.length === 0) writes.push(dataSource.manager.insert(Post, { authorId: id }));
+    });
+    await dataSource.manager.insert(Post, { authorId: id });
+    await until(async () => (await count()) === 2);
+    await Promise.all(writes);
+  });
+
+  test('a commit waits for a lock that applying needs for some seconds only', async () => {
+    const { dataSource } = here;
+    const other = await dataSource.manager.save(Author, { name: 'other' });
+    await dataSource.query(`
+      CREATE FUNCTION touch_other() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN UPDATE author SET name = 'touched' WHERE id = ${other.id}; RETURN NULL; END $$;
+      CREATE TRIGGER touch_other AFTER UPDATE ON author FOR EACH ROW WHEN (NEW.id = ${id}) EXECUTE FUNCTION touch_other()`);
+    const runner = dataSource.createQueryRunner();
+    await runner.startTransaction();
+    await runner.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [other.id]);
+    await dataSource.manager.insert(Post, { authorId: id });
+    await runner.rollbackTransaction();
+    await runner.release();
+    await until(async () => (await count()) === 1);
+    await dataSource.query('DROP FUNCTION touch_other CASCADE');
+  });
+});
+
+test.each(MODES)('counters that are closed while commits are under way report nothing, %s', async (mode) => {
+  const here = await attached([Author, Post], { inline: true, mode });
+  const { dataSource, counters } = here;
+  const { id } = await dataSource.manager.save(Author, { name: 'a' });
+  const writes = Array.from({ length: 30 }, async (_, i) => {
+    await turns(3 * i);
+    await dataSource.manager.insert(Post, { authorId: id });
+  });
+  await turns(10);
+  await counters.close();
+  await Promise.all(writes);
+  expect(here.errors).toEqual([]);
+  const again = await attachForTests(dataSource, { inline: true, mode });
+  await again.expectNoDrift();
+  await again.close();
+  await here.close();
+});
