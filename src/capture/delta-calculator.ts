@@ -82,7 +82,7 @@ export class DeltaCalculator {
   ): CapturedDelta[] {
     const old = this.#counted(counter, before);
     const now = this.#counted(counter, after);
-    if (now instanceof Uncounted && !isUndone && !now.isAs(old)) captured.refusal ??= now.error as Error;
+    if (now instanceof Uncounted && !isUndone && !now.isAs(old)) captured.refuse(now.error as Error);
     for (const version of [old, now])
       if (version instanceof Uncounted && version.target !== null) captured.repair(version.target);
     const minus = old instanceof Uncounted ? null : old;

@@ -26,12 +26,11 @@ const NONE: ReadonlySet<never> = new Set<never>();
 export class CapturedChanges {
   /** Ends of paths that have to be followed again before COMMIT. */
   readonly dated: DatedEnd[] = [];
-  /** Why the write must not be committed. */
-  refusal: Error | null = null;
   #deltas: CapturedDelta[] = [];
   #limit = MANY;
   #replaced: Set<string> | null = null;
   #repairs: Set<string> | null = null;
+  #refusals: Set<Error> | null = null;
 
   get deltas(): readonly CapturedDelta[] {
     return this.#deltas;
@@ -47,8 +46,27 @@ export class CapturedChanges {
     return this.#repairs ?? NONE;
   }
 
+  /** Why it must not be committed: each of them has to be lifted. */
+  get refusals(): ReadonlySet<Error> {
+    return this.#refusals ?? NONE;
+  }
+
+  /** The first of {@link refusals}. */
+  get refusal(): Error | null {
+    const [first = null] = this.refusals;
+    return first;
+  }
+
   get isEmpty(): boolean {
-    return this.#deltas.length + this.replaced.size + this.repairs.size === 0 && this.refusal === null;
+    return this.#deltas.length + this.replaced.size + this.repairs.size + this.refusals.size === 0;
+  }
+
+  refuse(error: Error): void {
+    (this.#refusals ??= new Set()).add(error);
+  }
+
+  lift(error: Error): void {
+    this.#refusals?.delete(error);
   }
 
   replace(target: string): void {
@@ -66,12 +84,12 @@ export class CapturedChanges {
     this.#limit = Math.max(MANY, 2 * this.#deltas.length);
   }
 
-  addAll({ deltas, replaced, repairs, dated, refusal }: CapturedChanges): void {
+  addAll({ deltas, replaced, repairs, dated, refusals }: CapturedChanges): void {
     for (const delta of deltas) this.add(delta);
     for (const target of replaced) this.replace(target);
     for (const target of repairs) this.repair(target);
     for (const end of dated) this.dated.push(end);
-    this.refusal ??= refusal;
+    for (const error of refusals) this.refuse(error);
   }
 
   /** Targets of all deltas, be their sum zero or not, and all others. */

@@ -29,6 +29,8 @@ type Passing = 'beginning' | 'committing' | 'rolling back';
 /** From BEGIN to its end; docs/protocol.md has the diagram. */
 type State = Passing | 'open' | Outcome;
 
+const ENDED: ReadonlySet<State> = new Set<Outcome>(['committed', 'rolled back', 'unknown', 'unseen']);
+
 /** The captured deltas of one transaction: a stack of frames, one per savepoint. */
 export class OpenTransaction {
   /** How what is asked of a whole target is published; the deltas of its counters may go another way. */
@@ -70,6 +72,11 @@ export class OpenTransaction {
   /** COMMIT or ROLLBACK is on its way: a statement sent now is no part of it. */
   get isEnding(): boolean {
     return this.#state === 'committing' || this.#state === 'rolling back';
+  }
+
+  /** How it ended is known, or that this will never be. */
+  get isEnded(): boolean {
+    return ENDED.has(this.#state);
   }
 
   /** Its BEGIN, or its end, is not answered yet, and may not have been sent: another subscriber can refuse it. */
@@ -174,10 +181,10 @@ export class OpenTransaction {
   /** Which of its changes are still there is not known: each of its targets is recounted instead, whatever is rolled back. */
   distrust(): void {
     const targets = this.everyTarget();
-    const { refusal } = this;
+    const refusals = this.#stack().flatMap(({ captured }) => [...captured.refusals]);
     this.#empty();
     this.repair(targets);
-    if (refusal !== null && this.#tracks === 0) this.refuse(refusal);
+    for (const error of refusals) this.refuse(error);
     this.#version += 1;
   }
 
@@ -186,8 +193,9 @@ export class OpenTransaction {
     return [...new Set(this.#stack().flatMap(({ captured }) => [...captured.targets()]))];
   }
 
-  /** Its COMMIT or ROLLBACK is about to be sent. */
+  /** Its COMMIT or ROLLBACK is about to be sent, unless it ended before that. */
   startEnding(by: 'committing' | 'rolling back'): void {
+    if (this.isEnded) return;
     this.#state = by;
     this.#versionAtEnd = this.#version;
   }
@@ -263,10 +271,10 @@ export class OpenTransaction {
     if (!captured.isEmpty) this.#version += 1;
   }
 
-  /** Asks for a recalculation of targets once every transaction that is open at COMMIT is over. */
+  /** Asks for a recalculation of targets once every transaction that is open at COMMIT is over, whatever is rolled back. */
   repair(targets: Iterable<string>): void {
     for (const target of targets) {
-      this.#top().captured.repair(target);
+      this.#bottom().captured.repair(target);
       this.#version += 1;
     }
   }
@@ -287,13 +295,13 @@ export class OpenTransaction {
 
   /** Keeps COMMIT from succeeding, unless a savepoint before the refused write is rolled back to. */
   refuse(error: Error): void {
-    this.#top().captured.refusal ??= error;
+    this.#top().captured.refuse(error);
     this.#version += 1;
   }
 
   /** Takes back what {@link refuse} was told, wherever it stands by now. */
   lift(error: Error): void {
-    for (const { captured } of this.#frames ?? []) if (captured.refusal === error) captured.refusal = null;
+    for (const { captured } of this.#frames ?? []) captured.lift(error);
   }
 
   get refusal(): Error | null {
@@ -367,15 +375,23 @@ export class OpenTransaction {
     return this.#frames;
   }
 
+  #bottom(): Frame {
+    return frameAt(this.#stack(), 0);
+  }
+
   #top(): Frame {
-    const frame = this.#stack().at(-1);
-    if (frame === undefined) throw new Error('a transaction has at least one frame');
-    return frame;
+    return frameAt(this.#stack(), -1);
   }
 
   #find(name: string): number {
     return this.#stack().findLastIndex((frame) => frame.savepoint === name);
   }
+}
+
+function frameAt(frames: readonly Frame[], index: number): Frame {
+  const frame = frames.at(index);
+  if (frame === undefined) throw new Error('a transaction has at least one frame');
+  return frame;
 }
 
 function newFrame(savepoint: string | null): Frame {
