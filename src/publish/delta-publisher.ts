@@ -182,12 +182,7 @@ export class DeltaPublisher implements Publisher {
       this.#run(this.#repairApart(deltas.map(({ target }) => target)));
       return;
     }
-    const request = async (): Promise<void> => {
-      const { buffer } = await this.#options.open();
-      const groups = byShard(deltas, ({ target }) => target, buffer.shards);
-      for (const [shard, group] of groups) this.#lose(shard, group);
-    };
-    this.#run(request());
+    this.#run(this.#requestAll(deltas));
   }
 
   /** The buffer was found out of reach elsewhere. */
@@ -232,6 +227,18 @@ export class DeltaPublisher implements Publisher {
     const known = this.#options.installation();
     if (known === null) throw closed();
     return known;
+  }
+
+  async #requestAll(deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): Promise<void> {
+    try {
+      // What was read of it once is enough: requests are kept until it can be opened again.
+      const { buffer } = this.#options.installation() ?? (await this.#options.open());
+      const groups = byShard(deltas, ({ target }) => target, buffer.shards);
+      for (const [shard, group] of groups) this.#lose(shard, group);
+    } catch (error) {
+      this.#options.onForgotten(deltas.map(({ target }) => target));
+      throw error;
+    }
   }
 
   /** Asks for repairs in the outbox, where no transaction of the caller's is left that could. */

@@ -61,7 +61,7 @@ export class LostTargets {
       const known = kept.get(target) ?? { times: 0, repair: false };
       if (known.times === 0 && this.#size >= this.#options.maxPendingRepairs) {
         this.#reportOverflow();
-        return;
+        continue;
       }
       kept.set(target, { times: known.times + 1, repair: known.repair || repair });
       if (known.times === 0) this.#size += 1;

@@ -26,6 +26,42 @@ describe('targets whose delta could not be handed over', () => {
     expect(await lost.close()).toEqual([]);
   });
 
+  test('that are too many are forgotten; those that are known are not, though they come behind them', async () => {
+    const requests: unknown[] = [];
+    const requestRepair = async (...request: unknown[]): Promise<[]> => {
+      requests.push(request);
+      return [];
+    };
+    const errors: unknown[] = [];
+    let answers = false;
+    const lost = new LostTargets({
+      buffer: async () => {
+        if (!answers) throw new Error('out of reach');
+        return { requestRepair } as unknown as DeltaBuffer;
+      },
+      schedule: async () => undefined,
+      barrier: async () => 7n,
+      maxPendingRepairs: 2,
+      onRecovered: () => undefined,
+      onError: (error) => errors.push(error),
+    });
+    const [known, other, many] = ['author:id:1', 'author:id:2', 'author:id:3'];
+    lost.add(0, [
+      { target: known, repair: false },
+      { target: other, repair: false },
+    ]);
+    lost.add(0, [
+      { target: many, repair: false },
+      { target: known, repair: true },
+    ]);
+    answers = true;
+    await lost.settled();
+    // The barrier is for what was asked of the known one last.
+    expect(requests).toEqual([[0, [known, other], 7n]]);
+    expect(errors).toMatchObject([{ code: 'BUFFER_UNAVAILABLE' }]);
+    expect(await lost.close()).toEqual([]);
+  });
+
   test.each(['fails', 'succeeds'])(
     'are asked for no more once they are given away: the last attempt %s later',
     async (how) => {
