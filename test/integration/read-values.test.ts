@@ -1,4 +1,4 @@
-import { types } from 'pg';
+import { TypeOverrides, types } from 'pg';
 import { Column, Entity, ManyToOne, PrimaryGeneratedColumn, type Relation } from 'typeorm';
 import { CounterCache, type NumericText } from 'typeorm-counter-cache';
 
@@ -74,4 +74,18 @@ test('read() follows the parsers of the driver', async () => {
   } finally {
     types.setTypeParser(types.builtins.INT8, parse);
   }
+});
+
+test('read() follows the parsers of its DataSource before those of the driver', async () => {
+  const parsers = new TypeOverrides();
+  parsers.setTypeParser(types.builtins.INT8, Number);
+  const other = await setup({ entities: [Jar, Coin], dataSource: { extra: { types: parsers } } });
+  const { manager } = other.dataSource;
+  const jar = await manager.save(manager.create(Jar, {}));
+  await manager.insert(Coin, { jar, value: 3 });
+  expect(await other.counters.read(Jar, jar.id, 'text')).toBe(3);
+  await other.counters.flush();
+  expect(await manager.findOneByOrFail(Jar, { id: jar.id })).toMatchObject({ text: 3 });
+  expect(other.errors).toEqual([]);
+  await other.close();
 });
