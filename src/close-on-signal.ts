@@ -22,7 +22,7 @@ export function closeOnSignal(close: () => Promise<unknown>): () => void {
   const end = (signal: (typeof SIGNALS)[number]): void => {
     if (isClosing) process.exit(128 + constants.signals[signal]);
     isClosing = true;
-    // A rejection ends the process, as any that nobody handles.
+    // A rejection ends the process, as any that is not handled.
     void close();
   };
   for (const signal of SIGNALS) process.on(signal, end);

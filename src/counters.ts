@@ -49,7 +49,7 @@ import { allocateBarrier } from './dialects/postgres/snapshot';
 import { withTimeout } from './time-limit';
 
 /** How long `close()` waits for transactions that have captured something, ms. */
-const DRAIN_LIMIT = 5_000;
+const COMMIT_LIMIT = 5_000;
 
 /** How long `close()` waits for an installation that is being opened, and what goes on in the background, ms. */
 const IDLE_LIMIT = 5_000;
@@ -332,7 +332,7 @@ export class Counters {
    * Closes the workers (15 s at most), waits for COMMITs under way (5 s), hands off what this process holds (5 s), and closes
    * only what the library opened. Writes of the DataSource stay counted until it is destroyed, or counters are attached to it
    * again: from the moment of the call on, their deltas go to the outbox, in their own transactions, and are applied by any
-   * other worker. What can be handed off nowhere is told by an `error` that lists it. Idempotent; never rejects for a Redis
+   * other worker. An `error` lists what can be handed off nowhere. Idempotent; never rejects for a Redis
    * that does not answer. Methods that need the database or Redis throw CounterCacheError `CLOSED` afterwards.
    */
   close(): Promise<void> {
@@ -353,7 +353,7 @@ export class Counters {
     this.#opening.stop();
     this.#publisher.divert();
     await this.#workers.close();
-    await this.#capture?.transactions.drain(DRAIN_LIMIT);
+    await this.#capture?.transactions.idle(COMMIT_LIMIT);
     await this.#publisher.close();
     await this.#residence.leave();
     const side = sideConnectionOf(this.#dataSource);
@@ -391,7 +391,7 @@ export class Counters {
     return { worker: await CounterWorker.start(at.context, at.installation.scheduler, options), at };
   }
 
-  /** Runs whenever the DataSource has built its metadata: everything that refers to them starts anew. */
+  /** Runs whenever the DataSource has built its metadata: everything that refers to them is recreated. */
   #useMetadata(): void {
     this.#capture?.stop();
     renewSideConnection(this.#dataSource);

@@ -258,7 +258,7 @@ export class Installer {
 }
 
 function unknownIncarnation(): ConfigurationError {
-  const reason = 'this user of Redis may not run INFO, so nobody notices when Redis is restarted with older data';
+  const reason = 'this user of Redis may not run INFO, so it is not noticed when Redis is restarted with older data';
   const advice = 'Grant +info, or set `durableRedis` if Redis has every write on disk before it answers';
   return new ConfigurationError([`${reason}. ${advice}`]);
 }

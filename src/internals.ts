@@ -11,7 +11,7 @@ export interface Hooks {
   readonly afterCommit: (() => Promise<void>) | null;
   /** Whether a buffer that lost its data is an error; one that ends with its process is known to. */
   readonly reportsLoss: boolean;
-  /** Whether a TRUNCATE is an error, since nobody can count it. */
+  /** Whether a TRUNCATE is an error, since it cannot be counted. */
   readonly reportsTruncate: boolean;
 }
 
@@ -32,7 +32,7 @@ const HOOKS = Symbol('typeorm-counter-cache.hooks');
 
 const internals = new WeakMap<object, Internals>();
 
-/** Options that carry hooks; whatever checks options does not see them. */
+/** Options that carry hooks; checks of options do not see them. */
 export function withHooks(options: CountersOptions, hooks: Hooks): CountersOptions {
   return Object.assign({ ...options }, { [HOOKS]: hooks });
 }

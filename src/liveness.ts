@@ -37,7 +37,7 @@ export function keepAlive(guarded: Guarded, times: LivenessTimes = {}): () => vo
   return () => clearInterval(timer);
 }
 
-/** Whether a client of ioredis awaits an answer: it keeps what it sent in a queue, also when whoever called gave up waiting. */
+/** Whether a client of ioredis awaits an answer: it keeps what it sent in a queue, also when the caller gave up waiting. */
 export function isWaiting(client: object): boolean {
   const { commandQueue } = client as { readonly commandQueue?: { readonly length: number } };
   return commandQueue !== undefined && commandQueue.length > 0;

@@ -11,7 +11,7 @@ import type { WakeUpJobOptions } from './schedule/bullmq/wake-up-producer';
 import type { Scheduler } from './schedule/scheduler';
 import { didYouMean } from './suggest';
 
-/** Where errors go that no `error` listener is told of. */
+/** Where errors go that no `error` listener receives. */
 export interface Logger {
   error(message: string, context?: object): void;
 }
@@ -152,23 +152,23 @@ const DEFAULTS = {
 } satisfies ResolvedCountersOptions;
 
 /** Beyond it, Node's timers fire at once. */
-const LONGEST_TIMER = 2 ** 31 - 1;
+const MAX_TIMER = 2 ** 31 - 1;
 
 const RANGES = {
-  shards: { least: 1, most: 1_024 },
-  wait: { least: 0, most: Number.MAX_SAFE_INTEGER },
-  recalculationDelay: { least: 1, most: Number.MAX_SAFE_INTEGER },
-  window: { least: 1, most: LONGEST_TIMER },
-  sweepInterval: { least: 1, most: LONGEST_TIMER },
-  batchSize: { least: 1, most: 100_000 },
-  redisTimeout: { least: 1, most: LONGEST_TIMER },
-  attachTimeout: { least: 1, most: LONGEST_TIMER },
-  intentTimeout: { least: 1, most: LONGEST_TIMER },
-  claimTimeout: { least: 1, most: LONGEST_TIMER },
-  ledgerRetention: { least: 1, most: Number.MAX_SAFE_INTEGER },
-  outboxRetention: { least: 0, most: Number.MAX_SAFE_INTEGER },
-  maxPendingRepairs: { least: 0, most: Number.MAX_SAFE_INTEGER },
-} satisfies Record<Numbers, { readonly least: number; readonly most: number }>;
+  shards: { min: 1, max: 1_024 },
+  wait: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  recalculationDelay: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  window: { min: 1, max: MAX_TIMER },
+  sweepInterval: { min: 1, max: MAX_TIMER },
+  batchSize: { min: 1, max: 100_000 },
+  redisTimeout: { min: 1, max: MAX_TIMER },
+  attachTimeout: { min: 1, max: MAX_TIMER },
+  intentTimeout: { min: 1, max: MAX_TIMER },
+  claimTimeout: { min: 1, max: MAX_TIMER },
+  ledgerRetention: { min: 1, max: Number.MAX_SAFE_INTEGER },
+  outboxRetention: { min: 0, max: Number.MAX_SAFE_INTEGER },
+  maxPendingRepairs: { min: 0, max: Number.MAX_SAFE_INTEGER },
+} satisfies Record<Numbers, { readonly min: number; readonly max: number }>;
 
 const QUEUE_OPTIONS: readonly string[] = ['prefix', 'jobOptions'];
 
@@ -245,12 +245,12 @@ function reportUnknown(keys: readonly string[], known: readonly string[], prefix
 function checkNumber(
   name: string,
   value: unknown,
-  { least, most }: { readonly least: number; readonly most: number },
+  { min, max }: { readonly min: number; readonly max: number },
   problems: string[],
 ): void {
-  if (value === undefined || (Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most)) return;
+  if (value === undefined || (Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max)) return;
   problems.push(
-    `expected '${name}' to be a whole number${most === Number.MAX_SAFE_INTEGER ? ` of at least ${least}` : ` from ${least} to ${most}`}, got: ${describe(value)}`,
+    `expected '${name}' to be a whole number${max === Number.MAX_SAFE_INTEGER ? ` of at least ${min}` : ` from ${min} to ${max}`}, got: ${describe(value)}`,
   );
 }
 

@@ -69,10 +69,10 @@ export class Residence {
     });
   }
 
-  async #recount(tables: TablePaths, { kinds }: Definitions): Promise<void> {
+  async #recount(tables: TablePaths, { targetTables }: Definitions): Promise<void> {
     try {
       await besidePool('full', () =>
-        withConnection(this.#dataSource, (runner) => startCampaigns(runner, tables, [...kinds.keys()])),
+        withConnection(this.#dataSource, (runner) => startCampaigns(runner, tables, [...targetTables.keys()])),
       );
     } catch (error) {
       if (!isInsufficientPrivilege(error)) throw error;

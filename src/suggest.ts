@@ -13,11 +13,11 @@ function distance(a: string, b: string): number {
 }
 
 /** Longer words are no misspellings, and comparing them takes long. */
-const LONGEST_WORD = 64;
+const MAX_WORD_LENGTH = 64;
 
 /** The candidate that `word` is probably a misspelling of; `undefined` when none is close. */
 function suggest(word: string, candidates: Iterable<string>): string | undefined {
-  if (word.length > LONGEST_WORD) return undefined;
+  if (word.length > MAX_WORD_LENGTH) return undefined;
   const limit = Math.max(2, Math.floor(word.length / 3));
   let best: { readonly candidate: string; readonly distance: number } | undefined;
   for (const candidate of candidates) {

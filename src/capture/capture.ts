@@ -32,7 +32,7 @@ import { hasWritingTables, type WriteBuilder, type WriteResult } from '../typeor
 
 /** What capturing needs of the library around it. */
 export interface CaptureOptions extends DeltaOptions, InlineOutboxOptions {
-  /** Told that more is recounted than needed, since the role of a write could not see what it does. */
+  /** More is recounted than needed, since the role of a write could not see what it does. */
   readonly onNotPermitted: OnNotPermitted;
 }
 
@@ -147,8 +147,8 @@ export class Capture {
   }
 
   /**
-   * Counts what `work` does to matching rows by whatever way, and to the rows that the database deletes or changes with
-   * them. What is committed by others in between may be counted twice, so every target is healed as well.
+   * Counts what `work` does to matching rows in any way, and to the rows that the database deletes or changes with
+   * them. What is committed by others in between may be counted twice, so every target is repaired as well.
    */
   async track<Result>(
     manager: EntityManager,

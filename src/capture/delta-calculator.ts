@@ -1,6 +1,6 @@
 import { isAlike } from './alike';
 import { contributionOf, reachedBy, waitOf } from '../model/contribution';
-import type { Contribution, Counter, Row, TargetKind } from '../model/definition';
+import type { Contribution, Counter, Row, TargetTable } from '../model/definition';
 import type { Mode } from '../model/mode';
 import { CapturedChanges, type CapturedDelta } from './transaction/captured-changes';
 import { keylessTarget, keyText, targetId } from '../model/target';
@@ -19,18 +19,18 @@ export interface DeltaOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Kinds whose rows the changes of a table may make, remove or give another key. */
-export interface KeyedKinds {
+/** Target tables whose rows the changes of a table may make, remove or give another key. */
+export interface KeyedTables {
   /** Of rows that did not exist before. */
-  readonly made: readonly TargetKind[];
+  readonly made: readonly TargetTable[];
   /** Of all others. */
-  readonly others: readonly TargetKind[];
+  readonly others: readonly TargetTable[];
   /** A row without a version before is new; otherwise it may be a changed one, whose versions are not paired. */
   readonly areNew: boolean;
 }
 
 /** For changes that make no target, and take none away. */
-export const NO_KEYS = (): KeyedKinds => ({ made: [], others: [], areNew: false });
+export const NO_KEYS = (): KeyedTables => ({ made: [], others: [], areNew: false });
 
 /** What changed rows add to counters. */
 export class DeltaCalculator {
@@ -44,12 +44,12 @@ export class DeltaCalculator {
    * What changes of rows come to. A new version that cannot be counted, where the old one could, is a refusal; all others are
    * counted.
    *
-   * @param keyedOf the kinds of target whose rows may have appeared, vanished or changed their key
+   * @param keyedOf the target tables whose rows may have appeared, vanished or changed their key
    * @param isUndone the changes are taken back: an old version stands where a new one does otherwise
    */
   deltasOf(
     tables: readonly TableChanges[],
-    keyedOf: (plan: TablePlan) => KeyedKinds,
+    keyedOf: (plan: TablePlan) => KeyedTables,
     isUndone = false,
   ): CapturedChanges {
     const captured = new CapturedChanges();
@@ -58,7 +58,7 @@ export class DeltaCalculator {
       let last: RowChange | null = null;
       let counted: readonly CapturedDelta[] = [];
       for (const change of changes) {
-        for (const kind of change.before === null ? made : others) addKey(captured, kind, change, areNew);
+        for (const targetTable of change.before === null ? made : others) addKey(captured, targetTable, change, areNew);
         if (last === null || !isAlike(change.before, last.before) || !isAlike(change.after, last.after))
           counted = plan.counters.flatMap((counter) => this.#deltasOfChange(counter, change, isUndone, captured));
         for (const delta of counted) captured.add(delta);
@@ -168,19 +168,24 @@ function messageOf(error: unknown): string {
 }
 
 /** A target that appeared, vanished or changed its key: nothing that is pending for its key may stay as it is. */
-function addKey(captured: CapturedChanges, kind: TargetKind, { before, after }: RowChange, areNew: boolean): void {
-  const old = before && targetOf(kind, before);
-  const now = after && targetOf(kind, after);
+function addKey(
+  captured: CapturedChanges,
+  targetTable: TargetTable,
+  { before, after }: RowChange,
+  areNew: boolean,
+): void {
+  const old = before && targetOf(targetTable, before);
+  const now = after && targetOf(targetTable, after);
   if (old === now && before !== null) return;
   if (old !== null) captured.replace(old);
   if (now !== null) captured.replace(now);
   // It has no sources any more, and no key by which a delta could be applied to it.
-  else if (after !== null && (before !== null || !areNew)) captured.replace(keylessTarget(kind.id));
+  else if (after !== null && (before !== null || !areNew)) captured.replace(keylessTarget(targetTable.id));
 }
 
-function targetOf(kind: TargetKind, row: Row): string | null {
+function targetOf(targetTable: TargetTable, row: Row): string | null {
   return targetId(
-    kind.id,
-    kind.keys.map(({ name, sqlType }) => keyText(row[name], sqlType)),
+    targetTable.id,
+    targetTable.keys.map(({ name, sqlType }) => keyText(row[name], sqlType)),
   );
 }

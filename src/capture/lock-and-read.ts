@@ -12,7 +12,7 @@ const SAVEPOINT = 'counter_cache_upsert';
 
 /**
  * Captures an update where the database cannot return old rows: locks and reads the rows that match, then updates
- * exactly those. A row that begins to match in between is left to whoever changed it, as if the update had run earlier.
+ * exactly those. A row that begins to match in between is left to the transaction that changed it, as if the update had run earlier.
  */
 export const lockedUpdate: Strategy = (statement) => {
   const { plan } = statement;
@@ -28,7 +28,7 @@ export function afterOf(changes: readonly RowChange[]): Row[] {
   return changes.flatMap(({ after }) => (after === null ? [] : [after]));
 }
 
-/** Which row became which. Where an update of several writes their keys nothing tells, and the sums do not need it. */
+/** Which row became which. Where an update of several writes their keys it is not known, and the sums do not need it. */
 export function pairUpdated(
   { plan, builder }: Pick<Statement, 'plan' | 'builder'>,
   before: readonly Row[],
@@ -55,7 +55,7 @@ export function asDeletesAndInserts(before: readonly Row[], after: readonly Row[
 }
 
 /**
- * Captures an upsert where the database cannot return old rows: a probe, rolled back, tells which rows exist; they are
+ * Captures an upsert where the database cannot return old rows: a probe, rolled back, shows which rows exist; they are
  * locked and read; then the upsert runs. A row that appeared after the probe makes it start again.
  */
 export const probedUpsert: Strategy = async (statement) => {
@@ -98,7 +98,7 @@ function pairUpserted({ changes, inserted }: Returned, existing: ExistingRows): 
 }
 
 /**
- * Columns of the constraint that tells which row an upsert updates; none when it is named otherwise. TypeORM's upsert
+ * Columns of the constraint that decides which row an upsert updates; none when it is named otherwise. TypeORM's upsert
  * may write a new primary key to the rows it updates (`"id" = EXCLUDED."id"`), so the primary key alone finds no old row.
  */
 function arbiterOf({ expressionMap }: WriteBuilder, { metadata }: TablePlan): readonly string[] {
@@ -118,7 +118,7 @@ export function planUpsert(builder: WriteBuilder, plan: TablePlan): TablePlan {
 /** Rows that an upsert may update, by the columns of its conflict and by primary key. */
 class ExistingRows {
   readonly #byPrimary = new Map<string, Row>();
-  /** `null`: several, which a partial index allows; then the primary key tells. */
+  /** `null`: several, which a partial index allows; then the primary key decides. */
   readonly #byArbiter = new Map<string, Row | null>();
   readonly #primary: readonly string[];
   readonly #arbiter: readonly string[];

@@ -22,7 +22,7 @@ const SEPARATOR = '/* counter_cache */';
 
 const SAVEPOINT = 'counter_cache_locked';
 
-/** Sends a statement that changes the locked rows and no others; `taken` is told what it returned. */
+/** Sends a statement that changes the locked rows and no others; `taken` receives what it returned. */
 export type SendLocked = (taken: (returned: Returned) => void) => Promise<QueryResult>;
 
 /** Which rows a statement changes, beside those that were locked. */
@@ -80,7 +80,7 @@ const OTHERS = new Error('other rows matched');
 
 /**
  * The same where a common table expression changes rows, which the condition may look at: the statement itself, as it is,
- * tells which rows it changes, and is rolled back until all of them were locked before. What stands before it is done once.
+ * shows which rows it changes, and is rolled back until all of them were locked before. What stands before it is done once.
  */
 async function onProbed(
   statement: Statement,

@@ -9,14 +9,14 @@ const observers = new Slot<object, (result: RawResult) => void>();
 
 /**
  * Lets `observer` see the answer to the statement that is sent with this very array of parameters. It runs inside
- * `afterQuery`, that is, in the order in which the server answered, whatever else TypeORM awaits before it goes on.
+ * `afterQuery`, that is, in the order in which the server answered, before what else TypeORM awaits.
  * Once the statement is over, {@link unobserve} has to be called.
  */
 export function observe(parameters: readonly unknown[], observer: (result: RawResult) => void): void {
   observers.set(parameters, observer);
 }
 
-/** Tells the observer of a statement, if it has one. */
+/** Calls the observer of a statement, if it has one. */
 export function notifyObserver(parameters: unknown, result: unknown): void {
   if (typeof parameters !== 'object' || parameters === null) return;
   const observer = observers.get(parameters);

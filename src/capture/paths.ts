@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { CounterTarget, KeyColumn, PathStep, Row, TargetKind } from '../model/definition';
+import type { CounterTarget, KeyColumn, PathStep, Row, TargetTable } from '../model/definition';
 import { everyTarget, isKeyText, keyText, targetId } from '../model/target';
 import { NotPermittedError } from '../errors';
 import { followPath, type KeyTexts } from '../dialects/postgres/counting/follow-path';
@@ -74,7 +74,7 @@ class FollowedPaths {
 
   /** Follows the distinct keys, in one query; none when there are none. */
   async follow(
-    kind: TargetKind,
+    targetTable: TargetTable,
     steps: readonly PathStep[],
     keys: readonly (KeyTexts | null)[],
   ): Promise<readonly (KeyTexts | null)[]> {
@@ -83,10 +83,11 @@ class FollowedPaths {
     const given = [...distinct.values()];
     const { ends, isDated, hidden } = await followPath(this.#runner, steps, given);
     if (hidden !== null) {
-      this.unseen.add(everyTarget(kind.id));
+      this.unseen.add(everyTarget(targetTable.id));
       this.#onNotPermitted(unseenPath(hidden));
     }
-    if (isDated) for (const [i, key] of given.entries()) this.dated.push({ kind, steps, key, end: ends[i] ?? null });
+    if (isDated)
+      for (const [i, key] of given.entries()) this.dated.push({ targetTable, steps, key, end: ends[i] ?? null });
     const found = new Map([...distinct.keys()].map((name, i) => [name, ends[i] ?? null]));
     return keys.map((key) => (key === null ? null : (found.get(JSON.stringify(key)) ?? null)));
   }
@@ -116,7 +117,7 @@ async function followSources(
   const completed = new Map<Row, Record<string, unknown>>(rows.map((row) => [row, { ...row }]));
   for (const target of targets.values()) {
     const keys = rows.map((row) => entryOf(target, row));
-    const ends = await paths.follow(target.kind, target.path.steps, keys);
+    const ends = await paths.follow(target.targetTable, target.path.steps, keys);
     for (const [i, row] of rows.entries()) {
       const key = target.foreignKeys.map(({ name }, at) => [name, ends[i]?.[at] ?? null]);
       Object.assign(completed.get(row) ?? {}, Object.fromEntries(key));
@@ -145,9 +146,9 @@ async function followMoved(
   for (const link of links) {
     const rows = changes.flatMap((change) => movedRows(link, change, appearing));
     const keys = rows.map((row) => keyOfRow(row, link.step.foreignKeys));
-    const ends = link.further.length === 0 ? keys : await paths.follow(link.kind, link.further, keys);
+    const ends = link.further.length === 0 ? keys : await paths.follow(link.targetTable, link.further, keys);
     for (const end of ends) {
-      const target = end === null ? null : targetId(link.kind.id, end);
+      const target = end === null ? null : targetId(link.targetTable.id, end);
       if (target !== null) moved.add(target);
     }
   }

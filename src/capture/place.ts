@@ -32,7 +32,7 @@ export class Place {
     this.#refresh = refresh;
   }
 
-  /** What to return of a row, for the text of a builder: the oid that tells its table. */
+  /** What to return of a row, for the text of a builder: the oid of its table. */
   returning(alias: string | null = null): string {
     // A view has none, nor may everybody read it. A name is looked up where the statement is analysed, in its search path.
     if (this.#table?.privileges.tableOid !== true) return `CAST(${this.#named} AS oid)`;

@@ -1,6 +1,6 @@
 import type { DataSource, EntityMetadata, EntitySubscriberInterface } from 'typeorm';
 
-import type { Counter, Definitions, KeyColumn, TargetKind } from '../model/definition';
+import type { Counter, Definitions, KeyColumn, TargetTable } from '../model/definition';
 import { sqlTypeOf } from '../model/sql-type';
 import type { Catalogue, CatalogueTable } from '../dialects/postgres/catalogue/catalogue';
 import { type DerivedColumns, derivedColumns, mayDiffer } from '../dialects/postgres/catalogue/own-changes';
@@ -13,8 +13,8 @@ export interface TablePlan {
   readonly metadata: EntityMetadata;
   /** Counters that its rows feed. */
   readonly counters: readonly Counter[];
-  /** Kinds of target that its rows are. */
-  readonly kinds: readonly TargetKind[];
+  /** Target tables that its rows belong to. */
+  readonly targetTables: readonly TargetTable[];
   /** Intermediate rows source and target that its rows are. */
   readonly links: readonly PathLink[];
   /** Whether more than the changed rows has to be read: the rows that paths lead through. */
@@ -26,7 +26,7 @@ export interface TablePlan {
   readonly texts: readonly string[];
   /** Database columns whose change can change a contribution or the key of a target. */
   readonly relevant: ReadonlySet<string>;
-  /** Every update is relevant, whatever it writes: the database itself may change relevant columns. */
+  /** Every update is relevant, of any column: the database itself may change relevant columns. */
   readonly isDerived: boolean;
   /** Whether every statement returns system columns of its rows, or only those that change or read them, or none does. */
   readonly systemColumns: 'always' | 'but for inserts' | 'never';
@@ -37,8 +37,8 @@ export interface TablePlan {
   readonly returnsStaleRows: boolean;
   /** The database may change rows that are inserted, keys that it generates included. */
   readonly altersInserted: boolean;
-  /** Kinds whose rows can have no sources before they exist: nothing has to be recounted when one appears. */
-  readonly vouched: ReadonlySet<TargetKind>;
+  /** Target tables whose rows can have no sources before they exist: nothing has to be recounted when one appears. */
+  readonly vouched: ReadonlySet<TargetTable>;
 }
 
 /** What is counted, and in what tables: plans are made from both. */
@@ -53,33 +53,38 @@ export function planTables(basis: PlanBasis): ReadonlyMap<EntityMetadata, TableP
   const plans = basis.dataSource.entityMetadatas.map((metadata) => planTable(basis, metadata));
   return new Map(
     plans
-      .filter(({ counters, kinds, links }) => counters.length + kinds.length + links.length > 0)
+      .filter(({ counters, targetTables, links }) => counters.length + targetTables.length + links.length > 0)
       .map((plan) => [plan.metadata, plan]),
   );
 }
 
 export function planTable({ dataSource, definitions, catalogue }: PlanBasis, metadata: EntityMetadata): TablePlan {
   const counters = definitions.countersOf.get(metadata) ?? [];
-  const kinds = [...definitions.kinds.values()].filter(({ tablePath }) => tablePath === metadata.tablePath);
+  const targetTables = [...definitions.targetTables.values()].filter(
+    ({ tablePath }) => tablePath === metadata.tablePath,
+  );
   const primaryKey = metadata.primaryColumns.map(({ databaseName }) => databaseName);
   const links = linksOf(metadata.tablePath, definitions, catalogue);
-  const relevant = new Set([...keyColumns({ kinds, links }), ...counters.flatMap((counter) => [...counter.relevant])]);
+  const relevant = new Set([
+    ...keyColumns({ targetTables, links }),
+    ...counters.flatMap((counter) => [...counter.relevant]),
+  ]);
   const table = catalogue.tableAt(metadata.tablePath);
   return {
     metadata,
     counters,
-    kinds,
+    targetTables,
     links,
     followsPaths: links.length > 0 || counters.some(({ targets }) => targets.some(({ path }) => path !== null)),
     primaryKey,
     texts: opaqueColumns(dataSource, metadata, primaryKey),
-    columns: [...new Set([...primaryKey, ...neededColumns({ counters, kinds, links })])],
+    columns: [...new Set([...primaryKey, ...neededColumns({ counters, targetTables, links })])],
     relevant,
     isDerived: table !== undefined && isAmong(derivedColumns(catalogue, table), relevant),
     systemColumns: systemColumnsOf(table?.kind),
     returnsStaleRows: table !== undefined && mayDiffer(catalogue, table, 'update'),
     altersInserted: table !== undefined && mayDiffer(catalogue, table, 'insert'),
-    vouched: new Set(kinds.filter((kind) => isVouched(kind, definitions, catalogue))),
+    vouched: new Set(targetTables.filter((targetTable) => isVouched(targetTable, definitions, catalogue))),
   };
 }
 
@@ -97,16 +102,20 @@ export function unkeyed(plan: TablePlan): TablePlan {
   return { ...plan, columns: neededColumns(plan), texts: [] };
 }
 
-function keyColumns({ kinds, links }: Pick<TablePlan, 'kinds' | 'links'>): string[] {
+function keyColumns({ targetTables, links }: Pick<TablePlan, 'targetTables' | 'links'>): string[] {
   return [
-    ...kinds.flatMap((kind) => kind.keys.map(({ name }) => name)),
+    ...targetTables.flatMap((targetTable) => targetTable.keys.map(({ name }) => name)),
     ...links.flatMap(({ step }) => [...step.relevant]),
   ];
 }
 
 /** What contributions, and the keys of targets and of intermediate rows, are made of. */
-function neededColumns({ counters, kinds, links }: Pick<TablePlan, 'counters' | 'kinds' | 'links'>): string[] {
-  return [...new Set([...keyColumns({ kinds, links }), ...counters.flatMap(({ needs }) => needs)])];
+function neededColumns({
+  counters,
+  targetTables,
+  links,
+}: Pick<TablePlan, 'counters' | 'targetTables' | 'links'>): string[] {
+  return [...new Set([...keyColumns({ targetTables, links }), ...counters.flatMap(({ needs }) => needs)])];
 }
 
 /** Those columns whose values the driver does not give exactly. */
@@ -130,7 +139,7 @@ export function isRelevant(plan: TablePlan, builder: WriteBuilder): boolean {
       !isEmpty(valuesSet) &&
       (plan.counters.length > 0 ||
         mayBeChanged(builder, plan.metadata) ||
-        keyedKinds(plan, builder).some((kind) => !plan.vouched.has(kind)) ||
+        keyedTables(plan, builder).some((targetTable) => !plan.vouched.has(targetTable)) ||
         appearingLinks(plan, builder).size > 0 ||
         overwrites(builder.expressionMap, plan))
     );
@@ -184,11 +193,11 @@ function isEmpty(valuesSet: unknown): boolean {
 }
 
 /**
- * Kinds whose key the caller of an insert chooses: a row with such a key may have had a predecessor, or children before
+ * Target tables whose key the caller of an insert chooses: a row with such a key may have had a predecessor, or children before
  * it. A key that the database generates is new.
  */
-export function keyedKinds(plan: TablePlan, builder: WriteBuilder): readonly TargetKind[] {
-  return plan.kinds.filter(({ keys }) => hasChosenKey(plan, keys, builder));
+export function keyedTables(plan: TablePlan, builder: WriteBuilder): readonly TargetTable[] {
+  return plan.targetTables.filter(({ keys }) => hasChosenKey(plan, keys, builder));
 }
 
 /** Links that rows may hang below already when an insert makes the intermediate row. An upsert may make one, or change one. */

@@ -8,8 +8,8 @@ import type { Enclosed, InlineOutbox } from './inline-outbox/inline-outbox';
 import type { OpenTransaction } from './transaction/open-transaction';
 import type { Place } from './place';
 import { CapturedChanges } from './transaction/captured-changes';
-import { keyedKinds, type TablePlan } from './plan';
-import type { DeltaCalculator, KeyedKinds } from './delta-calculator';
+import { keyedTables, type TablePlan } from './plan';
+import type { DeltaCalculator, KeyedTables } from './delta-calculator';
 import type { Returned } from './returning';
 import type { TableChanges } from './statement';
 import type { Transactions } from './transaction/transactions';
@@ -26,7 +26,7 @@ export interface RecordingTools {
  * Statements of one transaction that enclose their deltas. Each costs the database about a third of the one statement that
  * writes the sums of all others before COMMIT.
  */
-const MOST = 3;
+const MAX_ENCLOSURES = 3;
 
 /** Rows to be inserted whose answers are looked at while they come. */
 const MANY = 500;
@@ -63,7 +63,8 @@ export class Recording {
   enclose(query: SqlQuery): Enclosed | null {
     const isOutside = this.#runner === null;
     const transaction = this.#transaction;
-    if (!isOutside && (transaction === null || transaction.isSingle || transaction.enclosures >= MOST)) return null;
+    if (!isOutside && (transaction === null || transaction.isSingle || transaction.enclosures >= MAX_ENCLOSURES))
+      return null;
     const [plan, builder, place] = [this.#plan, this.#builder, this.#place];
     const enclosed = this.#tools.inlineOutbox.enclose({ plan, builder, place, query, isOutside });
     if (enclosed !== null && transaction !== null) transaction.enclosures += 1;
@@ -75,7 +76,7 @@ export class Recording {
   }
 
   /**
-   * What is told parts of an answer while it comes, where a statement may return very many rows; `null` elsewhere, and where
+   * What receives parts of an answer while it comes, where a statement may return very many rows; `null` elsewhere, and where
    * rows are tracked, since all of them are needed then.
    */
   slicing(): ((slice: Returned) => void) | null {
@@ -89,7 +90,7 @@ export class Recording {
     this.#part.addAll(this.#deltasOf([{ plan: this.#plan, changes }]));
   }
 
-  /** Told what the statements of a strategy changed. */
+  /** Records what the statements of a strategy changed. */
   recordTables(transactionId: string | null, tables: readonly TableChanges[]): void {
     const captured = this.#part ?? new CapturedChanges();
     this.#part = null;
@@ -107,7 +108,7 @@ export class Recording {
   }
 
   #deltasOf(tables: readonly TableChanges[]): CapturedChanges {
-    return this.#tools.calculator.deltasOf(tables, (plan) => this.#kindsOf(plan));
+    return this.#tools.calculator.deltasOf(tables, (plan) => this.#targetTablesOf(plan));
   }
 
   /** Finds out the transaction of a statement that returned nothing, though something was enclosed in it. */
@@ -128,7 +129,7 @@ export class Recording {
     return () => transaction?.lift(refusal);
   }
 
-  /** @throws when the rows with this oid are not counted, or it cannot be told */
+  /** @throws when the rows with this oid are not counted, or that is not known */
   async check(oid: string): Promise<void> {
     // Without a query runner, the statement itself has refused to go elsewhere.
     const refusal = this.#runner === null ? null : await this.#place.check(oid, this.#runner);
@@ -140,30 +141,30 @@ export class Recording {
     return this.#place.noticeOutdated(error);
   }
 
-  /** Whether a statement failed only because something was enclosed in it: it can be sent another way, which tells more. */
+  /** Whether a statement failed only because something was enclosed in it: it can be sent another way, which returns more. */
   isUnfit(error: unknown): boolean {
     return isElsewhere(error) || isUnsupported(error);
   }
 
   /** A statement failed in which something was enclosed. */
   noticeUnfit(error: unknown): void {
-    if (isUnsupported(error)) this.#tools.inlineOutbox.distrust(this.#plan);
+    if (isUnsupported(error)) this.#tools.inlineOutbox.disable(this.#plan);
   }
 
-  /** Told what a statement returned in which deltas were enclosed. */
+  /** Records what a statement returned in which deltas were enclosed. */
   recordEnclosed(enclosed: Enclosed, returned: Returned): void {
     const rows = returned.changes.flatMap(({ after }) => (after === null ? [] : [after]));
     if (rows.length > 0) this.#tools.transactions.wake(this.#runner, enclosed.wakeUpsAt(returned));
-    if (rows.length > 0 && this.#isAsForeseen(enclosed, rows)) return;
-    this.#tools.inlineOutbox.distrust(this.#plan);
+    if (rows.length > 0 && this.#isAsPredicted(enclosed, rows)) return;
+    this.#tools.inlineOutbox.disable(this.#plan);
     this.#isUnfinished = returned.transactionId === null;
-    // The difference between what was foreseen and what came of it.
+    // The difference between what was predicted and what came of it.
     const captured = new CapturedChanges();
     for (const delta of enclosed.deltas) captured.add({ ...delta, amount: -delta.amount });
     this.#record(returned.transactionId, [{ plan: this.#plan, changes: returned.changes }], captured);
   }
 
-  #isAsForeseen(enclosed: Enclosed, rows: readonly Row[]): boolean {
+  #isAsPredicted(enclosed: Enclosed, rows: readonly Row[]): boolean {
     if (enclosed.isMadeOf(rows)) return true;
     try {
       return enclosed.isAddedBy(this.#tools.calculator.contributionsOf(this.#plan.counters, rows));
@@ -175,11 +176,11 @@ export class Recording {
   }
 
   /** Looked at when the statement is over: a listener may have set a key. */
-  #kindsOf(plan: TablePlan): KeyedKinds {
+  #targetTablesOf(plan: TablePlan): KeyedTables {
     const isInsert = this.#builder.expressionMap.queryType === 'insert';
-    if (!isInsert || plan !== this.#plan) return { made: plan.kinds, others: plan.kinds, areNew: false };
-    const keyed = keyedKinds(plan, this.#builder);
-    return { made: keyed.filter((kind) => !plan.vouched.has(kind)), others: keyed, areNew: true };
+    if (!isInsert || plan !== this.#plan) return { made: plan.targetTables, others: plan.targetTables, areNew: false };
+    const keyed = keyedTables(plan, this.#builder);
+    return { made: keyed.filter((targetTable) => !plan.vouched.has(targetTable)), others: keyed, areNew: true };
   }
 }
 

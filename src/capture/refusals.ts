@@ -36,7 +36,7 @@ export interface RefusedWrite {
 }
 
 /**
- * Tells a refusal that is the library's doing from the caller's own. A role may be allowed to write, and not to do what
+ * Distinguishes a refusal that is the library's doing from the caller's own. A role may be allowed to write, and not to do what
  * counting needs besides: return columns, lock and read rows, write to the outbox.
  */
 export class Refusals {

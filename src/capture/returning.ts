@@ -33,7 +33,7 @@ export interface Returned {
 
 /**
  * What to return of a changed row: its only version that counts, the same with a mark whether an upsert inserted it (or,
- * where the database cannot tell, with a count of the rows that it updated), or the versions before and after, which need
+ * where the database cannot say, with a count of the rows that it updated), or the versions before and after, which need
  * PostgreSQL 18.
  */
 export type Versions = 'row' | 'marked-row' | 'counted-row' | 'old-and-new';
@@ -101,7 +101,7 @@ export class Returning {
   }
 
   /**
-   * Adds our columns to the RETURNING clause of whatever SQL the builder makes. Every added column has an alias of ours,
+   * Adds our columns to the RETURNING clause of the SQL that the builder makes. Every added column has an alias of ours,
    * so that TypeORM's own mapping of returned columns is not disturbed.
    */
   static addTo(builder: WriteBuilder, plan: TablePlan, versions: Versions, place: Place): Returning {
@@ -187,7 +187,7 @@ function timeOf(value: unknown): number {
   return Number.isNaN(time) ? Date.now() : time;
 }
 
-/** Rows anew: after `delete`, every later look at a row is slow. */
+/** New row objects: after `delete`, every later look at a row is slow. */
 function withoutOurs(rows: readonly Record<string, unknown>[]): Record<string, unknown>[] {
   const names = Object.keys(rows[0] ?? {}).filter((name) => !name.startsWith(PREFIX));
   return rows.map((row) => {
@@ -203,7 +203,7 @@ interface Reading {
   readonly sql: string;
 }
 
-/** What a plan reads of each row: columns as the driver gives them, and texts where those do not tell enough. */
+/** What a plan reads of each row: columns as the driver gives them, and texts where those are not exact. */
 export function readings(
   { columns, texts }: Pick<TablePlan, 'columns' | 'texts'>,
   alias: string | null,

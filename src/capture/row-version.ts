@@ -6,7 +6,7 @@ import type { ExpressionMap } from '../typeorm/write-builder';
 /** The system column that holds the id of the transaction, or savepoint, which wrote a version of a row. */
 const WRITER = 'xmin';
 
-/** A plan that also reads which transaction wrote each version of a row, where the table and the statement tell. */
+/** A plan that also reads which transaction wrote each version of a row, where the table and the statement allow it. */
 export function versioned(plan: TablePlan, queryType: ExpressionMap['queryType'] | 'select'): TablePlan {
   const { systemColumns } = plan;
   if (systemColumns === 'never' || (systemColumns === 'but for inserts' && queryType === 'insert')) return plan;
@@ -14,7 +14,7 @@ export function versioned(plan: TablePlan, queryType: ExpressionMap['queryType']
 }
 
 /**
- * Whether a version of a row was likely written by this transaction: by one that has begun no sooner. Nothing tells
+ * Whether a version of a row was likely written by this transaction: by one that has begun no sooner. Nothing shows
  * which part of it, and the ids of its savepoints, and of others that began later, are higher than its own.
  */
 export function isMadeSince(transactionId: string, row: Row): boolean {

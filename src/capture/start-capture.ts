@@ -16,7 +16,7 @@ import { truncatedTables } from './transaction/truncated-tables';
 export interface StartCaptureOptions extends CaptureOptions {
   /** Whether the write that is being made is not to be counted. */
   readonly isSkipped: () => boolean;
-  /** A table whose rows count, or stand between, was emptied by TRUNCATE: told the entity's name. */
+  /** A table whose rows count, or stand between, was emptied by TRUNCATE; receives the entity's name. */
   readonly onTruncated: (entity: string) => void;
   /** See `TransactionsOptions`. */
   readonly onUnseen: (refusal: Error) => void;

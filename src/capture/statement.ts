@@ -29,24 +29,24 @@ export interface Statement {
   /** As TypeORM made them, with our RETURNING columns. */
   readonly sql: string;
   readonly parameters: unknown[];
-  /** Told what is enclosed, what fails, and where the statement wrote. */
+  /** Receives what is enclosed, what fails, and where the statement wrote. */
   readonly recording: Recording;
   /** Records changes in the transaction that the answer belongs to; called in the order of the server's answers. */
   readonly record: (transactionId: string | null, tables: readonly TableChanges[]) => void;
-  /** Told parts of what a statement returns while it comes; `record` is told the rest. `null` where all has to be seen at once. */
+  /** Receives parts of what a statement returns while it comes; `record` receives the rest. `null` where all has to be seen at once. */
   readonly recordSlice: ((returned: Returned) => void) | null;
 }
 
 /** Sends a captured statement, with as many others as it takes, and returns the answer that TypeORM is to see. */
 export type Strategy = (statement: Statement) => Promise<QueryResult>;
 
-/** Told what a statement returned: all of it, or what is left once slices were taken. */
+/** Receives what a statement returned: all of it, or what is left once slices were taken. */
 type Taker = (returned: Returned) => void;
 
 /** How the answer to a statement is taken. */
 interface Taking {
   /**
-   * Told what many rows returned before the last of them, while they come; `null` where all has to be seen at once.
+   * Receives what many rows returned before the last of them, while they come; `null` where all has to be seen at once.
    *
    * @defaultValue null
    */

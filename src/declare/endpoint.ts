@@ -40,7 +40,7 @@ const INTEGERS = new Set(['smallint', 'integer', 'bigint']);
 /** A reference made of these pairs of columns. */
 export function referenceOf(pairs: readonly ColumnPair[], { driver }: DataSource): Reference {
   const typeOf = (column: ColumnMetadata): string => sqlTypeOf(column, driver);
-  // One order whatever the relation's: the key's columns are part of the kind's id.
+  // One order for every relation: the key's columns are part of the target table's id.
   const sorted = pairs.toSorted(([, a], [, b]) => (a.databaseName < b.databaseName ? -1 : 1));
   // A key need not fit a smaller integer type in order to be compared with it.
   const castOf = ([column, key]: ColumnPair): string =>
@@ -55,7 +55,7 @@ function keyColumn(column: ColumnMetadata, sqlType: string): KeyColumn {
   return Object.freeze({ name: column.databaseName, sqlType });
 }
 
-/** Whether both are integer types, of whatever size. */
+/** Whether both are integer types, of any size. */
 export function areIntegers(a: string, b: string): boolean {
   return INTEGERS.has(a) && INTEGERS.has(b);
 }

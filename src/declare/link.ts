@@ -1,19 +1,19 @@
 import type { DataSource, EntityMetadata } from 'typeorm';
 
-import type { Counter, CounterColumn, CounterTarget, Definitions, TargetKind, TouchColumn } from '../model/definition';
+import type { Counter, CounterColumn, CounterTarget, Definitions, TargetTable, TouchColumn } from '../model/definition';
 import type { CounterDraft, TargetDraft } from './resolve-counter';
 import { type ColumnMetadata, scaleOf, sqlTypeOf } from '../model/sql-type';
-import { kindId } from '../model/target';
+import { targetTableId } from '../model/target';
 
-interface KindBuilder {
-  readonly kind: TargetKind;
+interface TargetTableBuilder {
+  readonly targetTable: TargetTable;
   readonly columns: Map<string, CounterColumn>;
   readonly touches: Map<string, TouchColumn>;
 }
 
-/** Links resolved counters with the kinds and columns that they share. */
+/** Links resolved counters with the target tables and columns that they share. */
 export function link(drafts: readonly CounterDraft[], dataSource: DataSource): Definitions {
-  const builders = new Map<string, KindBuilder>();
+  const builders = new Map<string, TargetTableBuilder>();
   const feeding = new Map<CounterColumn, Counter[]>();
   const counters = drafts.map(({ named: _named, identity: _identity, ...draft }) => {
     const targets = draft.targets.map((target) => linkTarget(target, builders, feeding, dataSource));
@@ -23,27 +23,27 @@ export function link(drafts: readonly CounterDraft[], dataSource: DataSource): D
     return counter;
   });
   for (const list of feeding.values()) Object.freeze(list);
-  const kinds = new Map([...builders].map(([id, { kind }]) => [id, kind]));
+  const targetTables = new Map([...builders].map(([id, { targetTable }]) => [id, targetTable]));
   return Object.freeze({
     counters: Object.freeze(counters),
-    kinds,
+    targetTables,
     countersOf: countersByMetadata(counters, dataSource),
-    counterColumnsOf: counterColumnsByMetadata(kinds, dataSource),
+    counterColumnsOf: counterColumnsByMetadata(targetTables, dataSource),
   });
 }
 
 function linkTarget(
   draft: TargetDraft,
-  builders: Map<string, KindBuilder>,
+  builders: Map<string, TargetTableBuilder>,
   feeding: Map<CounterColumn, Counter[]>,
   dataSource: DataSource,
 ): CounterTarget {
-  const builder = kindOf(draft, builders);
+  const builder = builderOf(draft, builders);
   const columns = draft.columns.map(
     (column) => [column.propertyPath, columnOf(column, builder, feeding, dataSource)] as const,
   );
   return Object.freeze({
-    kind: builder.kind,
+    targetTable: builder.targetTable,
     foreignKeys: Object.freeze([...draft.foreignKeys]),
     path: draft.path,
     type: draft.type,
@@ -52,16 +52,16 @@ function linkTarget(
   });
 }
 
-/** Id of the kind that a target belongs to. */
-export function kindIdOfDraft({ metadata, keys }: Pick<TargetDraft, 'metadata' | 'keys'>): string {
-  return kindId(
+/** Id of the table that a target belongs to. */
+export function tableIdOfDraft({ metadata, keys }: Pick<TargetDraft, 'metadata' | 'keys'>): string {
+  return targetTableId(
     metadata.tablePath,
     keys.map(({ name }) => name),
   );
 }
 
-function kindOf(draft: TargetDraft, builders: Map<string, KindBuilder>): KindBuilder {
-  const id = kindIdOfDraft(draft);
+function builderOf(draft: TargetDraft, builders: Map<string, TargetTableBuilder>): TargetTableBuilder {
+  const id = tableIdOfDraft(draft);
   const known = builders.get(id);
   if (known !== undefined) return known;
   const columns = new Map<string, CounterColumn>();
@@ -69,7 +69,7 @@ function kindOf(draft: TargetDraft, builders: Map<string, KindBuilder>): KindBui
   const { tablePath } = draft.metadata;
   // The root of an STI table: it loads rows of every class.
   const metadata = draft.metadata.tableType === 'entity-child' ? draft.metadata.parentEntityMetadata : draft.metadata;
-  const kind: TargetKind = Object.freeze({
+  const targetTable: TargetTable = Object.freeze({
     id,
     metadata,
     tablePath,
@@ -77,14 +77,14 @@ function kindOf(draft: TargetDraft, builders: Map<string, KindBuilder>): KindBui
     columns,
     touches,
   });
-  const builder = { kind, columns, touches };
+  const builder = { targetTable, columns, touches };
   builders.set(id, builder);
   return builder;
 }
 
 function columnOf(
   column: ColumnMetadata,
-  { kind, columns }: KindBuilder,
+  { targetTable, columns }: TargetTableBuilder,
   feeding: Map<CounterColumn, Counter[]>,
   { driver }: DataSource,
 ): CounterColumn {
@@ -92,7 +92,7 @@ function columnOf(
   if (known !== undefined) return known;
   const counters: Counter[] = [];
   const linked: CounterColumn = Object.freeze({
-    kind,
+    targetTable,
     name: column.databaseName,
     property: column.propertyPath,
     scale: scaleOf(column, driver) ?? 0,
@@ -105,7 +105,7 @@ function columnOf(
   return linked;
 }
 
-function touchOf(column: ColumnMetadata, { touches }: KindBuilder, { driver }: DataSource): TouchColumn {
+function touchOf(column: ColumnMetadata, { touches }: TargetTableBuilder, { driver }: DataSource): TouchColumn {
   const known = touches.get(column.databaseName);
   if (known !== undefined) return known;
   const touch: TouchColumn = Object.freeze({
@@ -138,11 +138,11 @@ function sharesRows(a: EntityMetadata, b: EntityMetadata): boolean {
 }
 
 function counterColumnsByMetadata(
-  kinds: ReadonlyMap<string, TargetKind>,
+  targetTables: ReadonlyMap<string, TargetTable>,
   { entityMetadatas }: DataSource,
 ): ReadonlyMap<EntityMetadata, ReadonlySet<string>> {
   const byTable = new Map<string, Set<string>>();
-  for (const { tablePath, columns } of kinds.values()) {
+  for (const { tablePath, columns } of targetTables.values()) {
     byTable.set(tablePath, new Set([...(byTable.get(tablePath) ?? []), ...columns.keys()]));
   }
   return new Map(

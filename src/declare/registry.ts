@@ -3,7 +3,7 @@ import type { DataSource } from 'typeorm';
 import { type Declared, declaredIn, reportNonEntities } from './declared-entities';
 import type { Definitions } from '../model/definition';
 import { identityOf, labelOf } from './label';
-import { kindIdOfDraft, link } from './link';
+import { tableIdOfDraft, link } from './link';
 import { parseOptions } from './parse-options';
 import { Problems } from './problems';
 import { type CounterDraft, resolveCounter } from './resolve-counter';
@@ -80,16 +80,16 @@ function reportDuplicates(drafts: readonly CounterDraft[], problems: Problems): 
 
 /** A column is applied and recounted by one key. */
 function reportMixedKeys(drafts: readonly CounterDraft[], problems: Problems): void {
-  const owners = new Map<string, { readonly kind: string; readonly label: string; readonly keys: string }>();
+  const owners = new Map<string, { readonly tableId: string; readonly label: string; readonly keys: string }>();
   for (const draft of drafts) {
     for (const target of draft.targets) {
-      const kind = kindIdOfDraft(target);
+      const tableId = tableIdOfDraft(target);
       const keys = target.keys.map(({ name }) => name).join(', ');
       for (const { databaseName } of target.columns) {
         const column = JSON.stringify([target.metadata.tablePath, databaseName]);
-        const owner = owners.get(column) ?? { kind, label: draft.label, keys };
+        const owner = owners.get(column) ?? { tableId, label: draft.label, keys };
         owners.set(column, owner);
-        if (owner.kind !== kind)
+        if (owner.tableId !== tableId)
           problems.at(draft.label)(
             `expected to reach the target by the same key as ${owner.label} (${owner.keys}), since both feed one column, got: ${keys}. Use a column for each`,
           );

@@ -158,7 +158,7 @@ function looksOf(parts: Parts, context: ResolveContext): Looks {
   const functionsCount = hasCountingFunction(parts, context);
   if (!functionsCount && typeof parsed.wait !== 'function') return { named, seen: null, functionsCount };
   const all = reads ?? storedColumns(metadata).map(({ databaseName }) => databaseName);
-  // What a function sees is of the class that the discriminator tells.
+  // What a function sees is of the class that the discriminator names.
   const type = metadata.inheritancePattern === 'STI' ? metadata.discriminatorColumn?.databaseName : undefined;
   return { named, seen: type === undefined ? all : [...all, type], functionsCount };
 }

@@ -2,8 +2,8 @@ import type { DataSource } from 'typeorm';
 
 import type { DeltaBuffer } from './buffered/buffer';
 import type { WakeUp } from '../model/pending';
-import type { CounterColumn, Definitions, TargetKind } from '../model/definition';
-import { isKeyless, keyValuesOf, kindIdOf } from '../model/target';
+import type { CounterColumn, Definitions, TargetTable } from '../model/definition';
+import { isKeyless, keyValuesOf, tableIdOf } from '../model/target';
 import type { Events } from '../events';
 import type { ResolvedCountersOptions } from '../options';
 import type { TablePaths } from '../dialects/postgres/installation/tables';
@@ -28,20 +28,20 @@ export interface JobContext {
   readonly isStopping: () => boolean;
 }
 
-/** The kind of a target id, if this process knows it. */
-export function kindOf(definitions: Definitions, target: string): TargetKind | undefined {
-  return definitions.kinds.get(kindIdOf(target));
+/** The table of a target id, if this process knows it. */
+export function targetTableOf(definitions: Definitions, target: string): TargetTable | undefined {
+  return definitions.targetTables.get(tableIdOf(target));
 }
 
 /** A target as events name it. */
 export function describeTarget(definitions: Definitions, target: string): { entity: string; id: string } {
   const id = isKeyless(target) ? 'NULL' : keyValuesOf(target).join(',');
-  return { entity: kindOf(definitions, target)?.metadata.name ?? kindIdOf(target), id };
+  return { entity: targetTableOf(definitions, target)?.metadata.name ?? tableIdOf(target), id };
 }
 
 /** Columns that a scheduled recalculation covers: those whose counters want one. */
-export function scheduledColumns(kind: TargetKind): CounterColumn[] {
-  return [...kind.columns.values()].filter(({ counters }) =>
+export function scheduledColumns(targetTable: TargetTable): CounterColumn[] {
+  return [...targetTable.columns.values()].filter(({ counters }) =>
     counters.some(({ recalculation }) => recalculation !== false),
   );
 }

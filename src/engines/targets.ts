@@ -1,7 +1,7 @@
 import type { EntityTarget, ObjectLiteral } from 'typeorm';
 
 import { checkArgument, checkKeys, metadataOf } from '../check-arguments';
-import type { CounterColumn, TargetKind } from '../model/definition';
+import type { CounterColumn, TargetTable } from '../model/definition';
 import { isKeyText, keyText, targetId } from '../model/target';
 import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
@@ -18,9 +18,9 @@ export interface TargetFilter {
   readonly ids?: readonly TargetKey[] | undefined;
 }
 
-/** A filter, resolved: kinds, and the ids of single targets; `null` is all. */
+/** A filter, resolved: target tables, and the ids of single targets; `null` is all. */
 export interface TargetSelection {
-  readonly kinds: readonly TargetKind[] | null;
+  readonly targetTables: readonly TargetTable[] | null;
   readonly targets: readonly string[] | null;
 }
 
@@ -36,18 +36,18 @@ export function selectTargets(context: JobContext, filter: TargetFilter): Target
   const { target, ids } = filter;
   checkIds(ids, FILTER);
   if (target === undefined) {
-    if (ids === undefined) return { kinds: null, targets: null };
+    if (ids === undefined) return { targetTables: null, targets: null };
     throw new ConfigurationError(['`ids` need `target`: the entity whose rows they name']);
   }
-  const kinds = kindsOf(context, target);
-  return { kinds, targets: ids === undefined ? null : ids.flatMap((id) => idsOf(kinds, id)) };
+  const targetTables = targetTablesOf(context, target);
+  return { targetTables, targets: ids === undefined ? null : ids.flatMap((id) => idsOf(targetTables, id)) };
 }
 
-/** By whichever of its keys an id may name the target; the kinds of an entity that is reached by several differ in them. */
-function idsOf(kinds: readonly TargetKind[], id: TargetKey): string[] {
-  const fitting = kinds.flatMap((kind) => fit(kind, id) ?? []);
+/** By whichever of its keys an id may name the target; an entity that is reached by several is several target tables. */
+function idsOf(targetTables: readonly TargetTable[], id: TargetKey): string[] {
+  const fitting = targetTables.flatMap((targetTable) => fit(targetTable, id) ?? []);
   // Refused with a message that says which key was expected.
-  return fitting.length > 0 ? fitting : kinds.map((kind) => idOf(kind, id));
+  return fitting.length > 0 ? fitting : targetTables.map((targetTable) => idOf(targetTable, id));
 }
 
 /**
@@ -59,12 +59,14 @@ export function checkIds(ids: unknown, where: string): void {
   checkArgument(ids === undefined || Array.isArray(ids), where, 'ids to be a list of keys', ids);
 }
 
-/** The kinds of one target entity. */
-function kindsOf({ dataSource, definitions }: JobContext, target: EntityTarget<ObjectLiteral>): TargetKind[] {
+/** The target tables of one entity. */
+function targetTablesOf({ dataSource, definitions }: JobContext, target: EntityTarget<ObjectLiteral>): TargetTable[] {
   const metadata = metadataOf(dataSource, target);
-  // Classes of one table share its rows: the kind's own metadata are those of the root.
-  const kinds = [...definitions.kinds.values()].filter((kind) => kind.tablePath === metadata.tablePath);
-  if (kinds.length > 0) return kinds;
+  // Classes of one table share its rows: the target table's own metadata are those of the root.
+  const targetTables = [...definitions.targetTables.values()].filter(
+    (targetTable) => targetTable.tablePath === metadata.tablePath,
+  );
+  if (targetTables.length > 0) return targetTables;
   throw new ConfigurationError([`${metadata.name} has no counter columns: name an entity that a counter targets`]);
 }
 
@@ -74,7 +76,7 @@ function kindsOf({ dataSource, definitions }: JobContext, target: EntityTarget<O
  * @throws ConfigurationError when there is none of that name
  */
 export function columnOf(context: JobContext, target: EntityTarget<ObjectLiteral>, property: string): CounterColumn {
-  const columns = kindsOf(context, target).flatMap((kind) => [...kind.columns.values()]);
+  const columns = targetTablesOf(context, target).flatMap((targetTable) => [...targetTable.columns.values()]);
   const column = columns.find((candidate) => candidate.property === property);
   if (column !== undefined) return column;
   const known = columns.map((candidate) => candidate.property).join(', ');
@@ -87,21 +89,21 @@ export function columnOf(context: JobContext, target: EntityTarget<ObjectLiteral
  *
  * @throws ConfigurationError when it has other parts than the key, or one that the key's type cannot hold
  */
-export function idOf(kind: TargetKind, id: TargetKey): string {
-  const target = fit(kind, id);
+export function idOf(targetTable: TargetTable, id: TargetKey): string {
+  const target = fit(targetTable, id);
   if (target !== null) return target;
-  const keys = kind.keys.map(({ name, sqlType }) => `${name} (${sqlType})`).join(', ');
+  const keys = targetTable.keys.map(({ name, sqlType }) => `${name} (${sqlType})`).join(', ');
   throw new ConfigurationError([
-    `expected an id of ${kind.metadata.name} to name ${keys}, got: ${describe(id)}. Give one value per key column`,
+    `expected an id of ${targetTable.metadata.name} to name ${keys}, got: ${describe(id)}. Give one value per key column`,
   ]);
 }
 
 /** The target id of a key; `null` when it has other parts than the key, or one that the key's type cannot hold. */
-function fit({ id: kind, keys }: TargetKind, given: TargetKey): string | null {
+function fit({ id: tableId, keys }: TargetTable, given: TargetKey): string | null {
   const parts = [given].flat();
   const texts = parts.map((part, i) => keyText(part, keys[i]?.sqlType));
   // Of a number beyond them, the last digits are not what the caller meant.
   const areExact = parts.every((part) => !Number.isInteger(part) || Number.isSafeInteger(part));
   const areKeys = keys.every(({ sqlType }, i) => isKeyText(texts[i] ?? '', sqlType));
-  return parts.length === keys.length && areExact && areKeys ? targetId(kind, texts) : null;
+  return parts.length === keys.length && areExact && areKeys ? targetId(tableId, texts) : null;
 }

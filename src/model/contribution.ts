@@ -5,7 +5,7 @@ import type { Contribution, Counter, CounterColumn, CounterTarget, Row, SourceEn
 import { isKeyText, keyText, targetId } from './target';
 import type { Where } from './where/where';
 
-/** Told about a polymorphic type that has neither a target nor an entry in `ignore`. */
+/** Receives a polymorphic type that has neither a target nor an entry in `ignore`. */
 export type UnknownTypeListener = (counter: Counter, type: string) => void;
 
 /**
@@ -26,7 +26,7 @@ export function contributionOf(counter: Counter, row: Row, onUnknownType?: Unkno
   return amount === 0n ? null : { counter, column, touch: target.touch, target: id, amount };
 }
 
-/** What a row may count for, whatever its functions say of it. */
+/** What a row may count for, before its functions are asked. */
 export interface Reached {
   readonly target: string;
   /** One, unless `column` is dynamic. */
@@ -35,7 +35,7 @@ export interface Reached {
 
 /**
  * The target that a source row counts for through one counter, if it counts at all; `null` when it cannot. Calls no function
- * of the declaration, so that it can be told for a row on which one throws. Pure.
+ * of the declaration, so that it is known for a row on which one throws. Pure.
  */
 export function reachedBy(counter: Counter, row: Row): Reached | null {
   if (!isSource(counter, row)) return null;
@@ -45,7 +45,7 @@ export function reachedBy(counter: Counter, row: Row): Reached | null {
 }
 
 /**
- * How long a delta of this row may wait, in ms. What goes wrong here must not reject the write: `onError` is told, and
+ * How long a delta of this row may wait, in ms. What goes wrong here must not reject the write: `onError` receives it, and
  * the fallback is used.
  */
 export function waitOf(
@@ -100,16 +100,16 @@ function targetOf(counter: Counter, row: Row, onUnknownType: UnknownTypeListener
   return target ?? null;
 }
 
-function idOf({ kind, foreignKeys, path, type }: CounterTarget, row: Row): string | null {
+function idOf({ targetTable, foreignKeys, path, type }: CounterTarget, row: Row): string | null {
   const values = foreignKeys.map(({ name, sqlType }) => keyText(row[name], sqlType));
   // No foreign key of the database vouches for a polymorphic id.
   if (
     type !== null &&
     path === null &&
-    !values.every((value, index) => isKeyText(value ?? '', kind.keys[index]?.sqlType ?? ''))
+    !values.every((value, index) => isKeyText(value ?? '', targetTable.keys[index]?.sqlType ?? ''))
   )
     return null;
-  return targetId(kind.id, values);
+  return targetId(targetTable.id, values);
 }
 
 function meetsCondition(counter: Counter, row: Row): boolean {

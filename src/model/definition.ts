@@ -19,7 +19,7 @@ export interface KeyColumn {
 
 /** One counter column of a target table, with everything that feeds it. */
 export interface CounterColumn {
-  readonly kind: TargetKind;
+  readonly targetTable: TargetTable;
   /** Database column name. */
   readonly name: string;
   /** Property path on the target entity. */
@@ -42,11 +42,11 @@ export interface TouchColumn {
 }
 
 /**
- * A target table together with the key by which sources refer to its rows. All counters of one kind are applied and
+ * A target table together with the key by which sources refer to its rows. All counters of one target table are applied and
  * recounted together.
  */
-export interface TargetKind {
-  /** Encoded table path and key columns, see `target.ts`; the prefix of every target id of this kind. */
+export interface TargetTable {
+  /** Encoded table path and key columns, see `target.ts`; the prefix of the id of each of its rows. */
   readonly id: string;
   readonly metadata: EntityMetadata;
   /** Schema-qualified table path, not escaped. */
@@ -84,14 +84,14 @@ export interface Path {
   readonly steps: readonly PathStep[];
 }
 
-/** How source rows of one counter find a target of one kind. */
+/** How source rows of one counter find a target of one table. */
 export interface CounterTarget {
-  readonly kind: TargetKind;
-  /** Where a source row holds the target's key, in the order of `kind.keys`: its own columns, or what `path` leads to. */
+  readonly targetTable: TargetTable;
+  /** Where a source row holds the target's key, in the order of `targetTable.keys`: its own columns, or what `path` leads to. */
   readonly foreignKeys: readonly KeyColumn[];
   /** The intermediate rows of a path; `null` when the source refers to the target itself. */
   readonly path: Path | null;
-  /** The type column and the value that selects this kind; only for polymorphic counters. */
+  /** The type column and the value that selects this table; only for polymorphic counters. */
   readonly type: { readonly column: string; readonly value: string } | null;
   /** Columns this counter writes, by property of the target; one, unless `column` is dynamic. */
   readonly columns: ReadonlyMap<string, CounterColumn>;
@@ -162,8 +162,8 @@ export interface Contribution {
 /** All counters of one DataSource, resolved. */
 export interface Definitions {
   readonly counters: readonly Counter[];
-  /** By `TargetKind.id`. */
-  readonly kinds: ReadonlyMap<string, TargetKind>;
+  /** By `TargetTable.id`. */
+  readonly targetTables: ReadonlyMap<string, TargetTable>;
   /** Counters fed by rows written through this metadata (its own, its parents' in the same table, its children's). */
   readonly countersOf: ReadonlyMap<EntityMetadata, readonly Counter[]>;
   /** Database names of the counter columns in the table of this metadata (parents and children of an STI table included). */

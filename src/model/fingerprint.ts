@@ -14,7 +14,7 @@ const FORMAT = 1;
  */
 export function fingerprintOf(column: CounterColumn): string {
   const counters = column.counters.map((counter) => toJson(truthOf(counter, column))).toSorted();
-  const text = toJson([FORMAT, column.kind.id, column.scale, counters]);
+  const text = toJson([FORMAT, column.targetTable.id, column.scale, counters]);
   return createHash('sha256').update(text).digest('base64url').slice(0, 22);
 }
 

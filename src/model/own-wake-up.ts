@@ -14,7 +14,7 @@ export function ownWakeUp(kind: WakeUp['kind'], shard: number, delay: number, wi
 /** Milliseconds until another worker is called for what this one does not know. */
 const HAND_OVER = 50;
 
-/** The same, once nobody has come for so long: it may be that nobody is there. */
+/** The same, once no worker has come for so long: there may be no other. */
 const PATIENCE = 2_000;
 
 /** The same for what was put off. */

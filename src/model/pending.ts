@@ -54,10 +54,10 @@ export interface Batch {
   readonly entries: readonly BatchEntry[];
 }
 
-/** Which targets to claim: those that are due, all dirty ones (of some kinds), or the named ones, due or not. */
+/** Which targets to claim: those that are due, all dirty ones (of some tables), or the named ones, due or not. */
 export type ClaimScope =
   | { readonly select: 'due' }
-  | { readonly select: 'dirty'; readonly kinds: readonly string[] | null }
+  | { readonly select: 'dirty'; readonly tableIds: readonly string[] | null }
   | { readonly select: 'targets'; readonly targets: readonly string[] };
 
 /**

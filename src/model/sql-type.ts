@@ -32,7 +32,7 @@ export function scaleOf(column: ColumnMetadata, driver: Driver): number | null {
   const base = baseTypeOf(column, driver);
   if (base === 'smallint' || base === 'integer' || base === 'bigint') return 0;
   if (base !== 'numeric') return null;
-  // Without a precision TypeORM creates a plain `numeric`, whatever the scale says.
+  // Without a precision TypeORM creates a plain `numeric`, and ignores the scale.
   if (column.precision === undefined || column.precision === null) return null;
   return column.scale ?? 0;
 }

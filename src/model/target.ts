@@ -23,30 +23,30 @@ export function decodeColumn(encoded: string): string {
   return decode(encoded);
 }
 
-/** Id of a target kind: `<table path>:<key columns>`, each component escaped. */
-export function kindId(tablePath: string, keyColumns: readonly string[]): string {
+/** Id of a target table: `<table path>:<key columns>`, each component escaped. */
+export function targetTableId(tablePath: string, keyColumns: readonly string[]): string {
   return `${encode(tablePath)}:${keyColumns.map(encode).join(',')}`;
 }
 
 /**
- * Id of a target row: `<kind id>:<key values>`, or `null` when a value is NULL (then there is no target).
- * `values` are texts as {@link keyText} makes them, in the order of the kind's keys.
+ * Id of a target row: `<table id>:<key values>`, or `null` when a value is NULL (then there is no target).
+ * `values` are texts as {@link keyText} makes them, in the order of the table's keys.
  */
-export function targetId(kind: string, values: readonly (string | null)[]): string | null {
+export function targetId(tableId: string, values: readonly (string | null)[]): string | null {
   const encoded: string[] = [];
   for (const value of values) {
     if (value === null) return null;
     encoded.push(encode(value));
   }
-  return `${kind}:${encoded.join(',')}`;
+  return `${tableId}:${encoded.join(',')}`;
 }
 
-/** Stands for the key of all targets of a kind: no key is escaped like this, since `*` needs no escaping. */
+/** Stands for the key of all targets of a table: no key is escaped like this, since `*` needs no escaping. */
 const EVERY = '%2A';
 
-/** Stands for every target of a kind, where it is asked for recalculations that nobody can name one by one. */
-export function everyTarget(kind: string): string {
-  return `${kind}:${EVERY}`;
+/** Stands for every target of a table, where recalculations are requested of targets that cannot be named one by one. */
+export function everyTarget(tableId: string): string {
+  return `${tableId}:${EVERY}`;
 }
 
 /** Whether an id is one of {@link everyTarget}. */
@@ -57,9 +57,9 @@ export function isEveryTarget(target: string): boolean {
 /** No value of a key is encoded like this. */
 const KEYLESS = '%-';
 
-/** Stands for the rows of a kind whose key is NULL: they have no sources, and no ids of their own. */
-export function keylessTarget(kind: string): string {
-  return `${kind}:${KEYLESS}`;
+/** Stands for the rows of a table whose key is NULL: they have no sources, and no ids of their own. */
+export function keylessTarget(tableId: string): string {
+  return `${tableId}:${KEYLESS}`;
 }
 
 /** Whether an id is a {@link keylessTarget}. */
@@ -67,8 +67,8 @@ export function isKeyless(target: string): boolean {
   return target.endsWith(`:${KEYLESS}`);
 }
 
-/** The kind id that a target id starts with. */
-export function kindIdOf(target: string): string {
+/** The id of the target table, which a target id starts with. */
+export function tableIdOf(target: string): string {
   return target.slice(0, target.lastIndexOf(':'));
 }
 

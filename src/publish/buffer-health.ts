@@ -2,7 +2,7 @@ import { Outage } from '../outage';
 import { CircuitBreaker } from './circuit-breaker';
 
 interface BufferHealthOptions {
-  /** Asks the buffer something that changes nothing; rejects while it is out of reach. */
+  /** Announces and takes back what counts for nothing; rejects while it is out of reach. */
   readonly probe: () => Promise<void>;
   /** Whether something is still to be requested from the buffer. */
   readonly isBehind: () => boolean;
@@ -55,7 +55,7 @@ export class BufferHealth {
     this.#timer = null;
   }
 
-  /** Nobody may write for a while, and an outage is to end all the same. */
+  /** There may be no writes for a while, and an outage is to end all the same. */
   #probeLater(): void {
     if (this.#isClosed || this.#timer !== null) return;
     this.#timer = setTimeout(() => {

@@ -1,6 +1,6 @@
 /**
- * Keeps callers from something that has just failed: after a failure nobody may try for `pause` ms, then one, and when
- * that fails as well, nobody again.
+ * Keeps callers from something that has just failed: after a failure no caller may try for `pause` ms, then one, and when
+ * that fails as well, none again.
  */
 export class CircuitBreaker {
   readonly #pause: number;
@@ -19,7 +19,7 @@ export class CircuitBreaker {
     return this.#openUntil === null;
   }
 
-  /** Whether the caller may try; then it has to tell how it ended. */
+  /** Whether the caller may try; then it has to report how it ended. */
   attempt(): boolean {
     if (this.#openUntil === null) return true;
     if (this.#isProbing || this.#now() < this.#openUntil) return false;

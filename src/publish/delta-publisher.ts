@@ -71,7 +71,7 @@ export class DeltaPublisher implements Publisher {
   #isDiverted = false;
   /** The buffer is not to be called any more. */
   #isClosed = false;
-  /** Transactions of which the buffer is still to be told. */
+  /** Transactions whose end is still to be reported to the buffer. */
   #owed = 0;
 
   constructor(options: DeltaPublisherOptions) {
@@ -92,7 +92,7 @@ export class DeltaPublisher implements Publisher {
    * Before COMMIT. `buffered` deltas are announced, one intent per touched shard; those of a shard that fails or times out
    * are written to the outbox instead, through the transaction's own query runner, as those of `outbox` are.
    *
-   * @throws TablesMissingError, and whatever else keeps the buffer from being opened or the outbox from being written;
+   * @throws TablesMissingError, and all else that keeps the buffer from being opened or the outbox from being written;
    * CounterCacheError `CLOSED` when that was not opened before {@link divert}
    */
   async prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void> {
@@ -119,7 +119,7 @@ export class DeltaPublisher implements Publisher {
 
   /**
    * From now on deltas go to the outbox, in the transactions that make them: the buffer is about to be closed, and nothing is
-   * to be told it after a COMMIT.
+   * to be sent to it after a COMMIT.
    */
   divert(): void {
     this.#isDiverted = true;
@@ -139,12 +139,12 @@ export class DeltaPublisher implements Publisher {
   confirm(transaction: OpenTransaction): void {
     const publication = this.#take(transaction);
     if (publication === undefined) return;
-    const { announced, lost, stray, wakeUps } = publication;
-    // Closed, the buffer is told nothing more: what was announced is swept, and its targets are recounted.
+    const { announced, lost, orphaned, wakeUps } = publication;
+    // Nothing more is sent to a closed buffer: what was announced is swept, and its targets are recounted.
     if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
-    for (const shard of this.#isClosed ? [] : stray) this.#run(this.#discardShard(shard, transaction));
+    for (const shard of this.#isClosed ? [] : orphaned) this.#run(this.#discardShard(shard, transaction));
     this.wake(wakeUps);
   }
 
@@ -156,7 +156,7 @@ export class DeltaPublisher implements Publisher {
   }
 
   /**
-   * When nobody knows whether COMMIT succeeded: what was announced is left to the sweep; what nobody else knows of is
+   * When the outcome of COMMIT is unknown: what was announced is left to the sweep; what is known here only is
    * recounted, once the transaction is over.
    */
   leave(transaction: OpenTransaction): void {
@@ -201,7 +201,7 @@ export class DeltaPublisher implements Publisher {
     return this.#lost.attempt();
   }
 
-  /** Resolves when what this process has committed by now has reached the buffer, whatever others commit meanwhile. */
+  /** Resolves when what this process has committed by now has reached the buffer; what is committed meanwhile is not waited for. */
   handedOver(): Promise<void> {
     return this.#inFlight.passed();
   }

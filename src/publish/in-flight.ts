@@ -6,7 +6,7 @@ interface Generation {
   finish: () => void;
 }
 
-/** Work that nobody awaits: only how much there is, since a set of all of it would cost the garbage collector. */
+/** Work that is not awaited: only how much there is, since a set of all of it would cost the garbage collector. */
 export class InFlight {
   #count = 0;
   readonly #waiting: (() => void)[] = [];
@@ -22,7 +22,7 @@ export class InFlight {
     void work.then(() => this.#end(generation));
   }
 
-  /** Resolves when all that is under way now is over, whatever is added meanwhile. */
+  /** Resolves when all that is under way now is over; what is added meanwhile is not waited for. */
   async passed(): Promise<void> {
     if (this.#count === 0) return;
     if (this.#current.count > 0) {

@@ -41,7 +41,7 @@ export class LostTargets {
   #size = 0;
   readonly #overflow: Outage;
   #timer: NodeJS.Timeout | null = null;
-  #drain: Promise<void> | null = null;
+  #requesting: Promise<void> | null = null;
   #isClosed = false;
 
   constructor(options: LostTargetsOptions) {
@@ -95,12 +95,12 @@ export class LostTargets {
   }
 
   #start(): Promise<void> {
-    this.#drain ??= this.#request().finally(() => {
-      this.#drain = null;
+    this.#requesting ??= this.#request().finally(() => {
+      this.#requesting = null;
       // Added when the last look was over.
       if (this.#size > 0 && this.#timer === null && !this.#isClosed) void this.#start();
     });
-    return this.#drain;
+    return this.#requesting;
   }
 
   async #request(): Promise<void> {

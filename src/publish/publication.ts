@@ -23,7 +23,7 @@ export class Publication {
   readonly #tools: PublicationTools;
   /** The transaction's. */
   readonly id: string;
-  /** Its end is waited for, so that the buffer can be told of it. */
+  /** Its end is waited for, so that it can be reported to the buffer. */
   isOwed = false;
   readonly #writer: OutboxWriter;
   readonly #failed = new Set<number>();
@@ -50,7 +50,7 @@ export class Publication {
   }
 
   /** Shards where an announcement may have arrived that is not to be confirmed. */
-  get stray(): readonly number[] {
+  get orphaned(): readonly number[] {
     return [...this.#tried].filter((shard) => this.#failed.has(shard) || !this.#buffered.has(shard));
   }
 
@@ -59,7 +59,7 @@ export class Publication {
     return this.#tried;
   }
 
-  /** Whether the buffer is still to be told how the transaction ended. */
+  /** Whether it is still to be reported to the buffer how the transaction ended. */
   get needsBuffer(): boolean {
     return this.#tried.size + this.#failed.size > 0;
   }

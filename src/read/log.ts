@@ -1,5 +1,5 @@
 import { formatDecimal } from '../model/amount';
-import { describeTarget, type JobContext, kindOf } from '../engines/context';
+import { describeTarget, type JobContext, targetTableOf } from '../engines/context';
 import { selectTargets, type TargetFilter } from '../engines/targets';
 import { type LoggedChange, logPage } from '../dialects/postgres/outbox/log-page';
 import { withConnection } from '../dialects/postgres/query';
@@ -27,8 +27,8 @@ const PAGE = 1_000;
 
 /** What the outbox holds, in the order in which it was written. */
 export async function* readLog(context: JobContext, filter: TargetFilter): AsyncGenerator<LogEntry, void, undefined> {
-  const { kinds, targets } = selectTargets(context, filter);
-  const rows = { kinds: kinds?.map(({ id }) => id) ?? null, targets };
+  const { targetTables, targets } = selectTargets(context, filter);
+  const rows = { tableIds: targetTables?.map(({ id }) => id) ?? null, targets };
   for (let after = '0'; ;) {
     const from = after;
     const page = await besidePool('full', () =>
@@ -43,7 +43,7 @@ export async function* readLog(context: JobContext, filter: TargetFilter): Async
 
 function entryOf({ definitions }: JobContext, change: LoggedChange): LogEntry {
   const { target, column: name, amount, writtenAt, appliedAt, failed } = change;
-  const column = kindOf(definitions, target)?.columns.get(name);
+  const column = targetTableOf(definitions, target)?.columns.get(name);
   return {
     ...describeTarget(definitions, target),
     column: column?.property ?? name,

@@ -6,7 +6,7 @@ import { byShard } from '../model/shard';
 import { formatDecimal } from '../model/amount';
 import type { PropertyAt } from '../model/property-types';
 import { checkArgument, checkKeys } from '../check-arguments';
-import type { CounterColumn, TargetKind } from '../model/definition';
+import type { CounterColumn, TargetTable } from '../model/definition';
 import type { JobContext } from '../engines/context';
 import { columnOf, idOf, type TargetKey } from '../engines/targets';
 import type { AppliedBatches } from '../dialects/postgres/apply/ledger';
@@ -22,7 +22,7 @@ const FRESH = new Set(['read committed', 'read uncommitted']);
  *
  * @throws ConfigurationError for wrong options
  */
-async function readRunnerOf(options: ReadOptions, { metadata }: TargetKind): Promise<QueryRunner | null> {
+async function readRunnerOf(options: ReadOptions, { metadata }: TargetTable): Promise<QueryRunner | null> {
   checkKeys(options, ['manager'], 'read');
   const { manager } = options;
   if (manager === undefined) return null;
@@ -78,8 +78,8 @@ export async function readGiven(context: JobContext, { target, given, column, op
   checkArgument(isGiven, 'read', 'its second argument to be a key, or a list of keys', given);
   const counterColumn = columnOf(context, target, column);
   const ids = Array.isArray(given) ? (given as readonly TargetKey[]) : [given as TargetKey];
-  const keys = ids.map((id) => idOf(counterColumn.kind, id));
-  const runner = await readRunnerOf(options, counterColumn.kind);
+  const keys = ids.map((id) => idOf(counterColumn.targetTable, id));
+  const runner = await readRunnerOf(options, counterColumn.targetTable);
   const values = await readCounters(context, counterColumn, keys, runner);
   return Array.isArray(given) ? new Map(ids.map((id, i) => [id, values[i] ?? null])) : (values[0] ?? null);
 }

@@ -31,7 +31,7 @@ export interface CountersStatus {
 export async function readStatus({ buffer, definitions, dataSource, tables }: JobContext): Promise<CountersStatus> {
   const [outbox, campaigns] = await withConnection(dataSource, async (runner) => [
     await outboxStatus(runner, tables),
-    await countCampaigns(runner, tables, [...definitions.kinds.keys()]),
+    await countCampaigns(runner, tables, [...definitions.targetTables.keys()]),
   ]);
   const shards = await Promise.all(Array.from({ length: buffer.shards }, (_, shard) => buffer.status(shard)));
   const sum = (figure: 'dirty' | 'batches' | 'intents' | 'recalculations') =>

@@ -1,8 +1,8 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { TargetKind } from '../model/definition';
+import type { TargetTable } from '../model/definition';
 import { byShard } from '../model/shard';
-import { keylessTarget, kindIdOf } from '../model/target';
+import { keylessTarget, tableIdOf } from '../model/target';
 import { CounterCacheError } from '../errors';
 import { isAboutRows, reasonOf } from '../dialects/postgres/apply/divide';
 import { mayLackKey } from '../dialects/postgres/counting/keyless-rows';
@@ -19,7 +19,7 @@ import {
 import { withConnection, withTransaction } from '../dialects/postgres/query';
 import { undoSavepoint } from '../dialects/postgres/savepoint';
 import { allocateBarrier, readHorizon } from '../dialects/postgres/snapshot';
-import { type JobContext, kindOf } from '../engines/context';
+import { type JobContext, targetTableOf } from '../engines/context';
 import { type Recalculated, UNKNOWN } from './recount-targets';
 import { RecountLease } from './recount-lease';
 
@@ -36,12 +36,12 @@ export async function rebuild(context: JobContext): Promise<void> {
   await runCampaigns(context, (runner) => lockRebuilding(runner, context.tables));
 }
 
-/** Requests the recount of every target of the kinds that have a campaign. */
-export async function recountKinds(context: JobContext): Promise<void> {
+/** Requests the recount of every target of the target tables that have a campaign. */
+export async function recountTables(context: JobContext): Promise<void> {
   const { dataSource, tables, definitions } = context;
-  const kinds = [...definitions.kinds.keys()];
-  if (!(await withConnection(dataSource, (runner) => hasCampaigns(runner, tables, kinds)))) return;
-  await runCampaigns(context, (runner) => lockCampaign(runner, tables, kinds));
+  const tableIds = [...definitions.targetTables.keys()];
+  if (!(await withConnection(dataSource, (runner) => hasCampaigns(runner, tables, tableIds)))) return;
+  await runCampaigns(context, (runner) => lockCampaign(runner, tables, tableIds));
 }
 
 /** Page by page, each in a transaction with its progress: a campaign whose process dies is resumed by another. */
@@ -55,32 +55,32 @@ async function advance(context: JobContext, runner: QueryRunner, lock: Lock): Pr
   const campaign = await lock(runner);
   if (campaign === null) return false;
   const { scope, cursor } = campaign;
-  const kinds = [...context.definitions.kinds.values()]
-    .filter(({ id }) => !('kind' in scope) || id === scope.kind)
+  const targetTables = [...context.definitions.targetTables.values()]
+    .filter(({ id }) => !('tableId' in scope) || id === scope.tableId)
     .toSorted((a, b) => (a.id < b.id ? -1 : 1));
   const shards = 'shards' in scope ? scope.shards : Array.from({ length: context.buffer.shards }, (_, shard) => shard);
-  const kind = kinds.find(({ id }) => cursor.kind === undefined || id >= cursor.kind);
+  const targetTable = targetTables.find(({ id }) => cursor.tableId === undefined || id >= cursor.tableId);
   let next: CampaignCursor | null = null;
-  if (kind !== undefined) {
-    const after = kind.id === cursor.kind ? (cursor.after ?? null) : null;
-    next = cursorAfter(kinds, kind, await requestPage(context, runner, kind, after, shards));
+  if (targetTable !== undefined) {
+    const after = targetTable.id === cursor.tableId ? (cursor.after ?? null) : null;
+    next = cursorAfter(targetTables, targetTable, await requestPage(context, runner, targetTable, after, shards));
   }
   await noteProgress(runner, context.tables, scope, next);
   return true;
 }
 
 function cursorAfter(
-  kinds: readonly TargetKind[],
-  kind: TargetKind,
+  targetTables: readonly TargetTable[],
+  targetTable: TargetTable,
   after: readonly string[] | null,
 ): CampaignCursor | null {
-  if (after !== null) return { kind: kind.id, after };
-  const next = kinds[kinds.indexOf(kind) + 1];
-  return next === undefined ? null : { kind: next.id };
+  if (after !== null) return { tableId: targetTable.id, after };
+  const next = targetTables[targetTables.indexOf(targetTable) + 1];
+  return next === undefined ? null : { tableId: next.id };
 }
 
 /**
- * Requests the recount, behind a barrier, of one page of a kind's targets, as far as they lie in these shards.
+ * Requests the recount, behind a barrier, of one page of a target table's rows, as far as they lie in these shards.
  *
  * @returns the last key of the page; `null` when there are no more
  * @throws NotPermittedError when policies may have hidden targets
@@ -88,16 +88,16 @@ function cursorAfter(
 export async function requestPage(
   context: Pick<JobContext, 'buffer' | 'schedule' | 'events'>,
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   after: readonly string[] | null,
   shards: Iterable<number>,
 ): Promise<readonly string[] | null> {
   const { buffer, schedule } = context;
-  const rows = await listOrReport(context, runner, kind, after);
+  const rows = await listOrReport(context, runner, targetTable, after);
   const barrier = await allocateBarrier(runner);
   const isLast = rows.length < PAGE;
   const listed = rows.map(({ target }) => target);
-  if (isLast && mayLackKey(kind)) listed.push(keylessTarget(kind.id));
+  if (isLast && mayLackKey(targetTable)) listed.push(keylessTarget(targetTable.id));
   const groups = byShard(listed, (target) => target, buffer.shards);
   const requestIn = async (shard: number): Promise<void> => {
     const targets = groups.get(shard) ?? [];
@@ -112,16 +112,16 @@ export async function requestPage(
 async function listOrReport(
   { events }: Pick<JobContext, 'events'>,
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   after: readonly string[] | null,
 ): ReturnType<typeof listTargets> {
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   try {
-    return await listTargets(runner, kind, { where: null, from: null, to: null, after, limit: PAGE });
+    return await listTargets(runner, targetTable, { where: null, from: null, to: null, after, limit: PAGE });
   } catch (error) {
     if (!isAboutRows(error)) throw error;
     await undoSavepoint(runner, SAVEPOINT);
-    const { name: entity } = kind.metadata;
+    const { name: entity } = targetTable.metadata;
     const advice = 'Run counters.recalculate() for it once that is mended';
     const message = `rows of ${entity} cannot be listed, and are not recounted: ${reasonOf(error)}. ${advice}`;
     events.emit('error', new CounterCacheError('RECOUNT_FAILED', message, { entity }, { cause: error }));
@@ -130,7 +130,7 @@ async function listOrReport(
 }
 
 /**
- * Answers requests for every target of a kind, once their barriers have passed: starts a campaign for the kind. One that is
+ * Answers requests for every target of a table, once their barriers have passed: starts a campaign for the table. One that is
  * under way has to end first.
  */
 export async function startRequested(
@@ -138,18 +138,18 @@ export async function startRequested(
   requests: readonly string[],
 ): Promise<readonly Recalculated[]> {
   const { buffer, dataSource, tables, definitions, schedule } = context;
-  const known = requests.filter((request) => kindOf(definitions, request) !== undefined);
+  const known = requests.filter((request) => targetTableOf(definitions, request) !== undefined);
   if (known.length === 0) return [];
   const horizon = await withConnection(dataSource, readHorizon);
   const lease = await RecountLease.acquire(buffer, known, { horizon, plain: false });
   const started = await lease.during(() =>
     withTransaction(dataSource, 'READ COMMITTED', (runner) =>
-      startIdleCampaigns(runner, tables, lease.targets.map(kindIdOf)),
+      startIdleCampaigns(runner, tables, lease.targets.map(tableIdOf)),
     ),
   );
   // As if the row were absent: nothing is pending for it, and the request is fulfilled.
   const recounts = lease.targets
-    .filter((request) => started.has(kindIdOf(request)))
+    .filter((request) => started.has(tableIdOf(request)))
     .map((target) => ({ target, missing: null, rearmIn: null }));
   const snapshot = { xmin: horizon, xmax: horizon, inProgress: [] };
   const { outcomes } = await lease.finalize(snapshot, recounts, { consume: true, dry: false }, schedule);

@@ -1,8 +1,8 @@
-import { isEveryTarget, kindIdOf } from '../model/target';
+import { isEveryTarget, tableIdOf } from '../model/target';
 import { CounterCacheError, NotPermittedError } from '../errors';
 import { type JobContext, scheduledColumns } from '../engines/context';
 import { ifPermitted, reportNotPermitted } from '../engines/permitted';
-import { recountKinds, startRequested } from './campaign';
+import { recountTables, startRequested } from './campaign';
 import {
   FAILED_DELAY,
   type Recalculated,
@@ -35,7 +35,7 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
     const results = [
       ...(await recountRequested(context, every)),
       ...(await recalculatePermitted(context, repairs, {
-        columns: (kind) => [...kind.columns.values()],
+        columns: (targetTable) => [...targetTable.columns.values()],
         consume: true,
         dry: false,
       })),
@@ -60,11 +60,11 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
   }
 }
 
-/** What is asked of every target of a kind is asked of each of them from now on. */
+/** What is asked of every target of a table is asked of each of them from now on. */
 async function recountRequested(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
   if (requests.length === 0) return [];
   const results = await startRequested(context, requests);
-  await ifPermitted(context, () => recountKinds(context));
+  await ifPermitted(context, () => recountTables(context));
   return results;
 }
 
@@ -78,25 +78,25 @@ async function recalculatePermitted(
     return await recalculateIsolating(context, targets, options);
   } catch (error) {
     if (!(error instanceof NotPermittedError)) throw error;
-    return recalculateKindwise(context, targets, options, error);
+    return recalculateByTable(context, targets, options, error);
   }
 }
 
-/** What is hidden is so for all targets of a kind: they wait for a worker that sees more, and keep no other kind waiting. */
-async function recalculateKindwise(
+/** What is hidden is so for all targets of a table: they wait for a worker that sees more, and keep no other table waiting. */
+async function recalculateByTable(
   context: JobContext,
   targets: readonly string[],
   options: RecalculateOptions,
   error: NotPermittedError,
 ): Promise<readonly Recalculated[]> {
-  const kinds = new Set(targets.map(kindIdOf));
-  if (kinds.size === 1) {
+  const tableIds = new Set(targets.map(tableIdOf));
+  if (tableIds.size === 1) {
     reportNotPermitted(context, error);
     return targets.map((target) => ({ target, outcome: 'failed', drifts: [], ...UNKNOWN }));
   }
   const results: Recalculated[] = [];
-  for (const kind of kinds) {
-    const group = targets.filter((target) => kindIdOf(target) === kind);
+  for (const tableId of tableIds) {
+    const group = targets.filter((target) => tableIdOf(target) === tableId);
     results.push(...(await recalculatePermitted(context, group, options)));
   }
   return results;

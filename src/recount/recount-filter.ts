@@ -1,7 +1,7 @@
 import type { EntityTarget, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 
 import { checkArgument, checkKeys, metadataOf } from '../check-arguments';
-import type { Counter, TargetKind } from '../model/definition';
+import type { Counter, TargetTable } from '../model/definition';
 import { describe } from '../describe';
 import { ConfigurationError } from '../errors';
 import { didYouMean } from '../suggest';
@@ -53,31 +53,33 @@ const KEYS = [
 
 const FILTER = 'the filter of a recount';
 
-/** Where a run stands: the last key of one kind. */
+/** Where a run stands: the last key of one target table. */
 export interface Cursor {
-  readonly kind: string;
+  readonly tableId: string;
   readonly after: readonly string[];
 }
 
 /**
- * The kinds that a filter names, in the order in which they are recounted.
+ * The target tables that a filter names, in the order in which they are recounted.
  *
  * @throws ConfigurationError when it names nothing, or needs one target table and has several
  */
-export function selectKinds({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetKind[] {
+export function selectTables({ definitions, dataSource }: JobContext, filter: RecountFilter): TargetTable[] {
   checkKeys(filter, KEYS, FILTER);
   checkValues(filter);
   const counters = namedCounters(definitions.counters, filter);
   const metadata = filter.target === undefined ? null : metadataOf(dataSource, filter.target);
-  const targeted = counters.flatMap(({ targets }) => targets.map(({ kind }) => kind));
-  const kinds = [...new Set(targeted)].filter((kind) => metadata === null || kind.tablePath === metadata.tablePath);
-  if (kinds.length === 0 && metadata !== null) {
-    const known = [...new Set(targeted.map((kind) => kind.metadata.name))].join(', ');
+  const targeted = counters.flatMap(({ targets }) => targets.map(({ targetTable }) => targetTable));
+  const targetTables = [...new Set(targeted)].filter(
+    (targetTable) => metadata === null || targetTable.tablePath === metadata.tablePath,
+  );
+  if (targetTables.length === 0 && metadata !== null) {
+    const known = [...new Set(targeted.map((targetTable) => targetTable.metadata.name))].join(', ');
     throw new ConfigurationError([`no counter of this filter targets ${metadata.name}. Name one of: ${known}`]);
   }
-  checkRows(filter, kinds);
-  checkRange(filter, kinds);
-  return kinds.toSorted((left, right) => (left.id < right.id ? -1 : 1));
+  checkRows(filter, targetTables);
+  checkRange(filter, targetTables);
+  return targetTables.toSorted((left, right) => (left.id < right.id ? -1 : 1));
 }
 
 function namedCounters(counters: readonly Counter[], { counter }: RecountFilter): readonly Counter[] {
@@ -109,22 +111,22 @@ function isSignal(signal: unknown): boolean {
   return signal === undefined || typeof (signal as Partial<AbortSignal>).aborted === 'boolean';
 }
 
-function checkRows({ ids, where, from, to }: RecountFilter, kinds: readonly TargetKind[]): void {
-  if (kinds.length > 1 && [ids, where, from, to].some((option) => option !== undefined)) {
+function checkRows({ ids, where, from, to }: RecountFilter, targetTables: readonly TargetTable[]): void {
+  if (targetTables.length > 1 && [ids, where, from, to].some((option) => option !== undefined)) {
     const advice = 'name it with `target`, or with a `counter` that has one';
     throw new ConfigurationError([`\`ids\`, \`where\`, \`from\` and \`to\` need one target table: ${advice}`]);
   }
 }
 
-function checkRange({ from, to }: RecountFilter, kinds: readonly TargetKind[]): void {
+function checkRange({ from, to }: RecountFilter, targetTables: readonly TargetTable[]): void {
   const ends = [from, to].filter((end) => end !== undefined);
   if (ends.length === 0) return;
-  for (const kind of kinds) {
-    if (kind.keys.length > 1) {
+  for (const targetTable of targetTables) {
+    if (targetTable.keys.length > 1) {
       const advice = 'use `where` or `ids` for a key of several';
       throw new ConfigurationError([`\`from\` and \`to\` need a key of one column: ${advice}`]);
     }
-    for (const end of ends) idOf(kind, end);
+    for (const end of ends) idOf(targetTable, end);
   }
 }
 
@@ -138,19 +140,19 @@ export function encodeCursor(cursor: Cursor): string {
  *
  * @throws ConfigurationError when it is no cursor, or one of another filter's run
  */
-export function decodeCursor(text: string, kinds: readonly TargetKind[]): Cursor {
+export function decodeCursor(text: string, targetTables: readonly TargetTable[]): Cursor {
   const cursor = parseCursor(text);
   if (cursor === null) {
     throw new ConfigurationError([`expected cursor to be one that an earlier report returned, got: ${describe(text)}`]);
   }
-  if (kinds.some(({ id }) => id === cursor.kind)) return cursor;
+  if (targetTables.some(({ id }) => id === cursor.tableId)) return cursor;
   throw new ConfigurationError(['the cursor belongs to a run with another filter: give the same filter as then']);
 }
 
 function parseCursor(text: string): Cursor | null {
   try {
-    const { kind, after } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Partial<Cursor>;
-    return typeof kind === 'string' && Array.isArray(after) ? { kind, after: after.map(String) } : null;
+    const { tableId, after } = JSON.parse(Buffer.from(text, 'base64url').toString()) as Partial<Cursor>;
+    return typeof tableId === 'string' && Array.isArray(after) ? { tableId, after: after.map(String) } : null;
   } catch {
     return null;
   }

@@ -1,5 +1,5 @@
 import { formatDecimal } from '../model/amount';
-import type { CounterColumn, TargetKind } from '../model/definition';
+import type { CounterColumn, TargetTable } from '../model/definition';
 import { keylessTarget } from '../model/target';
 import type { Drift } from '../events';
 import { clearKeyless, type KeylessRow, readKeyless } from '../dialects/postgres/counting/keyless-rows';
@@ -17,17 +17,17 @@ const SETTLED = { dirty: false, waiting: false } as const;
  */
 export async function recalculateKeyless(
   context: JobContext,
-  kind: TargetKind,
+  targetTable: TargetTable,
   { columns: columnsOf, where, ...options }: RecalculateOptions,
 ): Promise<Recalculated> {
   const { buffer, dataSource, schedule } = context;
-  const target = keylessTarget(kind.id);
+  const target = keylessTarget(targetTable.id);
   const refused = { target, outcome: 'refused', drifts: [], dirty: true, waiting: false } as const;
   const horizon = await withConnection(dataSource, readHorizon);
   const lease = await RecountLease.acquire(buffer, [target], { horizon, plain: options.plain ?? false });
   if (lease.targets.length === 0) return refused;
-  const columns = columnsOf(kind);
-  const look = { kind, columns, where: where ?? null };
+  const columns = columnsOf(targetTable);
+  const look = { targetTable, columns, where: where ?? null };
   const { rows, snapshot, isDone } = await lease.during(() =>
     withConnection(dataSource, async (runner) => {
       const read = await readKeyless(runner, look);
@@ -41,12 +41,12 @@ export async function recalculateKeyless(
   const recount = { target, missing: null, rearmIn: null };
   const { outcomes } = await lease.finalize(snapshot, [recount], options, schedule);
   if (outcomes[0]?.standing !== true) return { ...refused, outcome: 'lost' };
-  const drifts = rows.flatMap((row) => driftsOf(kind, columns, row));
+  const drifts = rows.flatMap((row) => driftsOf(targetTable, columns, row));
   return { target, outcome: drifts.length > 0 ? 'done' : 'absent', drifts, ...SETTLED };
 }
 
 function driftsOf(
-  { metadata }: TargetKind,
+  { metadata }: TargetTable,
   columns: readonly CounterColumn[],
   { primaryKey, values }: KeylessRow,
 ): Drift[] {

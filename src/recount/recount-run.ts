@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { byShard, forEachShard } from '../model/shard';
-import type { CounterColumn, Definitions, TargetKind } from '../model/definition';
+import type { CounterColumn, Definitions, TargetTable } from '../model/definition';
 import type { Drift, FailedTarget } from '../events';
 import { isAboutRows, reasonOf } from '../dialects/postgres/apply/divide';
 import { keylessTarget } from '../model/target';
@@ -13,7 +13,7 @@ import { describeTarget, type JobContext } from '../engines/context';
 import { drain } from '../engines/outbox/drain';
 import { bringEpochsTogether, failLost } from './lost-shards';
 import { reconcile } from '../engines/buffered/reconcile';
-import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectKinds } from './recount-filter';
+import { type Cursor, decodeCursor, encodeCursor, type RecountFilter, selectTables } from './recount-filter';
 import { type Recalculated, recalculateIsolating, type RecalculateOptions, statementSize } from './recount-targets';
 import { idOf } from '../engines/targets';
 
@@ -54,20 +54,20 @@ const PATIENCE = 30_000;
 
 /** Recounts many targets in steps, in key order per target table; with `dry` it only compares. */
 export async function recountRun(context: JobContext, filter: RecountFilter, dry: boolean): Promise<RecountReport> {
-  const kinds = selectKinds(context, filter);
+  const targetTables = selectTables(context, filter);
   const names = filter.counter === undefined ? null : new Set([filter.counter].flat());
-  const columns = (kind: TargetKind): CounterColumn[] =>
-    [...kind.columns.values()].filter(
+  const columns = (targetTable: TargetTable): CounterColumn[] =>
+    [...targetTable.columns.values()].filter(
       (column) => names === null || column.counters.some(({ name }) => names.has(name)),
     );
-  const cursor = filter.cursor === undefined ? null : decodeCursor(filter.cursor, kinds);
+  const cursor = filter.cursor === undefined ? null : decodeCursor(filter.cursor, targetTables);
   const fixed: Drift[] = [];
   const unsettled: { entity: string; id: string }[] = [];
   const failed: FailedTarget[] = [];
   let checked = 0;
   let fixedCount = 0;
   let position: string | null = filter.cursor ?? null;
-  for await (const step of steps(context, kinds, filter, columns, cursor)) {
+  for await (const step of steps(context, targetTables, filter, columns, cursor)) {
     if (step.failed !== undefined) failed.push(step.failed);
     const results = await recountStep(context, step.targets, { columns, consume: false, dry, where: filter.where });
     const drifts = results.flatMap((result) => result.drifts);
@@ -87,7 +87,7 @@ export async function recountRun(context: JobContext, filter: RecountFilter, dry
 /** Recounts some targets, all columns, and applies what they lack; returns how many did not hold still. */
 export async function recountTargets(context: JobContext, targets: readonly string[]): Promise<number> {
   const results = await recountStep(context, targets, {
-    columns: (kind) => [...kind.columns.values()],
+    columns: (targetTable) => [...targetTable.columns.values()],
     consume: false,
     dry: false,
   });
@@ -208,39 +208,39 @@ function rangeOf({ where, from, to }: RecountFilter): Pick<TargetPage, 'where' |
 
 async function* steps(
   context: JobContext,
-  kinds: readonly TargetKind[],
+  targetTables: readonly TargetTable[],
   filter: RecountFilter,
-  columns: (kind: TargetKind) => CounterColumn[],
+  columns: (targetTable: TargetTable) => CounterColumn[],
   start: Cursor | null,
 ): AsyncGenerator<Step> {
-  const first = start === null ? 0 : kinds.findIndex(({ id }) => id === start.kind);
-  for (const [i, kind] of kinds.slice(first).entries()) {
+  const first = start === null ? 0 : targetTables.findIndex(({ id }) => id === start.tableId);
+  for (const [i, targetTable] of targetTables.slice(first).entries()) {
     let after = i === 0 && start !== null && start.after.length > 0 ? start.after : null;
     if (filter.ids !== undefined) {
-      const targets = [...new Set(filter.ids.map((id) => idOf(kind, id)))];
-      yield { targets, cursor: { kind: kind.id, after: [] } };
+      const targets = [...new Set(filter.ids.map((id) => idOf(targetTable, id)))];
+      yield { targets, cursor: { tableId: targetTable.id, after: [] } };
       continue;
     }
-    const limit = filter.batchSize ?? STATEMENTS * statementSize(columns(kind));
+    const limit = filter.batchSize ?? STATEMENTS * statementSize(columns(targetTable));
     for (;;) {
       const page = { ...rangeOf(filter), after, limit };
       const rows = await withTransaction(context.dataSource, 'READ COMMITTED', (runner) =>
-        listTargets(runner, kind, page),
+        listTargets(runner, targetTable, page),
       ).catch(unlisted(filter));
       if (!Array.isArray(rows)) {
-        const failed = { entity: kind.metadata.name, id: ALL_ROWS, reason: reasonOf(rows.error) };
-        yield { targets: [], cursor: { kind: kind.id, after: after ?? [] }, failed };
+        const failed = { entity: targetTable.metadata.name, id: ALL_ROWS, reason: reasonOf(rows.error) };
+        yield { targets: [], cursor: { tableId: targetTable.id, after: after ?? [] }, failed };
         break;
       }
       const last = rows.at(-1);
       if (last === undefined) break;
-      yield { targets: rows.map(({ target }) => target), cursor: { kind: kind.id, after: last.key } };
+      yield { targets: rows.map(({ target }) => target), cursor: { tableId: targetTable.id, after: last.key } };
       after = last.key;
       if (rows.length < limit) break;
     }
     // Rows without a key lie in no range of keys.
-    if (mayLackKey(kind) && filter.from === undefined && filter.to === undefined)
-      yield { targets: [keylessTarget(kind.id)], cursor: { kind: kind.id, after: after ?? [] } };
+    if (mayLackKey(targetTable) && filter.from === undefined && filter.to === undefined)
+      yield { targets: [keylessTarget(targetTable.id)], cursor: { tableId: targetTable.id, after: after ?? [] } };
   }
 }
 

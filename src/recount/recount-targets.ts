@@ -1,6 +1,6 @@
 import type { Finalized, Recount } from '../engines/buffered/buffer';
 import { formatDecimal } from '../model/amount';
-import type { CounterColumn, TargetKind } from '../model/definition';
+import type { CounterColumn, TargetTable } from '../model/definition';
 import { isKeyless } from '../model/target';
 import type { Drift } from '../events';
 import { retryRows } from '../dialects/postgres/outbox/retry-rows';
@@ -8,7 +8,7 @@ import { withConnection } from '../dialects/postgres/query';
 import { recount } from '../dialects/postgres/counting/recount';
 import type { Counted, Counts, Uncountable } from '../dialects/postgres/counting/recount-by-sql';
 import { readHorizon } from '../dialects/postgres/snapshot';
-import { describeTarget, type JobContext, kindOf } from '../engines/context';
+import { describeTarget, type JobContext, targetTableOf } from '../engines/context';
 import { drain } from '../engines/outbox/drain';
 import type { RecountFilter } from './recount-filter';
 import { recalculateKeyless } from './recount-keyless';
@@ -53,8 +53,8 @@ export interface Recalculated {
 
 /** How targets are recalculated. */
 export interface RecalculateOptions {
-  /** Columns of the kind to recount. */
-  readonly columns: (kind: TargetKind) => readonly CounterColumn[];
+  /** Columns of the target table to recount. */
+  readonly columns: (targetTable: TargetTable) => readonly CounterColumn[];
   /** Whether the request for a recalculation is fulfilled by this. */
   readonly consume: boolean;
   /** Compare only, change nothing. */
@@ -66,7 +66,7 @@ export interface RecalculateOptions {
 }
 
 /**
- * Lease, read, finalize (docs/protocol.md): recounts targets of whatever shards, and sets their pending delta to what is
+ * Lease, read, finalize (docs/protocol.md): recounts targets of any shards, and sets their pending delta to what is
  * missing. A crash anywhere leaves either nothing done or an ordinary pending delta (I6).
  */
 export async function recalculateTargets(
@@ -74,21 +74,21 @@ export async function recalculateTargets(
   targets: readonly string[],
   options: RecalculateOptions,
 ): Promise<Recalculated[]> {
-  const byKind = new Map<TargetKind, string[]>();
+  const byTable = new Map<TargetTable, string[]>();
   for (const target of targets) {
-    const kind = kindOf(context.definitions, target);
-    if (kind === undefined) continue;
-    const members = byKind.get(kind);
-    if (members === undefined) byKind.set(kind, [target]);
+    const targetTable = targetTableOf(context.definitions, target);
+    if (targetTable === undefined) continue;
+    const members = byTable.get(targetTable);
+    if (members === undefined) byTable.set(targetTable, [target]);
     else members.push(target);
   }
   const results: Recalculated[] = [];
-  for (const [kind, all] of byKind) {
+  for (const [targetTable, all] of byTable) {
     const members = all.filter((target) => !isKeyless(target));
-    if (members.length < all.length) results.push(await recalculateKeyless(context, kind, options));
-    const size = statementSize(options.columns(kind));
+    if (members.length < all.length) results.push(await recalculateKeyless(context, targetTable, options));
+    const size = statementSize(options.columns(targetTable));
     for (let at = 0; at < members.length; at += size) {
-      results.push(...(await recalculateKind(context, kind, members.slice(at, at + size), options)));
+      results.push(...(await recalculateTable(context, targetTable, members.slice(at, at + size), options)));
     }
   }
   return results;
@@ -101,9 +101,9 @@ export function statementSize(columns: readonly CounterColumn[]): number {
   return counters.every(({ sql }) => sql) ? TARGETS : STREAMED_TARGETS;
 }
 
-async function recalculateKind(
+async function recalculateTable(
   context: JobContext,
-  kind: TargetKind,
+  targetTable: TargetTable,
   targets: readonly string[],
   options: RecalculateOptions,
 ): Promise<Recalculated[]> {
@@ -113,14 +113,14 @@ async function recalculateKind(
   const leased = lease.targets;
   const refused = refusals(targets, leased);
   if (leased.length === 0) return refused;
-  const columns = options.columns(kind);
-  const counts = await lease.during(() => recount(dataSource, tables, kind, columns, leased));
+  const columns = options.columns(targetTable);
+  const counts = await lease.during(() => recount(dataSource, tables, targetTable, columns, leased));
   const counted = new Map(leased.map((target, i) => [target, counts.counted[i] ?? null]));
   const early = options.dry
     ? []
     : leased.filter((target) => counted.get(target) === null && counts.waiting.has(target));
   await lease.release(early);
-  const recounts = recountsOf(context, kind, without(counted, early));
+  const recounts = recountsOf(context, targetTable, without(counted, early));
   const { outcomes, dirty } = await finalizeCountable(context, lease, recounts, counts, options);
   if (!options.dry) await retryRefused(context, counts.refused);
   await drainAbsent(context, early);
@@ -197,8 +197,12 @@ function refusals(targets: readonly string[], leased: readonly string[]): Recalc
     .map((target) => ({ target, outcome: 'refused', drifts: [], ...UNKNOWN }));
 }
 
-function recountsOf({ options }: JobContext, kind: TargetKind, counted: ReadonlyMap<string, Counted>): Recount[] {
-  const delays = [...kind.columns.values()]
+function recountsOf(
+  { options }: JobContext,
+  targetTable: TargetTable,
+  counted: ReadonlyMap<string, Counted>,
+): Recount[] {
+  const delays = [...targetTable.columns.values()]
     .flatMap(({ counters }) => counters)
     .flatMap(({ recalculation }) =>
       recalculation === false ? [] : [recalculation.delay ?? options.recalculationDelay],
@@ -240,7 +244,7 @@ function resultOf(
 }
 
 /**
- * The same as {@link recalculateTargets}, whatever it fails for: halves the targets until those whose recount fails stand
+ * The same as {@link recalculateTargets}, for every reason to fail: halves the targets until those whose recount fails stand
  * alone (I11).
  *
  * @throws NotPermittedError where policies may hide rows; what keeps all of them from being recounted: without SQL or the buffer nothing could be told apart

@@ -47,7 +47,7 @@ export type TestCounters = Counters & TestMethods;
 /**
  * Attaches counters to the DataSource of a test, as `Counters.attach()` does.
  *
- * @throws ConfigurationError, and whatever else `Counters.attach()` throws
+ * @throws ConfigurationError, and what `Counters.attach()` throws
  * @example
  * const counters = await attachForTests(dataSource, { inline: true });
  * await dataSource.initialize();

@@ -95,7 +95,7 @@ async function whatIsLeft(context: JobContext, lost: number): Promise<Left> {
   const shards = Array.from({ length: buffer.shards }, (_, shard) => shard);
   const repairs = await Promise.all(shards.map(async (shard) => (await buffer.status(shard)).repairs));
   const campaigns = await withConnection(dataSource, (runner) =>
-    countCampaigns(runner, tables, [...definitions.kinds.keys()]),
+    countCampaigns(runner, tables, [...definitions.targetTables.keys()]),
   );
   const { dirty, batches, intents, failed } = await readStatus(context);
   const counts = {

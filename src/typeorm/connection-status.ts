@@ -15,7 +15,7 @@ function clientOf(runner: QueryRunner): Client | undefined {
   return (runner as unknown as { readonly databaseConnection?: Client }).databaseConnection;
 }
 
-/** Whether a connection was in a transaction when the server last answered; `null` where the driver does not tell. */
+/** Whether a connection was in a transaction when the server last answered; `null` where the driver does not say. */
 export function isInTransaction(runner: QueryRunner): boolean | null {
   return isClientInTransaction(clientOf(runner));
 }

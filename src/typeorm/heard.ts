@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import { Slot } from '../model/slot';
 
-/** `pg`'s connection under its client: it emits every message of the server, whoever sent what is answered. */
+/** `pg`'s connection under its client: it emits every message of the server, also to statements of others. */
 interface Messages {
   on(name: 'readyForQuery', listener: (message: { readonly status: string }) => void): unknown;
   on(name: 'commandComplete', listener: (message: { readonly text: string }) => void): unknown;

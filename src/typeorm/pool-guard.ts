@@ -57,7 +57,7 @@ function refuseOpenConnections(driver: Driver): () => void {
       const obtained = await original.call(driver);
       const [client, release] = obtained;
       if (isClientInTransaction(client) !== true) return obtained;
-      release(new Error('it is in a transaction of somebody who has left'));
+      release(new Error('it is in a transaction that its caller has left'));
     }
   };
   driver.obtainMasterConnection = obtain;

@@ -1,7 +1,7 @@
 import type { Row } from '../model/definition';
 import { keyText } from '../model/target';
 
-/** Types that the driver turns into objects which do not tell every value apart: a Date has no microseconds. */
+/** Types that the driver turns into objects which are equal for different values: a Date has no microseconds. */
 const OPAQUE = /^(date|time|timestamp|interval|bytea|json)/;
 
 /** Whether rows have to hold the text of a column as well, to be told apart by it. */

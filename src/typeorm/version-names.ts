@@ -9,7 +9,7 @@ export interface VersionNames {
 const WITH = /^\s*WITH\s*\(/i;
 const OPTION = /\s*(OLD|NEW)\s+AS\s+((?:[Uu]&)?"(?:[^"]|"")*"|[A-Za-z_\u0080-\uFFFF][\w$\u0080-\uFFFF]*)\s*([,)])/iy;
 
-/** Names that nobody else has given to anything. */
+/** Names that nothing else has. */
 const OURS: VersionNames = { old: '__cc_o', new: '__cc_n' };
 
 /**

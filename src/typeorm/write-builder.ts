@@ -32,7 +32,7 @@ export function hasWritingTables({ expressionMap }: Pick<WriteBuilder, 'expressi
 
 /**
  * TypeORM's Insert-, Update-, Delete- and SoftDeleteQueryBuilder as seen from inside: the members, most of them
- * protected, that capturing relies on. {@link checkBuilder} tells at attach when a release of TypeORM lacks one.
+ * protected, that capturing relies on. {@link checkBuilder} finds out at attach when a release of TypeORM lacks one.
  */
 export interface WriteBuilder {
   readonly expressionMap: ExpressionMap;

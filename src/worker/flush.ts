@@ -30,11 +30,13 @@ export async function flush(context: JobContext, filter: TargetFilter): Promise<
 
 async function flushOnce(
   context: JobContext,
-  { kinds, targets }: TargetSelection,
+  { targetTables, targets }: TargetSelection,
   onLost: (shard: number) => void,
 ): Promise<ReconcileReport> {
   const waiting: ClaimScope =
-    targets === null ? { select: 'dirty', kinds: kinds?.map(({ id }) => id) ?? null } : { select: 'targets', targets };
+    targets === null
+      ? { select: 'dirty', tableIds: targetTables?.map(({ id }) => id) ?? null }
+      : { select: 'targets', targets };
   const { shards } = context.buffer;
   const scopes: [number, ClaimScope][] =
     targets === null
@@ -63,9 +65,9 @@ async function recountAll(context: JobContext, filter: TargetFilter, { targets }
 
 /** Makes failed targets due again; returns how many. */
 export async function retryFailed(context: JobContext, filter: TargetFilter): Promise<number> {
-  const { kinds, targets } = selectTargets(context, filter);
+  const { targetTables, targets } = selectTargets(context, filter);
   const wanted = (target: string) =>
-    targets?.includes(target) ?? kinds?.some(({ id }) => target.startsWith(`${id}:`)) ?? true;
+    targets?.includes(target) ?? targetTables?.some(({ id }) => target.startsWith(`${id}:`)) ?? true;
   const retried = new Set<string>();
   for (let shard = 0; shard < context.buffer.shards; shard++) {
     const { failed } = await context.buffer.status(shard);

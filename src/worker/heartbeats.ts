@@ -17,21 +17,21 @@ export interface OwnDefinitions {
   readonly tables: ReadonlySet<string>;
 }
 
-/** What a look at the known definitions leads to. */
-export interface Look {
+/** What follows from the known definitions. */
+export interface Evaluation {
   /** What has to be written down, by column: a new definition, or a recount that is requested. */
   readonly changed: ReadonlyMap<string, Heartbeats>;
   /** Known definitions that are seen again: column → fingerprint. */
   readonly seen: ReadonlyMap<string, string>;
-  /** Ids of kinds all of whose targets have to be recounted. */
-  readonly kinds: readonly string[];
+  /** Ids of target tables all of whose targets have to be recounted. */
+  readonly tableIds: readonly string[];
   /** Columns whose recount has been waiting for long, since processes that declare them otherwise do not end. */
   readonly waiting: readonly CounterColumn[];
 }
 
-/** How to look. */
-export interface LookOptions {
-  /** Milliseconds between two looks of this process. */
+/** How to evaluate. */
+export interface EvaluateOptions {
+  /** Milliseconds between two evaluations of this process. */
   readonly interval: number;
   /** Nothing was ever kept in this installation: its columns are taken for right. */
   readonly isNew: boolean;
@@ -50,12 +50,12 @@ const SILENT_INTERVALS = 4;
 const PATIENCE = 3_600_000;
 
 /** What a process declares; `tables` are the paths of all its tables. */
-export function ownDefinitions({ kinds }: Definitions, tables: Iterable<string>): OwnDefinitions {
-  const columns = [...kinds.values()].flatMap((kind) => [...kind.columns.values()]);
+export function ownDefinitions({ targetTables }: Definitions, tables: Iterable<string>): OwnDefinitions {
+  const columns = [...targetTables.values()].flatMap((targetTable) => [...targetTable.columns.values()]);
   return {
     columns: new Map(
       columns.map((column) => [
-        [column.kind.tablePath, column.name].map(encodeColumn).join(':'),
+        [column.targetTable.tablePath, column.name].map(encodeColumn).join(':'),
         { column, fingerprint: fingerprintOf(column), sources: sourceTablesOf(column) },
       ]),
     ),
@@ -68,23 +68,23 @@ export function ownDefinitions({ kinds }: Definitions, tables: Iterable<string>)
  * and when processes with another definition have been seen since the last one: what they wrote was counted otherwise.
  * It is requested once all of those are silent. See docs/adr/0015.
  */
-export function look(known: KnownDefinitions, own: OwnDefinitions, options: LookOptions): Look {
+export function evaluate(known: KnownDefinitions, own: OwnDefinitions, options: EvaluateOptions): Evaluation {
   const { now } = known;
   const { interval, isNew } = options;
   const changed = new Map<string, Heartbeats>();
   const seen = new Map<string, string>();
-  const kinds = new Set<string>();
+  const tableIds = new Set<string>();
   const waiting: CounterColumn[] = [];
   for (const [id, { column, fingerprint, sources }] of own.columns) {
     const heartbeats = known.columns.get(id) ?? firstSeen(now, options);
     const before = heartbeats[fingerprint];
     const { first, counted } = before ?? { first: now, counted: isNew ? now : null };
     const isRequested = isRecountDue(heartbeats, fingerprint, counted, now, interval);
-    if (isRequested) kinds.add(column.kind.id);
+    if (isRequested) tableIds.add(column.targetTable.id);
     else if (counted === null && now - first > PATIENCE) waiting.push(column);
-    const sighting = { first, seen: now, interval, counted: isRequested ? now : counted, sources };
+    const heartbeat = { first, seen: now, interval, counted: isRequested ? now : counted, sources };
     if (isRequested || before?.interval !== interval)
-      changed.set(id, latest({ ...heartbeats, [fingerprint]: sighting }));
+      changed.set(id, latest({ ...heartbeats, [fingerprint]: heartbeat }));
     else if (!isFresh(before, now)) seen.set(id, fingerprint);
   }
   for (const [id, heartbeats] of known.columns) {
@@ -94,7 +94,7 @@ export function look(known: KnownDefinitions, own: OwnDefinitions, options: Look
       changed.set(id, latest({ ...heartbeats, [UNDECLARED]: undeclared(now, interval) }));
     else if (!isFresh(before, now)) seen.set(id, UNDECLARED);
   }
-  return { changed, seen, kinds: [...kinds], waiting };
+  return { changed, seen, tableIds: [...tableIds], waiting };
 }
 
 function isRecountDue(
@@ -104,7 +104,7 @@ function isRecountDue(
   now: number,
   interval: number,
 ): boolean {
-  const others = Object.entries(heartbeats).flatMap(([other, sighting]) => (other === fingerprint ? [] : [sighting]));
+  const others = Object.entries(heartbeats).flatMap(([other, heartbeat]) => (other === fingerprint ? [] : [heartbeat]));
   const isWanted = counted === null || others.some(({ seen }) => seen >= counted);
   return isWanted && others.every((other) => isSilent(other, now, interval));
 }
@@ -114,13 +114,13 @@ function isFresh({ seen, interval }: Heartbeat, now: number): boolean {
   return seen > now - interval / 2;
 }
 
-/** No process with this definition lives, as far as one can tell. */
+/** No process with this definition lives, as far as is known. */
 function isSilent({ seen, interval }: Heartbeat, now: number, ownInterval: number): boolean {
   return seen + SILENT_INTERVALS * Math.max(interval, ownInterval) <= now;
 }
 
 /** Of a column that is new to an installation in use: processes that do not know it may be writing, and say so soon. */
-function firstSeen(now: number, { interval, isNew }: LookOptions): Heartbeats {
+function firstSeen(now: number, { interval, isNew }: EvaluateOptions): Heartbeats {
   return isNew ? {} : { [UNDECLARED]: undeclared(now, interval) };
 }
 

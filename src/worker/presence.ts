@@ -11,7 +11,7 @@ import { besidePool } from '../dialects/postgres/side-connection';
 import type { TablePaths } from '../dialects/postgres/installation/tables';
 import { withTimeout } from '../time-limit';
 import type { JobContext } from '../engines/context';
-import { look, type OwnDefinitions, ownDefinitions } from './heartbeats';
+import { evaluate, type OwnDefinitions, ownDefinitions } from './heartbeats';
 import { startCampaigns } from '../dialects/postgres/installation/campaigns';
 import {
   lockDefinitions,
@@ -73,9 +73,9 @@ export class Presence {
     this.#events = events;
     this.#interval = interval;
     this.#followTables = followTables;
-    this.#timer = setInterval(() => this.#look(true), interval).unref();
+    this.#timer = setInterval(() => this.#refresh(true), interval).unref();
     // The tables have just been looked at.
-    this.#look(false);
+    this.#refresh(false);
   }
 
   /** Looks no more; the process goes on, with another presence. */
@@ -96,7 +96,7 @@ export class Presence {
     await withTimeout(gone, STOP_LIMIT, undefined).catch(() => undefined);
   }
 
-  #look(withTables: boolean): void {
+  #refresh(withTables: boolean): void {
     if (!this.#dataSource.isInitialized) return;
     this.#run ??= this.#noticeAll(withTables).finally(() => (this.#run = null));
   }
@@ -146,8 +146,8 @@ export class Presence {
     this.#events.reportOnce('definitions', refused);
   }
 
-  #reportWaiting({ kind, property }: CounterColumn): void {
-    const column = `${kind.metadata.name}.${property}`;
+  #reportWaiting({ targetTable, property }: CounterColumn): void {
+    const column = `${targetTable.metadata.name}.${property}`;
     const reason = 'a process that declares it differently, or not at all, still runs';
     const advice = 'End processes that run other code, or give all of them the same declarations';
     const message = `${column} waits to be recounted by its new definition: ${reason}. ${advice}`;
@@ -168,7 +168,7 @@ async function noticeDefinitions(
   interval: number,
 ): Promise<readonly CounterColumn[]> {
   const glance = await withConnection(dataSource, async (runner) => {
-    const found = look(await readDefinitions(runner, tables), own, { interval, isNew: false });
+    const found = evaluate(await readDefinitions(runner, tables), own, { interval, isNew: false });
     if (found.seen.size > 0) await refreshHeartbeats(runner, tables, found.seen);
     return found;
   });
@@ -176,9 +176,9 @@ async function noticeDefinitions(
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const isNew = await lockDefinitions(runner, tables);
     // Once more: another process may have been first.
-    const { changed, kinds, waiting } = look(await readDefinitions(runner, tables), own, { interval, isNew });
+    const { changed, tableIds, waiting } = evaluate(await readDefinitions(runner, tables), own, { interval, isNew });
     await writeDefinitions(runner, tables, changed);
-    await startCampaigns(runner, tables, kinds);
+    await startCampaigns(runner, tables, tableIds);
     return waiting;
   });
 }

@@ -8,7 +8,7 @@ import type { JobContext } from '../engines/context';
 import { repairDue } from '../engines/outbox/drain';
 import { ifPermitted } from '../engines/permitted';
 import { recalculateDue } from '../recount/recalculate';
-import { rebuild, recountKinds } from '../recount/campaign';
+import { rebuild, recountTables } from '../recount/campaign';
 import { reportLost, sweepEpochs } from '../recount/lost-shards';
 import { reconcile, settleBatch } from '../engines/buffered/reconcile';
 
@@ -27,7 +27,7 @@ export async function sweep(context: JobContext): Promise<void> {
   reportLost(context, lost);
   if (isRebuilding) await ifPermitted(context, () => rebuild(context));
   const failures: unknown[] = [];
-  const campaigns = () => ifPermitted(context, () => recountKinds(context));
+  const campaigns = () => ifPermitted(context, () => recountTables(context));
   for (const step of [campaigns, repairDue]) await step(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.

@@ -53,7 +53,7 @@ describe('the keys of RedisBuffer', () => {
     await two.cleanup();
   });
 
-  it('are gone when nothing is pending, but for the epoch, the known kinds and columns', async () => {
+  it('are gone when nothing is pending, but for the epoch, the known tables and columns', async () => {
     const installation = randomUUID();
     const { buffer, cleanup } = await create({ shards: 1, window: 10 }, installation);
     const [a, b] = [row('a'), row('b')];
@@ -73,7 +73,7 @@ describe('the keys of RedisBuffer', () => {
     const { id } = await claimAll(buffer);
     await buffer.acknowledge(0, id, []);
     const left = (await keysOf(installation)).map((key) => key.split(':').at(-1));
-    expect(new Set(left)).toEqual(new Set(['columns', 'kinds', 'meta']));
+    expect(new Set(left)).toEqual(new Set(['columns', 'tables', 'meta']));
     await cleanup();
   });
 });

@@ -118,7 +118,7 @@ test('within Redis, the commands of a batch do not grow with its targets', async
     let batch: string | undefined;
     const claiming = await commandsOf(async () => {
       // Not the limit: one that is reached ends the search earlier.
-      const claimed = await buffer.claim(0, { select: 'dirty', kinds: null }, 1_001);
+      const claimed = await buffer.claim(0, { select: 'dirty', tableIds: null }, 1_001);
       expect(claimed.batch?.entries).toHaveLength(targets);
       batch = claimed.batch?.id;
     });

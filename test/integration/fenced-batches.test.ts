@@ -31,7 +31,7 @@ async function claimed(): Promise<{ id: number; batch: Batch }> {
   const { id } = await fixture.dataSource.manager.save(Author, { name: 'a' });
   await fixture.dataSource.manager.insert(Post, [{ authorId: id }, { authorId: id }, { authorId: id }]);
   await fixture.counters.settled();
-  const { batch } = await internals.context.buffer.claim(0, { select: 'dirty', kinds: null }, 10);
+  const { batch } = await internals.context.buffer.claim(0, { select: 'dirty', tableIds: null }, 10);
   if (batch === null) throw new Error('nothing to claim');
   return { id, batch };
 }

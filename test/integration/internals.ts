@@ -61,10 +61,10 @@ export async function openInternals(
     redis,
     context,
     place(entity, id) {
-      const kind = [...context.definitions.kinds.values()].find(
+      const targetTable = [...context.definitions.targetTables.values()].find(
         ({ metadata }) => metadata === dataSource.getMetadata(entity),
       );
-      const target = targetId(kind?.id ?? '', [String(id)]) ?? '';
+      const target = targetId(targetTable?.id ?? '', [String(id)]) ?? '';
       return { target, shard: shardOf(target, shards) };
     },
     mentions: ({ target, shard }) => mentions(redis, `{${prefix}:${installation}:${shard}}:*`, target),
@@ -84,8 +84,8 @@ export async function installationOf(dataSource: DataSource): Promise<string> {
 }
 
 async function mentions(redis: Redis, pattern: string, target: string): Promise<string[]> {
-  const kinds = (await keysOf(redis, pattern)).find((key) => key.endsWith(':kinds'));
-  const inner = kinds === undefined ? null : await innerName(redis, kinds, target);
+  const tablesKey = (await keysOf(redis, pattern)).find((key) => key.endsWith(':tables'));
+  const inner = tablesKey === undefined ? null : await innerName(redis, tablesKey, target);
   const names = [target, inner ?? target].map((name) => name.replaceAll(/[$()*+.?[\\\]^{|}]/g, String.raw`\$&`));
   const mentioned = new RegExp(`(?<![\\w%])(${names.join('|')})(?![\\w%])`);
   const found: string[] = [];
@@ -93,10 +93,10 @@ async function mentions(redis: Redis, pattern: string, target: string): Promise<
   return found.map((key) => key.slice(key.lastIndexOf(':') + 1)).toSorted();
 }
 
-/** The name of a target in the keys of a shard, where a code stands for its kind; `null` when it has none there. */
-export async function innerName(redis: Redis, kindsKey: string, target: string): Promise<string | null> {
+/** The name of a target in the keys of a shard, where a code stands for its table; `null` when it has none there. */
+export async function innerName(redis: Redis, tablesKey: string, target: string): Promise<string | null> {
   const at = target.lastIndexOf(':');
-  const code = await redis.hget(kindsKey, target.slice(0, at));
+  const code = await redis.hget(tablesKey, target.slice(0, at));
   return code === null ? null : `${code}${target.slice(at)}`;
 }
 

@@ -49,7 +49,7 @@ async function counts(ids: readonly number[]): Promise<number[]> {
 }
 
 async function claimAll(): Promise<Batch> {
-  const { batch } = await internals.context.buffer.claim(0, { select: 'dirty', kinds: null }, 1_000);
+  const { batch } = await internals.context.buffer.claim(0, { select: 'dirty', tableIds: null }, 1_000);
   if (batch === null) throw new Error('nothing to claim');
   return batch;
 }

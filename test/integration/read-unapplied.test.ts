@@ -25,7 +25,7 @@ test('read() counts what a batch did not apply, before anybody has given it back
     ids.flatMap((authorId) => [{ authorId }, { authorId }]),
   );
   await counters.settled();
-  const { batch } = await context.buffer.claim(0, { select: 'dirty', kinds: null }, 10);
+  const { batch } = await context.buffer.claim(0, { select: 'dirty', tableIds: null }, 10);
   if (batch === null) throw new Error('nothing to claim');
   const holder = dataSource.createQueryRunner();
   await holder.query('BEGIN');

@@ -36,7 +36,7 @@ describe('a rebuilding whose finder died', () => {
   });
 
   test('goes on from where it stood', async () => {
-    const cursor = { kind: 'author:id', after: [String(ids[1])] };
+    const cursor = { tableId: 'author:id', after: [String(ids[1])] };
     await fixture.dataSource.query('UPDATE counter_cache_shard SET rebuilding = $1', [JSON.stringify(cursor)]);
     await fixture.counters.startWorker();
     await until(async () => (await isRebuilt()) && (await countsOf())[2] === 1);

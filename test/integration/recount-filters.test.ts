@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => fixture.close());
 
-const NOTHING = Buffer.from(JSON.stringify({ kind: 'elsewhere:id', after: [] })).toString('base64url');
+const NOTHING = Buffer.from(JSON.stringify({ tableId: 'elsewhere:id', after: [] })).toString('base64url');
 
 test.each([
   ['an entity without counters', { target: Post }, 'no counter of this filter targets Post. Name one of: Author'],

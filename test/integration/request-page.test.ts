@@ -20,8 +20,8 @@ afterAll(async () => {
 test('recalculations of one page are requested of all shards at once, however far away Redis is', async () => {
   const { context } = internals;
   await fixture.dataSource.query(`INSERT INTO author (name, version) SELECT 'a', 1 FROM generate_series(1, 1000)`);
-  const [kind] = [...context.definitions.kinds.values()];
-  if (kind === undefined) throw new Error('there is no kind');
+  const [targetTable] = [...context.definitions.targetTables.values()];
+  if (targetTable === undefined) throw new Error('there is no target table');
   const requested = new Set<number>();
   let answer = (): void => undefined;
   const answered = new Promise<void>((resolve) => (answer = resolve));
@@ -39,7 +39,7 @@ test('recalculations of one page are requested of all shards at once, however fa
   }) as typeof context.buffer;
   const shards = Array.from({ length: SHARDS }, (_, shard) => shard);
   await withTransaction(fixture.dataSource, 'READ COMMITTED', (runner) =>
-    requestPage({ buffer, schedule: context.schedule, events: context.events }, runner, kind, null, shards),
+    requestPage({ buffer, schedule: context.schedule, events: context.events }, runner, targetTable, null, shards),
   );
   expect(requested.size).toBe(SHARDS);
 });

@@ -207,7 +207,7 @@ describe('a rolling deploy: a worker that does not know', () => {
     const { id: authorId } = await manager.save(Author, { name: 'a' });
     await manager.insert(Post, { authorId, likes: 7 });
     await fixture.counters.settled();
-    const { batch } = await context.buffer.claim(0, { select: 'dirty', kinds: null }, 10);
+    const { batch } = await context.buffer.claim(0, { select: 'dirty', tableIds: null }, 10);
     if (batch === null) throw new Error('nothing to claim');
     await applyBatch(old.dataSource, context.tables, resolveDefinitions(old.dataSource), batch, false);
     const worth = async () => [

@@ -39,7 +39,7 @@ describe('refusals', () => {
     transaction.savepoint('s');
     transaction.refuse(second);
     const finish = transaction.track();
-    transaction.distrust();
+    transaction.repairAll();
     finish();
     transaction.lift(first);
     expect(transaction.refusal).toBe(second);

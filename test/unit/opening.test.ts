@@ -72,7 +72,7 @@ function harness() {
     reportsLoss: true,
   });
   opening.begin({
-    definitions: { kinds: new Map(), counters: [] },
+    definitions: { targetTables: new Map(), counters: [] },
     tables: { catalogue: { load: async () => undefined } },
     permissions: { opening: (open: () => Promise<Installation>) => open() },
   } as unknown as Counted);

@@ -306,11 +306,14 @@ function matters(node: ActionNode, edge: ActionEdge, event: RowEvent, seen: Set<
 function isFelt(node: ActionNode, { child, onUpdate }: ActionEdge, event: RowEvent, further: RowEvent): boolean {
   const { plan } = child;
   if (plan === null) return false;
-  if (further === 'gone') return plan.counters.length + plan.kinds.length + plan.links.length > 0;
+  if (further === 'gone') return plan.counters.length + plan.targetTables.length + plan.links.length > 0;
   const names = [...further];
   if (event === 'gone' || onUpdate !== 'CASCADE' || child.isUncertain)
     return names.some((name) => plan.relevant.has(name));
-  const keys = [...plan.kinds.flatMap((kind) => kind.keys), ...plan.links.flatMap(({ step }) => step.keys)];
+  const keys = [
+    ...plan.targetTables.flatMap((targetTable) => targetTable.keys),
+    ...plan.links.flatMap(({ step }) => step.keys),
+  ];
   const parent = node.plan?.metadata.tablePath ?? '';
   return keys.some(({ name }) => further.has(name)) || plan.counters.some((one) => looksAt(one, names, parent));
 }
@@ -328,7 +331,9 @@ function looksAt(counter: Counter, names: readonly string[], parent: string): bo
     counter.amount.from === 'column' ? counter.amount.column : '',
   ]);
   if (calls || names.some((name) => reads.has(name))) return true;
-  return !counter.targets.every(({ kind, path }) => (path?.steps[0]?.metadata.tablePath ?? kind.tablePath) === parent);
+  return !counter.targets.every(
+    ({ targetTable, path }) => (path?.steps[0]?.metadata.tablePath ?? targetTable.tablePath) === parent,
+  );
 }
 
 /** The plans of the mapped tables that actions lead to from a table, and its own. */

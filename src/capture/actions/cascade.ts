@@ -29,18 +29,18 @@ export function cascadingDelete(node: ActionRoot, reach: SpreadingReach): Strate
         const below = await new Spread(runner, sight).from(node, rows, 'gone');
         let gone: readonly RowChange[] = [];
         let id: string | null = null;
-        let isForeseen = false;
+        let isPredicted = false;
         const answer = await sendLocked((returned) => {
           [gone, id] = [returned.changes, returned.transactionId];
           // A row may be kept from going: then so is what refers to it.
-          isForeseen = locksAll && !below.isUncertain && gone.length === rows.length;
-          if (isForeseen)
+          isPredicted = locksAll && !below.isUncertain && gone.length === rows.length;
+          if (isPredicted)
             statement.record(id, [
               { plan: node.plan, changes: gone, moved: movedBy(gone, sight) },
-              ...below.foreseen(),
+              ...below.predicted(),
             ]);
         });
-        if (isForeseen || id === null) return answer;
+        if (isPredicted || id === null) return answer;
         if (!locksAll && hasOthers(node, gone, rows)) sight.spreadsUnseen(node, 'gone');
         const became = await becameOf(runner, below.rows().values());
         statement.record(id, [{ plan: node.plan, changes: gone, moved: movedBy(gone, sight) }, ...became]);

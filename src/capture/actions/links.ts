@@ -1,10 +1,10 @@
-import type { Counter, CounterTarget, Definitions, Path, PathStep, TargetKind } from '../../model/definition';
+import type { Counter, CounterTarget, Definitions, Path, PathStep, TargetTable } from '../../model/definition';
 import type { Catalogue } from '../../dialects/postgres/catalogue/catalogue';
 import { type ColumnsOf, vouchesFor } from '../../dialects/postgres/catalogue/vouches';
 
 /** Rows of a table as intermediate rows sources and targets. */
 export interface PathLink {
-  readonly kind: TargetKind;
+  readonly targetTable: TargetTable;
   readonly step: PathStep;
   /** The steps from the next row on; none when the next row is the target. */
   readonly further: readonly PathStep[];
@@ -15,19 +15,19 @@ export interface PathLink {
 /** What the rows of a table are between: one link per way and row of it. */
 export function linksOf(tablePath: string, { counters }: Definitions, catalogue: Catalogue): readonly PathLink[] {
   const links = new Map<string, PathLink>();
-  for (const { source, kind, path } of counters.flatMap(waysOf)) {
+  for (const { source, targetTable, path } of counters.flatMap(waysOf)) {
     for (const [i, step] of path.steps.entries()) {
       if (step.metadata.tablePath !== tablePath) continue;
-      const id = `${kind.id} ${path.id} ${i}`;
+      const id = `${targetTable.id} ${path.id} ${i}`;
       // Several sources may go one way.
       const mayAppear = links.get(id)?.mayAppear === true || isUnvouched(catalogue, source, path, i);
-      links.set(id, { kind, step, further: path.steps.slice(i + 1), mayAppear });
+      links.set(id, { targetTable, step, further: path.steps.slice(i + 1), mayAppear });
     }
   }
   return [...links.values()];
 }
 
-/** Whether rows may refer to one of a path that is not there; what the catalogue does not know, metadata tell. */
+/** Whether rows may refer to one of a path that is not there; what the catalogue does not know is asked of the metadata. */
 function isUnvouched(catalogue: Catalogue, source: string, path: Path, at: number): boolean {
   const step = path.steps[at];
   if (step === undefined) return true;
@@ -40,11 +40,11 @@ function isUnvouched(catalogue: Catalogue, source: string, path: Path, at: numbe
  * Whether no row of a target table can have sources before it exists: foreign keys vouch for the key that they hold, at
  * the latest at COMMIT.
  */
-export function isVouched(kind: TargetKind, { counters }: Definitions, catalogue: Catalogue): boolean {
-  const to = columnsOf(kind.tablePath, kind.keys);
+export function isVouched(targetTable: TargetTable, { counters }: Definitions, catalogue: Catalogue): boolean {
+  const to = columnsOf(targetTable.tablePath, targetTable.keys);
   return counters.every(({ source, targets }) =>
-    targets.every(({ kind: other, path, foreignKeys }) => {
-      if (other !== kind) return true;
+    targets.every(({ targetTable: other, path, foreignKeys }) => {
+      if (other !== targetTable) return true;
       const { tablePath } = source;
       const from =
         path === null ? columnsOf(tablePath, foreignKeys) : leadingOn(tablePath, path, path.steps.length - 1);
@@ -55,13 +55,13 @@ export function isVouched(kind: TargetKind, { counters }: Definitions, catalogue
 
 interface Way {
   readonly source: string;
-  readonly kind: TargetKind;
+  readonly targetTable: TargetTable;
   readonly path: Path;
 }
 
 function waysOf({ source, targets }: Counter): Way[] {
-  return targets.flatMap(({ kind, path }: CounterTarget) =>
-    path === null ? [] : [{ source: source.tablePath, kind, path }],
+  return targets.flatMap(({ targetTable, path }: CounterTarget) =>
+    path === null ? [] : [{ source: source.tablePath, targetTable, path }],
   );
 }
 

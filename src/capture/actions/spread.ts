@@ -36,7 +36,7 @@ export class Spread {
   readonly #tables = new Map<string, { readonly node: ActionNode; readonly reached: Map<string, Reached> }>();
   #isUncertain = false;
 
-  /** `sight` is told what is looked at; `null` where all that there is can be seen. `follows` leaves foreign keys out. */
+  /** `sight` receives what is looked at; `null` where all that there is can be seen. `follows` leaves foreign keys out. */
   constructor(runner: QueryRunner, sight: Sight | null, follows: (edge: ActionEdge) => boolean = () => true) {
     this.#runner = runner;
     this.#sight = sight;
@@ -64,7 +64,7 @@ export class Spread {
       const further = withDerived(child, reaction);
       const met = await referencing(this.#runner, edge, rows);
       const reached = met.filter((row) => !doomed.has(nameOf(child, row)) && this.#reach(child, row, further));
-      if (reached.length > 0 && (child.isUncertain || !isForeseeable(edge, event))) this.#isUncertain = true;
+      if (reached.length > 0 && (child.isUncertain || !isPredictable(edge, event))) this.#isUncertain = true;
       await this.#spread(child, reached, further, doomed);
     }
   }
@@ -91,7 +91,7 @@ export class Spread {
   }
 
   /** What becomes of the rows of mapped tables, where {@link isUncertain} says that this is known before. */
-  foreseen(): TableChanges[] {
+  predicted(): TableChanges[] {
     return this.#mapped().map(([, { plan, reached }]) => ({
       plan,
       changes: reached.map(({ row, isGone, changed }) => ({
@@ -141,7 +141,7 @@ async function referencing(runner: QueryRunner, edge: ActionEdge, rows: readonly
 }
 
 /** Whether what an action does to a row is known before. */
-function isForeseeable({ onDelete, onUpdate }: ActionEdge, event: RowEvent): boolean {
+function isPredictable({ onDelete, onUpdate }: ActionEdge, event: RowEvent): boolean {
   return event === 'gone' ? onDelete === 'CASCADE' || onDelete === 'SET NULL' : onUpdate === 'CASCADE';
 }
 

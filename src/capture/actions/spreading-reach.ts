@@ -7,16 +7,16 @@ import { type Reach, reachOf } from '../../dialects/postgres/reach';
 import { hiddenProblem } from '../../dialects/postgres/sight';
 import type { ActionNode, RowEvent } from './actions-plan';
 import type { Roles } from '../transaction/roles';
-import { type UnseenAction, unseenKinds } from './unseen-kinds';
+import { type UnseenAction, unseenTables } from './unseen-tables';
 
-/** Told, each time, why targets are recounted that would not have to be if this process saw more. */
+/** Receives, each time, why targets are recounted that would not have to be if this process saw more. */
 export type OnNotPermitted = (error: NotPermittedError) => void;
 
 const ALL: Reach = { role: '', forbidden: new Set(), hidden: new Set() };
 
 /**
  * What the role of a statement may lock and read of the tables that deletions and changes of keys spread to. Foreign keys
- * spread them whatever it may see.
+ * spread them, visible or not.
  */
 export class SpreadingReach {
   readonly onNotPermitted: OnNotPermitted;
@@ -68,7 +68,7 @@ export class Sight {
     return this.mayLock(node) && !this.#reach.hidden.has(node.name);
   }
 
-  /** Told that something happens to rows above an edge. Returns whether what refers to them can be read. */
+  /** Something happens to rows above an edge. Returns whether what refers to them can be read. */
   spreads(action: UnseenAction): boolean {
     const { child } = action.edge;
     if (!this.seesAll(child)) this.#unseen.push([action, child]);
@@ -82,13 +82,13 @@ export class Sight {
 
   /** Ids that ask for the recalculation of all targets that unseen rows may have counted for. */
   unseenTargets(): readonly string[] {
-    const kinds = new Set<string>();
+    const tableIds = new Set<string>();
     for (const [action, reason] of this.#unseen) {
-      const found = unseenKinds(action);
-      for (const kind of found) kinds.add(kind);
+      const found = unseenTables(action);
+      for (const tableId of found) tableIds.add(tableId);
       if (found.size > 0) this.#report(reason);
     }
-    return [...kinds].map(everyTarget);
+    return [...tableIds].map(everyTarget);
   }
 
   #report(node: ActionNode): void {

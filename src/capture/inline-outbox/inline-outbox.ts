@@ -32,7 +32,7 @@ interface Waiting {
   readonly buffer: { readonly shards: number };
 }
 
-/** When the rows of a table come out as they are foreseen, or can be corrected. */
+/** When the rows of a table come out as predicted, or can be corrected. */
 type Trust = 'always' | 'in transactions' | 'never';
 
 /** A statement that is about to be sent. */
@@ -46,9 +46,9 @@ export interface Enclosable {
 }
 
 /** Rows of the outbox that one statement writes at the most; beyond, they are written before COMMIT. */
-const MOST = 64;
+const MAX_ROWS = 64;
 
-/** The server's time is told without its microseconds. */
+/** The server's time comes without its microseconds. */
 const MILLISECOND = 1;
 
 /** Parameters of one statement, by PostgreSQL's protocol. */
@@ -58,7 +58,7 @@ const PARAMETERS = 65_535;
 const PER_ROW = 7;
 
 /** Rows as they will be, and what they add. */
-interface Foreseen {
+interface Prediction {
   readonly rows: readonly Row[];
   readonly captured: CapturedChanges;
 }
@@ -66,20 +66,20 @@ interface Foreseen {
 /** Deltas that the very statement which makes them writes to the outbox. */
 export class Enclosed {
   readonly deltas: readonly CapturedDelta[];
-  readonly #foreseen: readonly Row[];
+  readonly #predicted: readonly Row[];
   readonly #rows: readonly OutboxDelta[];
   readonly #window: number;
 
-  constructor(foreseen: Foreseen, rows: readonly OutboxDelta[], window: number) {
-    this.deltas = foreseen.captured.deltas;
-    this.#foreseen = foreseen.rows;
+  constructor(prediction: Prediction, rows: readonly OutboxDelta[], window: number) {
+    this.deltas = prediction.captured.deltas;
+    this.#predicted = prediction.rows;
     this.#rows = rows;
     this.#window = window;
   }
 
-  /** Whether the rows that were made are those that were foreseen, to the letter. */
+  /** Whether the rows that were made are those that were predicted, to the letter. */
   isMadeOf(rows: readonly Row[]): boolean {
-    return rows.length === this.#foreseen.length && this.#foreseen.every((row, i) => isAlike(rows[i], row));
+    return rows.length === this.#predicted.length && this.#predicted.every((row, i) => isAlike(rows[i], row));
   }
 
   /** Whether the rows that were made add this. */
@@ -98,13 +98,13 @@ export class Enclosed {
 }
 
 /**
- * Puts the deltas of inserts into the statements themselves, where they are certain to go to the outbox and can be told
- * from the values to be inserted. No round trip more, and whatever becomes of the statement becomes of its deltas.
+ * Puts the deltas of inserts into the statements themselves, where they are certain to go to the outbox and can be computed
+ * from the values to be inserted. No round trip more, and the deltas share the fate of the statement.
  */
 export class InlineOutbox {
   readonly #options: InlineOutboxOptions;
   readonly #calculator: DeltaCalculator;
-  readonly #foresights: ReadonlyMap<TablePlan, PredictedRows>;
+  readonly #predictedRows: ReadonlyMap<TablePlan, PredictedRows>;
   readonly #trust: Map<TablePlan, Trust>;
 
   constructor(
@@ -117,7 +117,7 @@ export class InlineOutbox {
     this.#options = options;
     this.#calculator = calculator;
     const enclosable = [...plans].filter((plan) => isEnclosable(plan, options));
-    this.#foresights = new Map(
+    this.#predictedRows = new Map(
       enclosable.map((plan) => {
         const table = catalogue.tableAt(plan.metadata.tablePath);
         return [plan, new PredictedRows(dataSource, plan.metadata, plan.counters, table)];
@@ -127,30 +127,30 @@ export class InlineOutbox {
   }
 
   /** Does not do it again for this table. */
-  distrust(plan: TablePlan): void {
+  disable(plan: TablePlan): void {
     this.#trust.set(plan, 'never');
   }
 
   /** Extends a statement; `null`, and it stays as it is, where its deltas have to go another way. */
   enclose({ plan, builder, place, query, isOutside }: Enclosable): Enclosed | null {
-    const predictedRows = this.#foresights.get(plan);
+    const predictedRows = this.#predictedRows.get(plan);
     const installation = this.#options.installation();
     const trust = this.#trust.get(plan);
     if (predictedRows === undefined || installation === null || !canEnclose(query)) return null;
     if (isOutside && this.#options.afterCommit !== null) return null;
     if (trust !== 'always' && (trust !== 'in transactions' || isOutside)) return null;
-    const foreseen = this.#foresee(plan, predictedRows, builder);
-    if (foreseen === null) return null;
-    const { outbox } = sumUp([foreseen.captured], this.#options.mode);
+    const prediction = this.#predict(plan, predictedRows, builder);
+    if (prediction === null) return null;
+    const { outbox } = sumUp([prediction.captured], this.#options.mode);
     const rows = outboxRows(outbox, installation.buffer.shards);
-    if (rows.length === 0 || rows.length > MOST || rows.some(({ repair }) => repair)) return null;
+    if (rows.length === 0 || rows.length > MAX_ROWS || rows.some(({ repair }) => repair)) return null;
     if (query[1].length + rows.length * PER_ROW > PARAMETERS) return null;
     // What commits by itself cannot be refused afterwards.
     encloseRows(query, installation.tables, rows, isOutside ? place.condition : null);
-    return new Enclosed(foreseen, rows, this.#options.window);
+    return new Enclosed(prediction, rows, this.#options.window);
   }
 
-  #foresee(plan: TablePlan, predictedRows: PredictedRows, builder: WriteBuilder): Foreseen | null {
+  #predict(plan: TablePlan, predictedRows: PredictedRows, builder: WriteBuilder): Prediction | null {
     const rows = predictedRows.rowsOf(builder);
     if (rows === null) return null;
     const changes = rows.map((after) => ({ before: null, after }));
@@ -168,10 +168,10 @@ function trustOf(catalogue: Catalogue, { metadata }: TablePlan): Trust {
 }
 
 /** Everything that its rows count goes to the outbox, and nothing has to be looked up for it. */
-function isEnclosable({ counters, kinds, followsPaths }: TablePlan, { mode }: InlineOutboxOptions): boolean {
+function isEnclosable({ counters, targetTables, followsPaths }: TablePlan, { mode }: InlineOutboxOptions): boolean {
   return (
     counters.length > 0 &&
-    kinds.length === 0 &&
+    targetTables.length === 0 &&
     !followsPaths &&
     counters.every((counter) => (counter.mode ?? mode) === 'outbox' && counter.flushAt === null)
   );

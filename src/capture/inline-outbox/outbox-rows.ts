@@ -5,7 +5,7 @@ import type { OutboxDelta } from '../../dialects/postgres/outbox/write-outbox';
 const BOUND = 2n ** 63n;
 
 /** About 300 years, ms: times of PostgreSQL end somewhere. */
-const LONGEST = 10 ** 13;
+const MAX_DELAY = 10 ** 13;
 
 /**
  * The rows of the outbox that hold a transaction's deltas: one per column, and one for a recalculation of the target. An
@@ -14,8 +14,8 @@ const LONGEST = 10 ** 13;
 export function outboxRows(deltas: readonly TargetDelta[], shards: number): OutboxDelta[] {
   return deltas.flatMap((delta) => {
     const { target, amounts, touches, flushAt } = delta;
-    const wait = Math.min(delta.wait, LONGEST);
-    const recalculateIn = delta.recalculateIn && Math.ceil(Math.min(delta.recalculateIn, LONGEST));
+    const wait = Math.min(delta.wait, MAX_DELAY);
+    const recalculateIn = delta.recalculateIn && Math.ceil(Math.min(delta.recalculateIn, MAX_DELAY));
     const row = { shard: shardOf(target, shards), target, touches, wait, flushAt, recalculateIn, repair: false };
     const fitting = [...amounts].filter(([, amount]) => amount < BOUND && amount >= -BOUND);
     const rows: OutboxDelta[] = fitting.map(([column, amount]) => ({ ...row, column, amount }));

@@ -10,7 +10,7 @@ import type { ExpressionMap, WriteBuilder } from '../../typeorm/write-builder';
 /** Not known before the database has made the row. */
 const UNKNOWN = Symbol('unknown');
 
-/** What the driver will return of a value that is written, by the column's type; other types are not foreseen. */
+/** What the driver will return of a value that is written, by the column's type; other types are not predicted. */
 const AS_RETURNED: Readonly<Record<string, (value: unknown) => unknown>> = {
   smallint: wholeNumber,
   integer: wholeNumber,
@@ -43,7 +43,7 @@ export class PredictedRows {
   readonly #columns: readonly ColumnMetadata[];
   readonly #table: CatalogueTable | undefined;
 
-  /** `table`: as the database has it; where it is not known, nothing is foreseen. */
+  /** `table`: as the database has it; where it is not known, nothing is predicted. */
   constructor(
     { driver }: DataSource,
     metadata: EntityMetadata,
@@ -110,7 +110,7 @@ export class PredictedRows {
   }
 }
 
-/** Domains, padded texts and types that were changed are none that metadata tell of. */
+/** Domains, padded texts and types that were changed are none that metadata describe. */
 function isAsDeclared({ type, isEnum }: CatalogueColumn, declared: string): boolean {
   return declared === 'enum' ? isEnum : type === declared;
 }

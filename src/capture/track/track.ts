@@ -92,18 +92,20 @@ async function end(
   const { savepoint, transactionId } = start;
   if (transactions.current(runner) !== open || !open.has(savepoint)) throw ended();
   const kept = (): readonly TableChanges[] => open.keptSince(savepoint);
-  const { tables, inverse, doubtful } = await rows.compare(start.before, transactionId, kept);
+  const { tables, inverse, inDoubt } = await rows.compare(start.before, transactionId, kept);
   if ((await transactionIdOf(runner)) !== transactionId) throw ended();
   const links = new Set(tables.flatMap(({ plan }) => plan.links));
   const followed = await followTables(runner, tables, { appearing: links, onNotPermitted });
   // A savepoint that was set beside the work may yet be rolled back, with a part of what is taken back here.
   const isInnermost = open.isInnermost(savepoint);
-  const healed = isInnermost
-    ? [...followed.slice(0, 1), ...doubtful, ...inverse.filter(followsPaths)]
+  const repaired = isInnermost
+    ? [...followed.slice(0, 1), ...inDoubt, ...inverse.filter(followsPaths)]
     : [...followed, ...inverse];
   const captured = calculator.deltasOf(inverse, NO_KEYS, true);
-  captured.addAll(calculator.deltasOf(followed, ({ kinds }) => ({ made: kinds, others: kinds, areNew: true })));
-  for (const target of calculator.targetsOf(healed)) captured.repair(target);
+  captured.addAll(
+    calculator.deltasOf(followed, ({ targetTables }) => ({ made: targetTables, others: targetTables, areNew: true })),
+  );
+  for (const target of calculator.targetsOf(repaired)) captured.repair(target);
   transactions.record(runner, transactionId, (transaction) =>
     transaction.under(savepoint, () => {
       transaction.keep([...inverse, ...followed]);
@@ -118,7 +120,7 @@ async function end(
 /** What cannot be rolled back must not be committed: it is not counted. */
 async function undo({ transactions, runner, open }: Track, savepoint: string): Promise<void> {
   const current = transactions.current(runner) ?? (await transactions.adoptUnseen(runner));
-  // One that nobody saw begin has no such savepoint: to go back to it makes COMMIT fail.
+  // One whose BEGIN was not seen has no such savepoint: to go back to it makes COMMIT fail.
   if (current !== open || !open.has(savepoint)) {
     if (open.state === 'unseen' && current !== undefined) await undoSavepoint(runner, savepoint).catch(() => undefined);
     else current?.refuse(ended());

@@ -43,7 +43,7 @@ export interface Outcome {
   /** What takes back the captured changes of all these. */
   readonly inverse: readonly TableChanges[];
   /** Captured changes of rows of which it is only likely whether they were there before. */
-  readonly doubtful: readonly TableChanges[];
+  readonly inDoubt: readonly TableChanges[];
 }
 
 /** A row that was captured. */
@@ -61,7 +61,7 @@ const NONE: CapturedRows = new Map();
 
 const PREFIX = '__cc_n';
 
-/** Alias of what tells a row's table. */
+/** Alias of a row's table. */
 const TABLE = '__cc_r';
 
 /** Rows of a table that match conditions, with those that the database would delete or change together with them. */
@@ -122,7 +122,7 @@ export class TrackedRows {
     return {
       tables: [...looks, ...others],
       inverse: kept.map((table) => inverseOf(table, this.#plans.get(table.plan.metadata.tablePath)?.counters ?? [])),
-      doubtful: [...met].flatMap(([path, rows]) => doubtfulOf(ofTable(path, kept), before.get(path)?.rows, rows)),
+      inDoubt: [...met].flatMap(([path, rows]) => inDoubtOf(ofTable(path, kept), before.get(path)?.rows, rows)),
     };
   }
 
@@ -191,7 +191,7 @@ function capturedRows(kept: readonly TableChanges[], transactionId: string): Cap
   return rows;
 }
 
-function doubtfulOf(
+function inDoubtOf(
   kept: readonly TableChanges[],
   known: ReadonlyMap<string, Row> | undefined,
   met: CapturedRows,

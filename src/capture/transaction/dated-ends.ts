@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { PathStep, TargetKind } from '../../model/definition';
+import type { PathStep, TargetTable } from '../../model/definition';
 import { targetId } from '../../model/target';
 import { followPath, type KeyTexts } from '../../dialects/postgres/counting/follow-path';
 
@@ -9,7 +9,7 @@ import { followPath, type KeyTexts } from '../../dialects/postgres/counting/foll
  * have been recounted, out of the transaction's sight.
  */
 export interface DatedEnd {
-  readonly kind: TargetKind;
+  readonly targetTable: TargetTable;
   readonly steps: readonly PathStep[];
   /** Of the path's first row. */
   readonly key: KeyTexts;
@@ -31,8 +31,8 @@ export async function recheckEnds(runner: QueryRunner, ends: readonly DatedEnd[]
       steps,
       dated.map(({ key }) => key),
     );
-    for (const [i, { kind, end }] of dated.entries()) {
-      const [then, now] = [end, current.ends[i] ?? null].map((key) => key && targetId(kind.id, key));
+    for (const [i, { targetTable, end }] of dated.entries()) {
+      const [then, now] = [end, current.ends[i] ?? null].map((key) => key && targetId(targetTable.id, key));
       if (then === now) continue;
       if (typeof then === 'string') targets.add(then);
       if (typeof now === 'string') targets.add(now);

@@ -110,8 +110,8 @@ export class OpenTransaction {
   }
 
   /**
-   * Tells the transaction its id. When it is another than before, what was captured so far belongs to a transaction
-   * whose end was not seen; returns that, and starts anew.
+   * Sets the transaction's id. When it is another than before, what was captured so far belongs to a transaction
+   * whose end was not seen; returns that, and starts over.
    */
   identify(id: string): TargetDelta[] | null {
     const forgotten = this.#id === null || this.#id === id ? null : this.targets();
@@ -178,8 +178,8 @@ export class OpenTransaction {
     return unseen < 0 || unseen > this.#suspected;
   }
 
-  /** Which of its changes are still there is not known: each of its targets is recounted instead, whatever is rolled back. */
-  distrust(): void {
+  /** Which of its changes are still there is not known: each of its targets is recounted instead, also after a ROLLBACK TO. */
+  repairAll(): void {
     const targets = this.everyTarget();
     const refusals = this.#stack().flatMap(({ captured }) => [...captured.refusals]);
     this.#empty();
@@ -219,7 +219,7 @@ export class OpenTransaction {
     return this.#tracks > 0;
   }
 
-  /** Told all that is captured, row by row. */
+  /** Keeps all that is captured, row by row. */
   keep(tables: readonly TableChanges[]): void {
     if (this.#tracks > 0) for (const table of tables) this.#top().kept.push({ at: (this.#kept += 1), table });
   }
@@ -271,7 +271,7 @@ export class OpenTransaction {
     if (!captured.isEmpty) this.#version += 1;
   }
 
-  /** Asks for a recalculation of targets once every transaction that is open at COMMIT is over, whatever is rolled back. */
+  /** Asks for a recalculation of targets once every transaction that is open at COMMIT is over, also after a ROLLBACK TO. */
   repair(targets: Iterable<string>): void {
     for (const target of targets) {
       this.#bottom().captured.repair(target);
@@ -299,7 +299,7 @@ export class OpenTransaction {
     this.#version += 1;
   }
 
-  /** Takes back what {@link refuse} was told, wherever it stands by now. */
+  /** Takes back what {@link refuse} received, in whichever frame it is by now. */
   lift(error: Error): void {
     for (const { captured } of this.#frames ?? []) captured.lift(error);
   }
@@ -340,7 +340,7 @@ export class OpenTransaction {
       );
       this.repair(Object.values(sums).flatMap((some) => some.map(({ target }) => target)));
     }
-    // What was published while this was under way has to be published anew.
+    // What was published while this was under way has to be published again.
     if (dropped.some(({ captured }) => !captured.isEmpty)) this.#version += 1;
   }
 

@@ -28,7 +28,7 @@ export async function inOwnTransaction(
     if (own.state === 'rolled back') throw rolledBack(statement);
     return answer;
   } catch (error) {
-    // The first error counts, whatever becomes of the ROLLBACK. A COMMIT that was not answered may not have been sent.
+    // The first error counts, not that of the ROLLBACK. A COMMIT that was not answered may not have been sent.
     if (!ENDED.has(own.state)) await rollBack(runner);
     transactions.forget(runner, own);
     throw error;

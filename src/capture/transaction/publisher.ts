@@ -13,7 +13,7 @@ export interface Publisher {
   confirm(transaction: OpenTransaction): void;
   /** After ROLLBACK. */
   discard(transaction: OpenTransaction): void;
-  /** After a COMMIT whose outcome nobody knows. */
+  /** After a COMMIT whose outcome is unknown. */
   leave(transaction: OpenTransaction): void;
   /** Sets wake-ups for what is in the outbox. */
   wake(wakeUps: readonly WakeUp[]): void;

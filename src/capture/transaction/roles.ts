@@ -11,7 +11,7 @@ interface SetRole {
 }
 
 /** Longer ones are not looked at: nearly every statement of an application is one of those. */
-const LONGEST = 300;
+const MAX_LENGTH = 300;
 
 const SET =
   /^\s*set\s+(?:(session|local)\s+)?(?:role|session\s+authorization)\s+(?:to\s+|=\s*)?('[^']*'|"(?:[^"]|"")*"|[\w$]+)/i;
@@ -19,20 +19,20 @@ const RESET = /^\s*(?:reset\s+(?:role|all|session\s+authorization)|discard\s+all
 const CONFIG = /set_config\(\s*'role'\s*,\s*(?:'([^']*)'|\$(\d+))[^,]*,\s*(true|false|\$\d+)/i;
 
 /**
- * The roles that callers have set, as far as their statements tell: in a transaction that has failed, the database can be
+ * The roles that callers have set, as far as their statements show: in a transaction that has failed, the database can be
  * asked no more.
  */
 export class Roles {
   readonly #set = new Slot<QueryRunner, SetRole>();
 
-  /** Told every statement that succeeded. */
+  /** Receives every statement that succeeded. */
   note(runner: QueryRunner, sql: string, parameters: unknown): void {
-    if (sql.length > LONGEST || !maySetRole(sql)) return;
+    if (sql.length > MAX_LENGTH || !maySetRole(sql)) return;
     const set = setRole(sql, Array.isArray(parameters) ? (parameters as unknown[]) : []);
     if (set !== null) this.#set.set(runner, set);
   }
 
-  /** Told that a transaction is over. */
+  /** A transaction is over. */
   end(runner: QueryRunner): void {
     if (this.#set.get(runner)?.isLocal === true) this.#set.set(runner, undefined);
   }

@@ -3,7 +3,7 @@ import type { QueryRunner } from 'typeorm';
 import { Slot } from '../../model/slot';
 import type { TransactionCommand } from './transaction-command';
 
-/** Tells when tables may be others: after the statement that changed them, and after its COMMIT, before which others do not see it. */
+/** Notices when tables may be others: after the statement that changed them, and after its COMMIT, before which others do not see it. */
 export class SchemaChanges {
   readonly #onChange: () => void;
   /** Whether the transaction that a query runner is in has changed the schema. */
@@ -13,7 +13,7 @@ export class SchemaChanges {
     this.#onChange = onChange;
   }
 
-  /** Told every command that was answered. */
+  /** Receives every command that was answered. */
   follow(runner: QueryRunner, { kind }: TransactionCommand, success: boolean): void {
     if (kind === 'schema-change') {
       if (success) this.#onChange();

@@ -1,4 +1,4 @@
-/** A statement that begins, divides or ends a transaction, or does what no row tells of. */
+/** A statement that begins, divides or ends a transaction, or does what no row shows. */
 export type TransactionCommand =
   | { readonly kind: 'truncate' }
   /** Tables, constraints, triggers, policies or privileges may be others afterwards. */
@@ -15,7 +15,7 @@ const USUAL: ReadonlyMap<string, TransactionCommand> = new Map<string, Transacti
   ['COMMIT', { kind: 'commit', chain: false }],
   ['ROLLBACK', { kind: 'rollback', chain: false }],
 ]);
-const LONGEST = Math.max(...[...USUAL.keys()].map(({ length }) => length));
+const MAX_USUAL_LENGTH = Math.max(...[...USUAL.keys()].map(({ length }) => length));
 
 /** How every command of interest begins; all other statements are passed over at once. */
 const BEGINNINGS = new Set('beg sta sav rel rol com end abo tru cre alt dro gra rev'.split(' '));
@@ -24,7 +24,7 @@ const A = 'A'.charCodeAt(0);
 const LOWER_CASE = 0x20;
 
 /** Names are cut to this many bytes (PostgreSQL's NAMEDATALEN - 1). */
-const LONGEST_NAME = 63;
+const MAX_NAME_BYTES = 63;
 
 /**
  * Recognises transaction commands by their text. TypeORM's own and raw ones alike pass through `query()`, so one
@@ -33,7 +33,7 @@ const LONGEST_NAME = 63;
  */
 export function transactionCommand(sql: string): TransactionCommand | null {
   if (!mayBeCommand(sql)) return null;
-  const usual = sql.length <= LONGEST ? USUAL.get(sql) : undefined;
+  const usual = sql.length <= MAX_USUAL_LENGTH ? USUAL.get(sql) : undefined;
   if (usual !== undefined) return usual;
   const words = new Words(sql);
   words.skip();
@@ -190,6 +190,6 @@ function unquote(quoted: string): string {
 
 function cut(name: string): string {
   let short = name;
-  while (Buffer.byteLength(short) > LONGEST_NAME) short = Array.from(short).slice(0, -1).join('');
+  while (Buffer.byteLength(short) > MAX_NAME_BYTES) short = Array.from(short).slice(0, -1).join('');
   return short;
 }

@@ -73,14 +73,14 @@ export class Transactions implements EntitySubscriberInterface {
   async adoptUnseen(runner: QueryRunner): Promise<OpenTransaction | undefined> {
     const isOpen = (): boolean => isInTransaction(runner) ?? runner.isTransactionActive;
     if (!isOpen()) return undefined;
-    // An error is told before the server says what it left behind.
+    // An error is emitted before the server says what it left behind.
     await runner.query('SELECT 1').catch(() => undefined);
     return isOpen() ? (this.#open.get(runner) ?? this.adopt(runner)) : undefined;
   }
 
   /**
-   * Finds out what became of a BEGIN, COMMIT or ROLLBACK that is not answered: TypeORM tells nobody when another subscriber
-   * refuses it. Whatever was sent is answered before this.
+   * Finds out what became of a BEGIN, COMMIT or ROLLBACK that is not answered: TypeORM reports nothing when another subscriber
+   * refuses it. All that was sent is answered before this.
    */
   async clarify(runner: QueryRunner, transaction: OpenTransaction): Promise<void> {
     // What was let through a moment ago is sent by then.
@@ -207,7 +207,7 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   /**
-   * Sees to it that no connection goes back to the pool in a transaction: whoever gets it next would commit what somebody else
+   * Sees to it that no connection goes back to the pool in a transaction: the next caller would commit what another
    * has rolled back. What was not awaited is answered first; a connection that is still in a transaction then, or owes an
    * answer that was given up, is closed, and the database rolls back.
    */
@@ -234,7 +234,7 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   /** Resolves when every transaction that is published to the buffer is over, or after `limit` ms. */
-  async drain(limit: number): Promise<void> {
+  async idle(limit: number): Promise<void> {
     const end = performance.now() + limit;
     while (this.#publisher.isOwing && performance.now() < end) await delay(5);
   }
@@ -302,7 +302,7 @@ export class Transactions implements EntitySubscriberInterface {
     let prepared: number;
     do {
       if (transaction.hasStatements) await transaction.idle();
-      if (transaction.isDisturbed(heardOn(runner))) transaction.distrust();
+      if (transaction.isDisturbed(heardOn(runner))) transaction.repairAll();
       if (transaction.refusal !== null) throw transaction.refusal;
       if (transaction.isDated) await this.#recheck(transaction);
       prepared = transaction.version;
@@ -340,7 +340,7 @@ export class Transactions implements EntitySubscriberInterface {
         break;
       case 'rollback-to':
         // To which of several of that name is not known then.
-        if (transaction?.isDisturbed(heardOn(runner)) === true) transaction.distrust();
+        if (transaction?.isDisturbed(heardOn(runner)) === true) transaction.repairAll();
         transaction?.rollbackTo(command.name);
         break;
       case 'rollback':

@@ -6,7 +6,7 @@ export const START_COUNTING = `SET LOCAL ${SETTING} = '0'`;
 
 /**
  * To return with each row: the count by then. It is higher than with the row before (or than 0) where an upsert updated the
- * row. `xmax`, which tells the same, is not returned of partitioned tables before version 18, nor of views.
+ * row. `xmax`, which says the same, is not returned of partitioned tables before version 18, nor of views.
  */
 export const UPDATES = `current_setting('${SETTING}')`;
 

@@ -32,7 +32,7 @@ const INTERRUPTED = 'ProcessInterrupts';
 /** The server's function behind RAISE of PL/pgSQL. */
 const RAISED = 'exec_stmt_raise';
 
-/** Tells what an error means. */
+/** What an error means. */
 export function classifyError(error: unknown): Failure {
   const { code, severity, routine } = (error ?? {}) as ServerError;
   if (typeof code !== 'string' || typeof severity !== 'string') return 'unknown';

@@ -1,11 +1,11 @@
-import type { KeyColumn, TargetKind } from '../../model/definition';
+import type { KeyColumn, TargetTable } from '../../model/definition';
 import { keyValuesOf } from '../../model/target';
 import { escapeName } from './escape';
 
 /** Keys of targets as one text array per key column: the first parameters of a statement. */
-export function keyArrays(kind: TargetKind, targets: readonly string[]): (string | undefined)[][] {
+export function keyArrays(targetTable: TargetTable, targets: readonly string[]): (string | undefined)[][] {
   const values = targets.map(keyValuesOf);
-  return kind.keys.map((_, i) => values.map((key) => key[i]));
+  return targetTable.keys.map((_, i) => values.map((key) => key[i]));
 }
 
 /** The keys that the first parameters hold, as rows `k(k0, k1, …, ordinal)` to select from. */

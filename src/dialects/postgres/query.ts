@@ -39,14 +39,14 @@ export async function withConnection<T>(dataSource: DataSource, work: (runner: Q
   }
 }
 
-/** The isolation levels our own transactions ask for, whatever the database's default is: the second only to read. */
+/** The isolation levels our own transactions ask for, in place of the database's default: the second only to read. */
 export type Isolation = 'READ COMMITTED' | 'REPEATABLE READ';
 
 /**
- * How long the database waits for the next statement of a `withTransaction` that writes, ms. Whoever falls asleep in one (a
+ * How long the database waits for the next statement of a `withTransaction` that writes, ms. A process that falls asleep in one (a
  * machine that is paused, say) must not keep its locks from all others: the database ends the session, the transaction is
  * rolled back, and its work done again. One that only reads, and may run functions of users between its statements, keeps
- * nobody from anything.
+ * no other process from anything.
  */
 const IDLE_LIMIT = 10_000;
 
@@ -86,7 +86,7 @@ export async function withTransaction<T>(
 
 /**
  * Rolls a transaction of ours back. A connection that does not answer to that (`query_timeout` of `pg`, say) may still be in
- * it: it is closed, so that nobody gets it from the pool.
+ * it: it is closed, so that the pool does not hand it out.
  */
 export async function rollBack(runner: QueryRunner): Promise<void> {
   try {

@@ -37,7 +37,7 @@ const URGENT_PATIENCE = 5_000;
 /** What one call has chosen; it names that call. */
 interface Choice {
   readonly when: Beside;
-  /** Nobody waits for the call any more: it gets no connection again. */
+  /** The call is not waited for any more: it gets no connection again. */
   isGivenUp?: boolean;
 }
 
@@ -86,7 +86,7 @@ export async function endSideConnection(dataSource: DataSource): Promise<void> {
   await (dataSource as Host)[SIDE]?.end();
 }
 
-/** The DataSource begins anew, and may have been destroyed before. */
+/** The DataSource is initialized again, and may have been destroyed before. */
 export function renewSideConnection(dataSource: DataSource): void {
   const host: Host = dataSource;
   if (host[SIDE]?.isEnded === true) delete host[SIDE];
@@ -117,14 +117,14 @@ function hasFree(pool: Pool | undefined): boolean {
 
 /**
  * A connection beside the pool, opened when it is first needed, kept, and shared by all that needs one: many at once would
- * run into the server's limit. One that breaks is opened again by whoever needs it next. It keeps no process alive.
+ * run into the server's limit. One that breaks is opened again when it is needed next. It keeps no process alive.
  */
 export class SideConnection {
   readonly #dataSource: DataSource;
   #pool: Pool | null = null;
   /** It is closed for good. */
   isEnded = false;
-  /** Told that the pool is closed: one that is never calls back whoever still waits for it. */
+  /** The pool is closed: it never calls back what still waits for it. */
   readonly #waiting = new Set<() => void>();
   /** What has the connection now. */
   #holder: Holder | null = null;

@@ -36,7 +36,7 @@ export async function expectAllVisible(runner: QueryRunner, tables: readonly str
  * says itself whether it has seen all rows of some tables, as of its own moment and role. That costs some microseconds;
  * where policies do concern the role, it is run once more, to find out what they say.
  *
- * @param statement told what else to select
+ * @param statement receives what else to select
  * @throws NotPermittedError when policies may have hidden rows
  */
 export async function rowsSeen(
@@ -54,7 +54,7 @@ export async function rowsSeen(
 
 /**
  * Has the database refuse, until the transaction ends, statements from which policies would hide rows: code of users reads
- * tables that nobody knows of. Not where policies let the role read all of these tables, and may do so with others.
+ * tables that are not known. Not where policies let the role read all of these tables, and may do so with others.
  */
 export async function refuseHidden(runner: QueryRunner, tables: readonly string[]): Promise<void> {
   await runner.query(
@@ -74,7 +74,7 @@ export function hiddenProblem(table: string, role: string): string {
   return `row security may hide rows of ${table} from role ${role}. ${bypassSql(role)}, or ${policySql(table, role)}`;
 }
 
-/** SQL that tells, within some microseconds, whether policies of some tables concern the present role at all. */
+/** SQL that finds out, within some microseconds, whether policies of some tables concern the present role at all. */
 export function concernsSql(tables: readonly string[]): string {
   return `(SELECT ${tables.map((table) => `row_security_active(${literal(table)})`).join(' OR ')})`;
 }

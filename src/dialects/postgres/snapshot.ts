@@ -35,7 +35,7 @@ export async function allocateBarrier(runner: QueryRunner): Promise<bigint> {
 
 /**
  * Whether a transaction is open that began before `barrier`, and none that writes is open in this database: those of other
- * databases of the server hold up repairs as well, but wait for nobody here.
+ * databases of the server hold up repairs as well, but wait for no transaction here.
  */
 export async function isHeldUpElsewhere(runner: QueryRunner, barrier: bigint): Promise<boolean> {
   const [row] = await rowsOf(

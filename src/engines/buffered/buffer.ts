@@ -16,7 +16,7 @@ export interface Confirmed {
   readonly wakeUps: readonly WakeUp[];
 }
 
-/** The columns and touches that a process knows, by kind: what it may claim. */
+/** The columns and touches that a process knows, by id of the target table: what it may claim. */
 export type Known = ReadonlyMap<
   string,
   { readonly columns: ReadonlyMap<string, unknown>; readonly touches: ReadonlyMap<string, unknown> }
@@ -29,8 +29,8 @@ export interface LeftForOthers {
   readonly inBatch: readonly string[];
   /** When the oldest of them was due, buffer's clock. */
   readonly since: number;
-  /** Their kinds. */
-  readonly kinds: readonly string[];
+  /** Ids of their tables. */
+  readonly tableIds: readonly string[];
   /** There are so many that they were put off: until then others do not find them due. */
   readonly arePutOff: boolean;
 }

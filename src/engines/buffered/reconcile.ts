@@ -1,6 +1,6 @@
 import type { LeftForOthers } from './buffer';
 import type { Batch, ClaimScope, Unapplied } from '../../model/pending';
-import { kindIdOf } from '../../model/target';
+import { tableIdOf } from '../../model/target';
 import { CounterCacheError } from '../../errors';
 import { applyBatch } from '../../dialects/postgres/apply/apply';
 import { TablesEmptiedError } from '../../dialects/postgres/apply/ledger';
@@ -55,7 +55,7 @@ export async function reconcile(
   let report = NOTHING;
   for (;;) {
     if (context.isStopping()) return report;
-    const claim = await buffer.claim(shard, scope, options.batchSize, definitions.kinds);
+    const claim = await buffer.claim(shard, scope, options.batchSize, definitions.targetTables);
     if (claim.isLost === true) onLost?.();
     const settled = claim.batch === null ? SETTLED : await settle(context, claim.batch);
     report = addReports(report, exceptFor(settled, claim.left?.inBatch ?? []));
@@ -88,10 +88,10 @@ async function handOn(
   context: JobContext,
   shard: number,
   scope: ClaimScope,
-  { kinds, since, arePutOff }: LeftForOthers,
+  { tableIds, since, arePutOff }: LeftForOthers,
   now: number,
 ): Promise<void> {
-  reportUnknown(context, kinds);
+  reportUnknown(context, tableIds);
   if (scope.select === 'due') await context.schedule([context.handOver(shard, arePutOff ? null : now - since)]);
 }
 
@@ -131,7 +131,7 @@ export function emitApplied({ events, definitions }: JobContext, shard: number, 
     if ('failed' in row) events.emit('failed', { ...describeTarget(definitions, row.target), reason: row.failed });
   }
   for (const hidden of applied.hiddenBy) reportNotPermitted({ events }, hiddenRows(hidden));
-  reportUnknown({ events }, new Set(applied.unknown.map(kindIdOf)));
+  reportUnknown({ events }, new Set(applied.unknown.map(tableIdOf)));
   if (!events.has('reconciled')) return;
   const changes = applied.changes.map(({ target, column, before, after }) => ({
     ...describeTarget(definitions, target),
@@ -142,13 +142,13 @@ export function emitApplied({ events, definitions }: JobContext, shard: number, 
   events.emit('reconciled', { shard, changes, updates: applied.updates });
 }
 
-/** Reports, once per kind, that something is left for processes that know it. */
-export function reportUnknown({ events }: Pick<JobContext, 'events'>, kinds: Iterable<string>): void {
-  for (const kind of kinds) events.reportOnce(`unknown ${kind}`, unknownKind(kind));
+/** Reports, once per target table, that something is left for processes that know it. */
+export function reportUnknown({ events }: Pick<JobContext, 'events'>, tableIds: Iterable<string>): void {
+  for (const tableId of tableIds) events.reportOnce(`unknown ${tableId}`, unknownTable(tableId));
 }
 
-function unknownKind(kind: string): CounterCacheError {
+function unknownTable(tableId: string): CounterCacheError {
   const advice = 'They are kept for a worker that knows them: run one of the same release as the writers.';
-  const message = `targets of ${kind} have counter columns that this worker does not know. ${advice}`;
-  return new CounterCacheError('STATE_MISMATCH', message, { kind });
+  const message = `targets of ${tableId} have counter columns that this worker does not know. ${advice}`;
+  return new CounterCacheError('STATE_MISMATCH', message, { tableId });
 }

@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { WakeUp, ClaimScope, TargetDelta } from '../../model/pending';
 import { type AppliedEntries, applyEntries, applyOrIsolate } from '../../dialects/postgres/apply/apply-entries';
-import type { ApplyKind } from '../../dialects/postgres/apply/apply-kind';
+import type { ApplyTable } from '../../dialects/postgres/apply/apply-table';
 import { type LockOptions, lockWaiting, type WaitingEntry } from '../../dialects/postgres/outbox/lock-waiting';
 import { endRows, parkRows, postponeRows } from '../../dialects/postgres/outbox/settle-rows';
 import { takeRepairs } from '../../dialects/postgres/outbox/take-repairs';
@@ -28,7 +28,7 @@ async function handOn(context: JobContext, scope: ClaimScope, waiting: readonly 
   const wakeUps: WakeUp[] = [];
   for (const { shard, others } of waiting) {
     if (others === null) continue;
-    reportUnknown(context, others.kinds);
+    reportUnknown(context, others.tableIds);
     if (scope.select === 'due') wakeUps.push(context.handOver(shard, others.overdue));
   }
   await context.schedule(wakeUps);
@@ -82,9 +82,9 @@ async function drainShard(context: JobContext, of: Omit<LockOptions, 'limit'>): 
   let { hasRefused } = of;
   for (;;) {
     const { dataSource, options } = context;
-    const drained = await applyOrIsolate((applyKind) =>
+    const drained = await applyOrIsolate((applyTable) =>
       withTransaction(dataSource, 'READ COMMITTED', (runner) =>
-        drainOnce(context, runner, { ...of, hasRefused, limit: options.batchSize }, applyKind),
+        drainOnce(context, runner, { ...of, hasRefused, limit: options.batchSize }, applyTable),
       ),
     );
     if (drained.entries.length === 0) return report;
@@ -110,11 +110,11 @@ async function drainOnce(
   { tables, definitions, options, events }: JobContext,
   runner: QueryRunner,
   lock: LockOptions,
-  applyKind: ApplyKind,
+  applyTable: ApplyTable,
 ): Promise<Drained> {
   const { entries, more } = await lockWaiting(runner, tables, definitions, lock);
   const changing = entries.filter(({ amounts, touches }) => amounts.size + touches.size > 0);
-  const applied = await applyEntries(runner, definitions, changing, applyKind, events.has('reconciled'));
+  const applied = await applyEntries(runner, definitions, changing, applyTable, events.has('reconciled'));
   const drained = { entries, more, ...applied };
   const done = doneOf(drained).flatMap(({ ids }) => ids);
   if (done.length > 0) await endRows(runner, tables, done, options.outboxRetention > 0);
@@ -200,7 +200,7 @@ function requestSome({ dataSource, tables, buffer, options, schedule }: JobConte
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const targets = await takeRepairs(runner, tables, shard, scope, options.batchSize);
     if (targets.length === 0) return 0;
-    // Allocated after the rows were seen: whatever was open when they were committed lies below it.
+    // Allocated after the rows were seen: all that was open when they were committed lies below it.
     const barrier = await allocateBarrier(runner);
     await schedule(await buffer.requestRepair(shard, [...new Set(targets)], barrier));
     return targets.length;

@@ -4,7 +4,7 @@ import type { Relation } from './truth';
 /** The list of a `where`, compared with array columns; `null` is NULL. */
 export interface ArrayOperand extends Operand {
   readonly elements: readonly (Operand | null)[];
-  /** All elements of a raw value, whatever its dimensions. */
+  /** All elements of a raw value of any dimensions. */
   readonly flatten: (raw: unknown) => readonly unknown[];
 }
 
@@ -28,7 +28,7 @@ export function arrayComparison(element: Comparison, elementType: string, column
   return {
     unordered: 'arrays only have equality and containment',
     operand,
-    // The slice sets the lower bounds to 1: equality heeds them, and the driver does not tell them.
+    // The slice sets the lower bounds to 1: equality heeds them, and the driver does not return them.
     expression: (name) => element.expression(`${name}[:]`),
     kind: 'array',
   };

@@ -18,7 +18,7 @@ interface Kind<T> {
   readonly isText?: true;
 }
 
-/** A comparison that is yet to be told the name of its column. */
+/** A comparison that does not know the name of its column yet. */
 type Unnamed = (column: string) => Comparison;
 
 function comparison<T>(kind: Kind<T>): Unnamed {

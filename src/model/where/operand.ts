@@ -19,7 +19,7 @@ export interface Operand extends Bound {
 
 /** How values of one column are compared, in JS exactly as in SQL. */
 export interface Comparison {
-  /** Why `<` and `>` cannot be told in JS; `null` when they can. */
+  /** Why JavaScript cannot decide `<` and `>`; `null` when it can. */
   readonly unordered: string | null;
   /** `null` when a value of this kind cannot be compared with the column. */
   readonly operand: (prepared: unknown) => Operand | null;

@@ -33,7 +33,7 @@ export function comparisonAt({ name, column, comparison, problem }: Site): Compa
 
 /** The value as the column holds it. */
 export function prepare(value: unknown, { column, driver }: Site): unknown {
-  // For the driver, whatever is not true is false.
+  // For the driver, all that is not true is false.
   if (value === null || value === undefined || (column.type === Boolean && column.transformer === undefined))
     return value;
   // It applies the column's transformers, as it does on save.

@@ -30,7 +30,7 @@ export function guardConnections(made: object): () => void {
     const begin = (connected: Client): void => {
       if (!hasEnded) ends.push(keepAlive(guarded(connected), silence === undefined ? {} : { silence }));
     };
-    // One that is never made rejects; whoever made it reports that.
+    // One that is never made rejects; its maker reports that.
     client?.then(begin, () => undefined);
   };
   const { client, blocking } = clientsOf(made);

@@ -73,7 +73,7 @@ export class WakeUpConsumer implements RunningScheduler {
       concurrency,
       lockDuration: 30_000,
       stalledInterval: 15_000,
-      // A job that stalls again and again is no worse than a lost one; giving it up early helps nobody.
+      // A job that stalls again and again is no worse than a lost one; giving it up early gains nothing.
       maxStalledCount: 10,
       ...(queuePrefix === undefined ? {} : { prefix: queuePrefix }),
     });
@@ -144,7 +144,7 @@ export class WakeUpConsumer implements RunningScheduler {
     await this.#closeWorker(false);
   }
 
-  /** `graceful` tells Redis about finished jobs first; otherwise the connections are cut. */
+  /** `graceful` reports finished jobs to Redis first; otherwise the connections are cut. */
   async #closeWorker(graceful: boolean): Promise<void> {
     const closed = this.#worker.close(!graceful).then(() => true);
     if (!(await withTimeout(closed, CLOSING_TIMEOUT, false))) void this.#worker.disconnect().catch(() => undefined);

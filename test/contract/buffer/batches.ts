@@ -16,7 +16,7 @@ import {
 } from './harness';
 
 const DUE: ClaimScope = { select: 'due' };
-const DIRTY: ClaimScope = { select: 'dirty', kinds: null };
+const DIRTY: ClaimScope = { select: 'dirty', tableIds: null };
 
 /** Claim, acknowledge, take over. */
 export function describeBatches(open: OpenBuffer): void {
@@ -79,13 +79,13 @@ export function describeBatches(open: OpenBuffer): void {
       expect((await claimAll(buffer, 1)).id).not.toBe(batch.id);
     });
 
-    it('takes the dirty targets of some kinds', async () => {
+    it('takes the dirty targets of some tables', async () => {
       const buffer = await open();
       const store = row('a', STORES);
       await buffer.add(0, intent('7', delta(a, { posts: 1 }), delta(store, { reviews: 2 })));
-      const { batch } = await buffer.claim(0, { select: 'dirty', kinds: [STORES] }, 10);
+      const { batch } = await buffer.claim(0, { select: 'dirty', tableIds: [STORES] }, 10);
       expect(contents(batch)).toEqual({ [store]: { reviews: 2n } });
-      expect(contents((await buffer.claim(0, { select: 'dirty', kinds: [STORES, USERS] }, 10)).batch)).toEqual({
+      expect(contents((await buffer.claim(0, { select: 'dirty', tableIds: [STORES, USERS] }, 10)).batch)).toEqual({
         [a]: { posts: 1n },
       });
     });

@@ -47,7 +47,7 @@ export function describeClearing(open: OpenBuffer): void {
       await buffer.clear(0, 5);
       expect(await buffer.status(1)).toMatchObject({ dirty: 1 });
       await buffer.add(0, intent('11', delta(a, { posts: 3 })));
-      const { batch } = await buffer.claim(0, { select: 'dirty', kinds: null }, 10);
+      const { batch } = await buffer.claim(0, { select: 'dirty', tableIds: null }, 10);
       expect(batch).toMatchObject({ epoch: 5, entries: [{ target: a, amounts: amounts({ posts: 3 }) }] });
     });
   });

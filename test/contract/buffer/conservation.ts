@@ -108,7 +108,7 @@ export class Conservation {
     const random = this.#random;
     const scope = random.pick([
       { select: 'due' },
-      { select: 'dirty', kinds: random.pick([null, [USERS], [STORES], [USERS, STORES]]) },
+      { select: 'dirty', tableIds: random.pick([null, [USERS], [STORES], [USERS, STORES]]) },
       { select: 'targets', targets: random.some(TARGETS) },
     ] as const);
     const { batch } = await this.#buffer.claim(0, scope, 1 + random.below(4));

@@ -41,7 +41,7 @@ export function describeFailures(open: OpenBuffer): void {
         failed: [{ target: a, reason: `"${a}" is out of range` }],
       });
       for (const scope of [
-        { select: 'dirty', kinds: null },
+        { select: 'dirty', tableIds: null },
         { select: 'due' },
         { select: 'targets', targets: [a] },
       ] as const) {

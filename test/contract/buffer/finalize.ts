@@ -208,7 +208,7 @@ export function describeFinalize(open: OpenBuffer): void {
       await buffer.finalize(0, 'token', snapshot(50), [recount(a, { posts: 0 })], CONSUME);
       expect(await buffer.confirm(0, '40')).toMatchObject({ found: true });
       expect(await pendingOf(buffer, a)).toEqual({});
-      expect(await buffer.claim(0, { select: 'dirty', kinds: null }, 10)).toMatchObject({ batch: null, next: null });
+      expect(await buffer.claim(0, { select: 'dirty', tableIds: null }, 10)).toMatchObject({ batch: null, next: null });
       expect(await buffer.status(0)).toMatchObject({ recalculations: 0, intents: 0 });
     });
 

@@ -1,6 +1,6 @@
 import type { DeltaBuffer, Intent, Recount } from '../../../src/engines/buffered/buffer';
 import type { Batch, Snapshot, TargetDelta } from '../../../src/model/pending';
-import { kindId, targetId } from '../../../src/model/target';
+import { targetTableId, targetId } from '../../../src/model/target';
 
 /** A buffer under test, empty and on its own. */
 export interface BufferSetup {
@@ -35,8 +35,8 @@ export function buffersOf(create: CreateBuffer): OpenBuffer {
   };
 }
 
-export const USERS = kindId('public.user', ['id']);
-export const STORES = kindId('public.store', ['id']);
+export const USERS = targetTableId('public.user', ['id']);
+export const STORES = targetTableId('public.store', ['id']);
 
 /** Id of a row of a kind; of a user when only the key is given. */
 export function row(key: string | number, kind = USERS): string {
@@ -79,7 +79,7 @@ export function plain(of: ReadonlyMap<string, bigint>): Record<string, bigint> {
 
 /** Claims everything that is dirty; there must be something. */
 export async function claimAll(buffer: DeltaBuffer, shard = 0): Promise<Batch> {
-  const { batch } = await buffer.claim(shard, { select: 'dirty', kinds: null }, 1_000);
+  const { batch } = await buffer.claim(shard, { select: 'dirty', tableIds: null }, 1_000);
   if (batch === null) throw new Error('there was nothing to claim');
   return batch;
 }

@@ -5,7 +5,7 @@ const store = row(1, STORES);
 const a = row('a');
 const b = row('b');
 const c = row('c');
-const ALL = { select: 'dirty', kinds: null } as const;
+const ALL = { select: 'dirty', tableIds: null } as const;
 const DUE = { select: 'due' } as const;
 
 function knows(columns: readonly string[], touches: readonly string[] = []): Known {
@@ -24,7 +24,7 @@ export function describeKnown(open: OpenBuffer): void {
       expect(claim).toMatchObject({ left: null, next: null });
     });
 
-    it('leaves columns, touches and kinds to others, due as they were', async () => {
+    it('leaves columns, touches and tableIds to others, due as they were', async () => {
       const buffer = await open();
       await buffer.add(0, intent('1', delta(a, { posts: 1, likes: 2 }, { touches: ['at'] })));
       await buffer.add(0, intent('2', delta(b, { likes: 4 }), delta(c, { posts: 8 }), delta(store, { reviews: 16 })));
@@ -32,7 +32,7 @@ export function describeKnown(open: OpenBuffer): void {
       const claim = await buffer.claim(0, ALL, 10, knows(['posts']));
       expect(contents(claim.batch)).toEqual({ [a]: { posts: 1n }, [c]: { posts: 8n } });
       expect(claim.left).toMatchObject({ targets: 3, inBatch: [a], since: oldestDue, arePutOff: false });
-      expect(claim.left?.kinds.toSorted()).toEqual([STORES, USERS].toSorted());
+      expect(claim.left?.tableIds.toSorted()).toEqual([STORES, USERS].toSorted());
       expect(await buffer.status(0)).toMatchObject({ dirty: 3, oldestDue });
       const rest = await buffer.claim(0, ALL, 10);
       expect(contents(rest.batch)).toEqual({ [a]: { likes: 2n }, [b]: { likes: 4n }, [store]: { reviews: 16n } });

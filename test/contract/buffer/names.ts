@@ -1,4 +1,4 @@
-import { encodeColumn, kindId, targetId } from '../../../src/model/target';
+import { encodeColumn, targetTableId, targetId } from '../../../src/model/target';
 import {
   claimAll,
   CONSUME,
@@ -40,8 +40,8 @@ const HOSTILE = [
 /** Nothing in a table, column or key may be mistaken for something else. */
 export function describeNames(open: OpenBuffer): void {
   const targets = HOSTILE.flatMap((name) => [
-    targetId(kindId(name, ['id']), ['1']),
-    targetId(kindId('t', [name]), [name, '1']),
+    targetId(targetTableId(name, ['id']), ['1']),
+    targetId(targetTableId('t', [name]), [name, '1']),
   ]).map(String);
 
   it('hostile names of tables and keys stay apart', async () => {

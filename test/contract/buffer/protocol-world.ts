@@ -182,7 +182,7 @@ export class ProtocolWorld {
   // Claim, apply, acknowledge
 
   async #claim(): Promise<void> {
-    const { batch } = await this.#buffer.claim(0, { select: 'dirty', kinds: null }, 1 + this.#random.below(3));
+    const { batch } = await this.#buffer.claim(0, { select: 'dirty', tableIds: null }, 1 + this.#random.below(3));
     if (batch !== null) this.#workers.push({ batch, at: 'apply' });
   }
 

@@ -180,7 +180,7 @@ export function describeRecalculations(open: OpenBuffer): void {
       await buffer.add(0, intent('7', delta(a, { posts: 1 })));
       await buffer.acquireLease(0, 'token', [a], { ttl: 300, horizon: 1n });
       expect(await buffer.acquireLease(0, 'other', [a], LEASE)).toEqual(['held']);
-      await until(async () => (await buffer.claim(0, { select: 'dirty', kinds: null }, 10)).batch);
+      await until(async () => (await buffer.claim(0, { select: 'dirty', tableIds: null }, 10)).batch);
       const { outcomes } = await buffer.finalize(0, 'token', LATE, [recount(a, { posts: 5 })], CONSUME);
       expect(outcomes).toMatchObject([{ standing: false }]);
       expect(await pendingOf(buffer, a)).toEqual({});

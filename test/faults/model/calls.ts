@@ -1,6 +1,6 @@
 import type { Claim, DeltaBuffer } from '../../../src/engines/buffered/buffer';
 import type { Batch, Snapshot, Unapplied } from '../../../src/model/pending';
-import { kindId, targetId } from '../../../src/model/target';
+import { targetTableId, targetId } from '../../../src/model/target';
 import { NEW_BATCH, LEASE_TTL } from './canonical';
 
 /** What a call answers, reduced to what the model looks at. */
@@ -28,7 +28,7 @@ export type Outcome = 'applied' | 'locked' | 'refused';
 /** The columns that a scenario may have, in order. */
 export const COLUMNS = ['a', 'b'] as const;
 
-const TARGET = ((): string => targetId(kindId('public.user', ['id']), ['1']) ?? '')();
+const TARGET = ((): string => targetId(targetTableId('public.user', ['id']), ['1']) ?? '')();
 
 const PLAIN = { target: TARGET, touches: [], wait: 0, flushAt: 0, replaced: false, repair: false };
 
@@ -78,7 +78,7 @@ export const SCHEDULE = call('schedule', async (buffer) => {
 
 /** Answers the batch, or null. */
 export const CLAIM = call('claim', async (buffer) => {
-  const { batch }: Claim = await buffer.claim(0, { select: 'dirty', kinds: null }, 10);
+  const { batch }: Claim = await buffer.claim(0, { select: 'dirty', tableIds: null }, 10);
   return batch === null ? null : held({ ...batch, id: NEW_BATCH });
 });
 

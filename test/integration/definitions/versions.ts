@@ -178,7 +178,8 @@ async function isKnown(version: Version): Promise<boolean> {
     targets.flatMap((one) => [...one.columns.values()]),
   );
   // Columns that are counted alike have one fingerprint.
-  const idOf = ({ kind, name }: CounterColumn): string => [kind.tablePath, name].map(encodeColumn).join(':');
+  const idOf = ({ targetTable, name }: CounterColumn): string =>
+    [targetTable.tablePath, name].map(encodeColumn).join(':');
   return columns.every((column) => known.has(`definition:${idOf(column)} ${fingerprintOf(column)}`));
 }
 

@@ -1,7 +1,7 @@
 import { type ShardKey, shardKey } from '../../../src/engines/buffered/redis/keys';
 import { isEveryTarget, isKeyless } from '../../../src/model/target';
-import { kindOf } from '../../../src/engines/context';
-import { recountKinds, startRequested } from '../../../src/recount/campaign';
+import { targetTableOf } from '../../../src/engines/context';
+import { recountTables, startRequested } from '../../../src/recount/campaign';
 import { type Recalculated, type RecalculateOptions, recalculateTargets } from '../../../src/recount/recount-targets';
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
@@ -14,7 +14,11 @@ const SOON = 120_000;
 /** A barrier stands until every transaction of the server is over, those of other tests included, ms. */
 const PATIENCE = 240_000;
 
-const RECOUNT: RecalculateOptions = { columns: (kind) => [...kind.columns.values()], consume: true, dry: false };
+const RECOUNT: RecalculateOptions = {
+  columns: (targetTable) => [...targetTable.columns.values()],
+  consume: true,
+  dry: false,
+};
 
 /** The recalculations that the library has asked a worker for. */
 export class Requests {
@@ -35,7 +39,7 @@ export class Requests {
    * SQL, and requested none of its pages yet: another one would go on with it.
    */
   async find(): Promise<number> {
-    await recountKinds(this.#internals.context);
+    await recountTables(this.#internals.context);
     const shards = Array.from({ length: this.#internals.context.buffer.shards }, (_, shard) => shard);
     this.#found = await Promise.all(shards.map((shard) => this.#findIn(shard)));
     return this.#found.flat().length;
@@ -45,8 +49,8 @@ export class Requests {
     const { redis, installation, context } = this.#internals;
     const key = (name: ShardKey): string => shardKey(context.options.prefix, installation, shard, name);
     const found = await redis.zrangebyscore(key('recalc'), '-inf', Date.now() + SOON);
-    const kinds = new Map(Object.entries(await redis.hgetall(key('kinds'))).map(([kind, code]) => [code, kind]));
-    return found.map((target) => outerName(target, kinds));
+    const tableIds = new Map(Object.entries(await redis.hgetall(key('tables'))).map(([id, code]) => [code, id]));
+    return found.map((target) => outerName(target, tableIds));
   }
 
   /**
@@ -58,7 +62,7 @@ export class Requests {
     const ofRow = this.#found
       .flat()
       .filter((target) => isEveryTarget(target) || (key === null ? isKeyless(target) : target.endsWith(`:${key}`)));
-    return ofRow.some((target) => kindOf(definitions, target)?.metadata.tableName === table);
+    return ofRow.some((target) => targetTableOf(definitions, target)?.metadata.tableName === table);
   }
 
   /** Does what a worker would, to those that were found. */
@@ -89,10 +93,10 @@ export class Requests {
   }
 }
 
-/** A target as the world names it, from its name in a shard's keys: the code of its kind, and its key. */
-function outerName(target: string, kinds: ReadonlyMap<string, string>): string {
+/** A target as the world names it, from its name in a shard's keys: the code of its table, and its key. */
+function outerName(target: string, tableIds: ReadonlyMap<string, string>): string {
   const at = target.indexOf(':');
-  const kind = kinds.get(target.slice(0, at));
-  if (kind === undefined) throw new Error(`the shard does not know the kind of ${target}`);
-  return `${kind}${target.slice(at)}`;
+  const tableId = tableIds.get(target.slice(0, at));
+  if (tableId === undefined) throw new Error(`the shard does not know the table of ${target}`);
+  return `${tableId}${target.slice(at)}`;
 }

@@ -22,7 +22,7 @@ async function requestedAt(id: number): Promise<string | null> {
   const keys = await keysOf(redis, `{cc:${installation}:*}:*:recalc`);
   const scores = await Promise.all(
     keys.map(async (key) => {
-      const name = await innerName(redis, key.replace(/recalc$/, 'kinds'), `category:id:${id}`);
+      const name = await innerName(redis, key.replace(/recalc$/, 'tables'), `category:id:${id}`);
       return name === null ? null : redis.zscore(key, name);
     }),
   );

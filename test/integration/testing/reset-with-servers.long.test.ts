@@ -30,7 +30,7 @@ describe.each(Object.keys(EMPTY))('reset() after %s', (name) => {
       const internals = await openInternals(dataSource);
       const claimed = [];
       for (let shard = 0; shard < internals.context.buffer.shards; shard++) {
-        const { batch } = await internals.context.buffer.claim(shard, { select: 'dirty', kinds: null }, 10);
+        const { batch } = await internals.context.buffer.claim(shard, { select: 'dirty', tableIds: null }, 10);
         if (batch === null) continue;
         claimed.push(batch);
         const targets = batch.entries.map(({ target }) => target);

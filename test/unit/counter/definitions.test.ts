@@ -33,7 +33,7 @@ describe('a counter', () => {
     expect([...counter.relevant]).toEqual(['authorId', 'deleted_at']);
     const [target] = counter.targets;
     expect(target).toMatchObject({ foreignKeys: [{ name: 'authorId', sqlType: 'integer' }], type: null, touch: null });
-    expect(target?.kind).toMatchObject({
+    expect(target?.targetTable).toMatchObject({
       id: 'user:id',
       tablePath: 'user',
       keys: [{ name: 'id', sqlType: 'integer' }],
@@ -41,7 +41,7 @@ describe('a counter', () => {
     const column = target?.columns.get('postsCount');
     expect(column).toMatchObject({ name: 'postsCount', property: 'postsCount', scale: 0, sqlType: 'integer' });
     expect(column?.counters).toEqual([counter]);
-    expect(column?.kind).toBe(target?.kind);
+    expect(column?.targetTable).toBe(target?.targetTable);
     expect(Object.isFrozen(counter)).toBe(true);
   });
 
@@ -147,8 +147,8 @@ describe('declarations', () => {
       'Post.author>User.draftsCount',
       'Post.author>User.postsCount',
     ]);
-    expect([...definitions.kinds.keys()]).toEqual(['user:id']);
-    expect(definitions.kinds.get('user:id')?.columns.get('postsCount')?.counters).toHaveLength(2);
+    expect([...definitions.targetTables.keys()]).toEqual(['user:id']);
+    expect(definitions.targetTables.get('user:id')?.columns.get('postsCount')?.counters).toHaveLength(2);
     expect(columnsOf(definitions, User)).toEqual(['draftsCount', 'postsCount']);
   });
 
@@ -198,7 +198,7 @@ describe('declarations', () => {
     const [counter] = (await definitionsOf([...entities, Rating, Shop])).counters;
     expect(counter).toMatchObject({ name: 'Rating.rateableId>User|Shop.postsCount', typeColumn: 'type' });
     expect(counter?.ignoredTypes).toEqual(new Set(['post']));
-    expect(counter?.targets.map(({ kind, type }) => [kind.id, type?.value])).toEqual([
+    expect(counter?.targets.map(({ targetTable, type }) => [targetTable.id, type?.value])).toEqual([
       ['user:id', 'user'],
       ['shop:key', 'shop'],
       ['user:id', 'admin'],
@@ -217,7 +217,7 @@ describe('declarations', () => {
     defineCounterCache(Item, { relation: 'pair', column: 'commentsCount' });
     const [counter] = (await definitionsOf([...entities, Item])).counters;
     expect(counter?.targets[0]).toMatchObject({
-      kind: { id: 'pair:a,b' },
+      targetTable: { id: 'pair:a,b' },
       foreignKeys: [{ name: 'pairA' }, { name: 'pairB' }],
     });
   });

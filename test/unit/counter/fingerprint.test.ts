@@ -17,8 +17,8 @@ async function fingerprint(...counters: Declared[]): Promise<string> {
 }
 
 async function columnOf(entities: Parameters<typeof definitionsOf>[0]): Promise<CounterColumn> {
-  const { kinds } = await definitionsOf(entities);
-  const columns = [...kinds.values()].flatMap((kind) => [...kind.columns.values()]);
+  const { targetTables } = await definitionsOf(entities);
+  const columns = [...targetTables.values()].flatMap((targetTable) => [...targetTable.columns.values()]);
   const column = columns.find(({ property }) => property === 'postsCount');
   if (column === undefined) throw new Error('no counter of postsCount');
   return column;

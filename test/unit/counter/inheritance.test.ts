@@ -39,7 +39,7 @@ describe('single-table inheritance', () => {
     const { Item, Photo, Video, Panorama, entities } = hierarchy();
     defineCounterCache(Item, { relation: 'account', column: 'sum' });
     defineCounterCache(Photo, { relation: 'company', column: 'photos' });
-    const { counters, countersOf, kinds } = await definitionsOf(entities);
+    const { counters, countersOf, targetTables } = await definitionsOf(entities);
     expect(counters.map(({ discriminator }) => discriminator)).toEqual([
       null,
       { column: 'type', values: ['Photo', 'pano'] },
@@ -47,8 +47,8 @@ describe('single-table inheritance', () => {
     const fed = (target: unknown): number | undefined =>
       [...countersOf].find(([metadata]) => metadata.target === target)?.[1].length;
     expect([Item, Photo, Panorama, Video].map(fed)).toEqual([2, 2, 2, 1]);
-    expect([...kinds.keys()]).toEqual(['account:id']);
-    expect(kinds.get('account:id')?.metadata.name).toBe('Account');
+    expect([...targetTables.keys()]).toEqual(['account:id']);
+    expect(targetTables.get('account:id')?.metadata.name).toBe('Account');
   });
 
   it('protects the columns of every class of the table', async () => {

@@ -5,8 +5,8 @@ import {
   encodeColumn,
   keyText,
   keyValuesOf,
-  kindId,
-  kindIdOf,
+  targetTableId,
+  tableIdOf,
   targetId,
 } from '../../../src/model/target';
 
@@ -21,14 +21,14 @@ const parts = fc.record({
 });
 
 const idOf = ({ table, keys, values }: { table: string; keys: string[]; values: string[] }): string =>
-  targetId(kindId(table, keys), values) ?? '';
+  targetId(targetTableId(table, keys), values) ?? '';
 
 describe('a target id', () => {
   it('gives back what it was made of', () => {
     fc.assert(
       fc.property(parts, (part) => {
         const id = idOf(part);
-        expect(kindIdOf(id)).toBe(kindId(part.table, part.keys));
+        expect(tableIdOf(id)).toBe(targetTableId(part.table, part.keys));
         expect(keyValuesOf(id)).toEqual(part.values);
         expect(id).not.toMatch(/[\p{Cc}/@;]/u);
       }),
@@ -44,7 +44,7 @@ describe('a target id', () => {
   });
 
   it('is readable in the usual case', () => {
-    expect(targetId(kindId('public.user', ['id']), ['5'])).toBe('public.user:id:5');
+    expect(targetId(targetTableId('public.user', ['id']), ['5'])).toBe('public.user:id:5');
   });
 
   it('does not exist when a key is NULL', () => {

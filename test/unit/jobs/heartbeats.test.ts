@@ -1,5 +1,5 @@
 import { defineCounterCache } from '../../../src/declare/decorator';
-import { look, ownDefinitions, type Look, type OwnDefinitions } from '../../../src/worker/heartbeats';
+import { evaluate, ownDefinitions, type Evaluation, type OwnDefinitions } from '../../../src/worker/heartbeats';
 import type { Heartbeats } from '../../../src/dialects/postgres/installation/definitions';
 import { blog, definitionsOf } from '../counter/blog';
 
@@ -14,8 +14,8 @@ class Installation {
   #columns: ReadonlyMap<string, Heartbeats> = new Map();
   #isNew = true;
 
-  look(own: OwnDefinitions): Look {
-    const found = look({ columns: this.#columns, now: this.now }, own, { interval: INTERVAL, isNew: this.#isNew });
+  evaluate(own: OwnDefinitions): Evaluation {
+    const found = evaluate({ columns: this.#columns, now: this.now }, own, { interval: INTERVAL, isNew: this.#isNew });
     this.#columns = new Map([...this.#columns, ...found.changed]);
     for (const [id, fingerprint] of found.seen) this.#see(id, fingerprint);
     this.#isNew = false;
@@ -33,7 +33,7 @@ class Installation {
   live(duration: number, living: readonly OwnDefinitions[]): number[] {
     const asked = living.map(() => 0);
     for (const end = this.now + duration; this.now < end; this.now += INTERVAL) {
-      for (const [i, own] of living.entries()) asked[i] = (asked[i] ?? 0) + this.look(own).kinds.length;
+      for (const [i, own] of living.entries()) asked[i] = (asked[i] ?? 0) + this.evaluate(own).tableIds.length;
     }
     return asked;
   }
@@ -60,7 +60,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   installation = new Installation();
-  installation.look(one);
+  installation.evaluate(one);
 });
 
 test('a new installation asks for nothing, however long it lives', () => {
@@ -69,12 +69,12 @@ test('a new installation asks for nothing, however long it lives', () => {
 
 test('one that stood still asks for nothing', () => {
   installation.now += HOUR;
-  expect(installation.look(one).kinds).toEqual([]);
+  expect(installation.evaluate(one).tableIds).toEqual([]);
 });
 
 test('a changed definition is asked for once, by the first that sees the others gone', () => {
   installation.now += SILENCE;
-  expect(installation.look(two).kinds).toEqual(['user:id']);
+  expect(installation.evaluate(two).tableIds).toEqual(['user:id']);
   expect(installation.live(HOUR, [two, two])).toEqual([0, 0]);
 });
 
@@ -85,9 +85,9 @@ test('nothing is asked for while both live; once the old one is gone, one recoun
 
 test('one that comes again, and goes, has been counting otherwise: one recount', () => {
   installation.now += SILENCE;
-  installation.look(two);
+  installation.evaluate(two);
   for (let i = 0; i < 10; i++) {
-    expect(installation.look(one).kinds).toEqual([]);
+    expect(installation.evaluate(one).tableIds).toEqual([]);
     expect(installation.live(SILENCE - INTERVAL, [two])).toEqual([0]);
   }
   expect(installation.live(HOUR, [two])).toEqual([1]);
@@ -105,15 +105,15 @@ test('one that was tried beside the old one is corrected once it is gone', () =>
 
 test('a new counter waits for writers that do not know it, and say so', () => {
   installation = new Installation();
-  installation.look(none);
+  installation.evaluate(none);
   expect(installation.live(HOUR, [one, none])).toEqual([0, 0]);
   expect(installation.live(HOUR, [one])).toEqual([1]);
 });
 
 test('a new counter waits for writers to say so, even if none does', () => {
   installation = new Installation();
-  installation.look(none);
-  expect(installation.look(one).kinds).toEqual([]);
+  installation.evaluate(none);
+  expect(installation.evaluate(one).tableIds).toEqual([]);
   expect(installation.live(HOUR, [one])).toEqual([1]);
 });
 
@@ -131,24 +131,24 @@ test('a process that has none of its tables is none of its business', async () =
 test('a process that shows itself less often is waited for longer', () => {
   const rare = 10 * INTERVAL;
   const seen = { first: 0, seen: installation.now, interval: rare, counted: null, sources: ['post'] };
-  const at = (now: number): Look =>
-    look({ columns: new Map([[COLUMN, { other: seen }]]), now }, one, { interval: INTERVAL, isNew: false });
-  expect(at(installation.now + 4 * rare - 1).kinds).toEqual([]);
-  expect(at(installation.now + 4 * rare).kinds).toEqual(['user:id']);
+  const at = (now: number): Evaluation =>
+    evaluate({ columns: new Map([[COLUMN, { other: seen }]]), now }, one, { interval: INTERVAL, isNew: false });
+  expect(at(installation.now + 4 * rare - 1).tableIds).toEqual([]);
+  expect(at(installation.now + 4 * rare).tableIds).toEqual(['user:id']);
 });
 
 test('waiting for long is told, of what was never counted only', () => {
   installation.live(HOUR, [one, two]);
   installation.now += INTERVAL;
-  expect(installation.look(one).waiting).toEqual([]);
-  expect(installation.look(two).waiting).toMatchObject([{ property: 'postsCount' }]);
+  expect(installation.evaluate(one).waiting).toEqual([]);
+  expect(installation.evaluate(two).waiting).toMatchObject([{ property: 'postsCount' }]);
 });
 
 test('what is written down does not grow without end', async () => {
   let written: Heartbeats = {};
   for (let i = 0; i < 40; i++) {
     installation.now += 2 * INTERVAL;
-    const { changed } = installation.look(await declaring({ incrementBy: i + 2 }));
+    const { changed } = installation.evaluate(await declaring({ incrementBy: i + 2 }));
     written = changed.get(COLUMN) ?? {};
   }
   expect(Object.keys(written)).toHaveLength(16);

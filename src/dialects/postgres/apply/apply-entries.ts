@@ -1,9 +1,9 @@
 import type { QueryRunner } from 'typeorm';
 
 import type { BatchEntry, Unapplied } from '../../../model/pending';
-import type { Definitions, TargetKind } from '../../../model/definition';
-import { kindIdOf } from '../../../model/target';
-import { type ApplyKind, together } from './apply-kind';
+import type { Definitions, TargetTable } from '../../../model/definition';
+import { tableIdOf } from '../../../model/target';
+import { type ApplyTable, together } from './apply-table';
 import { isAboutRows } from './divide';
 import { isolating } from './isolate';
 import type { Hidden } from '../sight';
@@ -32,11 +32,11 @@ const UNKNOWN_BACKOFF = 2_000;
 const HIDDEN_BACKOFF = 2_000;
 
 /**
- * Applies entries in two attempts at most: `attempt` runs in a transaction of its own, with all rows of a kind at once,
+ * Applies entries in two attempts at most: `attempt` runs in a transaction of its own, with all rows of a target table at once,
  * and, when that fails for what some of them may be to blame, once more with savepoints, to find out which (I11). What is
  * transient is thrown: all of it is retried later.
  */
-export async function applyOrIsolate<T>(attempt: (applyKind: ApplyKind) => Promise<T>): Promise<T> {
+export async function applyOrIsolate<T>(attempt: (applyTable: ApplyTable) => Promise<T>): Promise<T> {
   try {
     return await attempt(together);
   } catch (error) {
@@ -46,14 +46,14 @@ export async function applyOrIsolate<T>(attempt: (applyKind: ApplyKind) => Promi
 }
 
 /**
- * Adds entries to the columns of their targets, kind by kind, inside the caller's transaction. `withChanges`: the report
+ * Adds entries to the columns of their targets, table by table, inside the caller's transaction. `withChanges`: the report
  * holds the columns' values, too.
  */
 export async function applyEntries(
   runner: QueryRunner,
   definitions: Definitions,
   entries: readonly BatchEntry[],
-  applyKind: ApplyKind,
+  applyTable: ApplyTable,
   withChanges: boolean,
 ): Promise<AppliedEntries> {
   const { known, unknown } = partition(definitions, entries);
@@ -61,8 +61,8 @@ export async function applyEntries(
   const changes: Change[] = [];
   const hiddenBy: Hidden[] = [];
   let updates = 0;
-  for (const [kind, group] of known) {
-    const outcome = await applyKind(runner, kind, group, withChanges);
+  for (const [targetTable, group] of known) {
+    const outcome = await applyTable(runner, targetTable, group, withChanges);
     // Of a row that was left alone everything goes back, also what is known.
     for (const row of outcome.left) unapplied.set(row.target, row);
     for (const target of outcome.locked) unapplied.set(target, { target, backoff: LOCKED_BACKOFF });
@@ -80,39 +80,42 @@ export async function applyEntries(
   };
 }
 
-/** Groups entries by kind. What this process does not know is kept for another: entries, or columns of them. */
+/** Groups entries by target table. What this process does not know is kept for another: entries, or columns of them. */
 function partition(
   definitions: Definitions,
   entries: readonly BatchEntry[],
-): { known: Map<TargetKind, BatchEntry[]>; unknown: Unapplied[] } {
-  const known = new Map<TargetKind, BatchEntry[]>();
+): { known: Map<TargetTable, BatchEntry[]>; unknown: Unapplied[] } {
+  const known = new Map<TargetTable, BatchEntry[]>();
   const unknown: Unapplied[] = [];
   for (const entry of entries) {
     const { target, amounts, touches } = entry;
-    const kind = definitions.kinds.get(kindIdOf(target));
-    const columns = kind && unknownColumns(kind, entry);
-    if (kind === undefined || columns === undefined) unknown.push({ target, backoff: UNKNOWN_BACKOFF });
-    else if (columns.length === 0) groupOf(known, kind).push(entry);
+    const targetTable = definitions.targetTables.get(tableIdOf(target));
+    const columns = targetTable && unknownColumns(targetTable, entry);
+    if (targetTable === undefined || columns === undefined) unknown.push({ target, backoff: UNKNOWN_BACKOFF });
+    else if (columns.length === 0) groupOf(known, targetTable).push(entry);
     else if (columns.length === amounts.size + touches.size) unknown.push({ target, backoff: UNKNOWN_BACKOFF });
     else {
-      groupOf(known, kind).push(without(entry, columns));
+      groupOf(known, targetTable).push(without(entry, columns));
       unknown.push({ target, backoff: UNKNOWN_BACKOFF, columns });
     }
   }
   return { known, unknown };
 }
 
-function groupOf(groups: Map<TargetKind, BatchEntry[]>, kind: TargetKind): BatchEntry[] {
-  const group = groups.get(kind) ?? [];
-  groups.set(kind, group);
+function groupOf(groups: Map<TargetTable, BatchEntry[]>, targetTable: TargetTable): BatchEntry[] {
+  const group = groups.get(targetTable) ?? [];
+  groups.set(targetTable, group);
   return group;
 }
 
 /** Columns of an entry that this process does not know. */
-function unknownColumns(kind: TargetKind, { amounts, touches }: Pick<BatchEntry, 'amounts' | 'touches'>): string[] {
+function unknownColumns(
+  targetTable: TargetTable,
+  { amounts, touches }: Pick<BatchEntry, 'amounts' | 'touches'>,
+): string[] {
   const unknown: string[] = [];
-  for (const name of amounts.keys()) if (!kind.columns.has(name)) unknown.push(name);
-  for (const name of touches.keys()) if (!kind.touches.has(name)) unknown.push(name);
+  for (const name of amounts.keys()) if (!targetTable.columns.has(name)) unknown.push(name);
+  for (const name of touches.keys()) if (!targetTable.touches.has(name)) unknown.push(name);
   return unknown;
 }
 

@@ -26,12 +26,12 @@ export function applyBatch(
   batch: Batch,
   withChanges: boolean,
 ): Promise<Applied> {
-  return applyOrIsolate((applyKind) =>
+  return applyOrIsolate((applyTable) =>
     withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
       const entry = await enterBatch(runner, tables, batch);
       if (entry.status === 'applied') return { ...NOTHING, status: 'already', unapplied: entry.unapplied };
       if (entry.status === 'fenced') return { ...NOTHING, status: 'fenced' };
-      const applied = await applyEntries(runner, definitions, batch.entries, applyKind, withChanges);
+      const applied = await applyEntries(runner, definitions, batch.entries, applyTable, withChanges);
       if (applied.unapplied.length > 0) await noteUnapplied(runner, tables, batch.id, applied.unapplied);
       return { ...applied, status: 'applied' };
     }),

@@ -9,7 +9,7 @@ export interface Divisible<T> {
   readonly work: (items: readonly T[]) => Promise<void>;
   /** Does it for no item at all: fails where it would fail for every one. */
   readonly probe: () => Promise<void>;
-  /** Told which items it cannot be done for: one, unless all of them are alike. */
+  /** Receives the items it cannot be done for: one, unless all of them are alike. */
   readonly leave: (items: readonly T[], error: unknown) => void;
 }
 

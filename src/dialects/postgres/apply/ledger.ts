@@ -32,7 +32,7 @@ export async function enterBatch(runner: QueryRunner, tables: TablePaths, batch:
 }
 
 /**
- * Below the floor the ledger has forgotten: the batch may have been applied already. Nothing is entered, so that whoever
+ * Below the floor the ledger has forgotten: the batch may have been applied already. Nothing is entered, so that the process that
  * takes the batch over finds the same. No other can be applying it: that would hold the floor where it was.
  *
  * Nor in another database than the one that was opened: connections may lead elsewhere since.
@@ -51,7 +51,7 @@ function enterSql({ shard, state, ledger, database }: TablePaths): string {
     SELECT "epoch", EXISTS (SELECT FROM entered) AS "entered" FROM fence`;
 }
 
-/** Notes which targets of a batch were not applied; whoever acknowledges gives exactly those back. */
+/** Notes which targets of a batch were not applied; the acknowledgement gives exactly those back. */
 export async function noteUnapplied(
   runner: QueryRunner,
   tables: TablePaths,
@@ -110,7 +110,7 @@ export function parseApplied(value: unknown): AppliedBatches {
 export class TablesEmptiedError extends CounterCacheError {
   constructor({ shard, state }: TablePaths) {
     const found = `expected a row of this shard in ${shard}, and one of 'ledger_floor' in ${state}, got: none`;
-    const advice = 'This process makes them anew, and has all targets recounted. Leave these tables alone';
+    const advice = 'This process recreates them, and has all targets recounted. Leave these tables alone';
     super('STATE_MISMATCH', `${found}: the tables were emptied. ${advice}`, { shard, state });
   }
 }

@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { BatchEntry } from '../../../model/pending';
 import { formatDecimal, parseDecimal } from '../../../model/amount';
-import type { CounterColumn, TargetKind, TouchColumn } from '../../../model/definition';
+import type { CounterColumn, TargetTable, TouchColumn } from '../../../model/definition';
 import { AmountError } from '../../../errors';
 import { escapeName } from '../escape';
 import { keyArrays } from '../keys';
@@ -39,16 +39,16 @@ export interface Updated {
 
 /**
  * Adds the entries' amounts to the counter columns of one target table: one UPDATE of all columns for all rows, in key
- * order (so that two workers cannot deadlock), skipping rows that somebody has locked. Only the counter and touch
- * columns change (I7). `withChanges`: somebody wants to know the values.
+ * order (so that two workers cannot deadlock), skipping locked rows. Only the counter and touch
+ * columns change (I7). `withChanges`: the values are asked for.
  */
 export async function updateColumns(
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   entries: readonly BatchEntry[],
   withChanges: boolean,
 ): Promise<Updated> {
-  const statement = new UpdateStatement(kind, entries);
+  const statement = new UpdateStatement(targetTable, entries);
   const sql = withChanges ? statement.changesSql() : statement.missingSql();
   const changes: Change[] = [];
   const unseen: string[] = [];
@@ -61,7 +61,7 @@ export async function updateColumns(
     else unseen.push(...targets);
   }
   const unchanged = passedOver.map((target) => ({ target, reason: PASSED_OVER }));
-  const found = await explainUnseen(runner, kind, unseen);
+  const found = await explainUnseen(runner, targetTable, unseen);
   return { changes, ...found, unchanged: [...unchanged, ...found.unchanged] };
 }
 
@@ -71,10 +71,10 @@ export async function updateColumns(
  */
 export async function probeUpdate(
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   entries: readonly BatchEntry[],
 ): Promise<void> {
-  const statement = new UpdateStatement(kind, entries);
+  const statement = new UpdateStatement(targetTable, entries);
   await runner.query(
     statement.missingSql(),
     statement.parameters.map(() => []),
@@ -87,18 +87,22 @@ function ordinalsOf(row: ResultRow): number[] {
 
 class UpdateStatement {
   readonly parameters: unknown[];
-  readonly #kind: TargetKind;
+  readonly #targetTable: TargetTable;
   readonly #entries: readonly BatchEntry[];
   readonly #columns: readonly CounterColumn[];
   readonly #touches: readonly TouchColumn[];
 
-  constructor(kind: TargetKind, entries: readonly BatchEntry[]) {
-    this.#kind = kind;
+  constructor(targetTable: TargetTable, entries: readonly BatchEntry[]) {
+    this.#targetTable = targetTable;
     this.#entries = entries;
-    this.#columns = [...kind.columns.values()].filter(({ name }) => entries.some((entry) => entry.amounts.has(name)));
-    this.#touches = [...kind.touches.values()].filter(({ name }) => entries.some((entry) => entry.touches.has(name)));
+    this.#columns = [...targetTable.columns.values()].filter(({ name }) =>
+      entries.some((entry) => entry.amounts.has(name)),
+    );
+    this.#touches = [...targetTable.touches.values()].filter(({ name }) =>
+      entries.some((entry) => entry.touches.has(name)),
+    );
     this.parameters = [
-      ...keyArrays(kind, targetsOf(entries)),
+      ...keyArrays(targetTable, targetsOf(entries)),
       ...this.#columns.map(({ name, scale }) =>
         entries.map((entry) => formatDecimal(entry.amounts.get(name) ?? 0n, scale)),
       ),
@@ -128,7 +132,7 @@ class UpdateStatement {
 
   /** The entries `i`, and those `l` whose row is locked now. */
   #locked(): string {
-    const { keys } = this.#kind;
+    const { keys } = this.#targetTable;
     const keyNames = keys.map((_, i) => `k${i}`);
     const names = [...keyNames, ...this.#columns.map((_, i) => `d${i}`), ...this.#touches.map((_, i) => `t${i}`)];
     // Behind a subquery the planner does not see how long the arrays are. It would plan for them alone, and read all of a
@@ -157,11 +161,11 @@ class UpdateStatement {
   }
 
   #table(): string {
-    return tableSql(this.#kind.metadata);
+    return tableSql(this.#targetTable.metadata);
   }
 
   #matches(list: 'i' | 'l'): string {
-    return this.#kind.keys.map((key, i) => `t.${escapeName(key.name)} = ${list}.k${i}`).join(' AND ');
+    return this.#targetTable.keys.map((key, i) => `t.${escapeName(key.name)} = ${list}.k${i}`).join(' AND ');
   }
 
   changesOf(row: Readonly<Record<string, unknown>>, ordinals: readonly number[]): Change[] {

@@ -11,7 +11,7 @@ import { noteTables } from '../table-names';
 
 /**
  * What the database says of a DataSource's tables; its metadata have been built. Names are looked up by the search path of
- * the first reading, also when that of the role is another one by then. `onChange` is told every catalogue that differs from
+ * the first reading, also when that of the role is another one by then. `onChange` receives every catalogue that differs from
  * the one before.
  */
 export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalogue) => void): KnownCatalogue {

@@ -29,7 +29,7 @@ export interface CatalogueColumn {
   readonly name: string;
   /** As `format_type` writes it, without length and precision: `integer`, `character varying`, `numeric[]`. */
   readonly type: string;
-  /** Escaped and with its schema: casts to this very type, whatever the search path is; without length and precision. */
+  /** Escaped and with its schema: casts to this very type under any search path; without length and precision. */
   readonly cast: string;
   readonly isEnum: boolean;
   /** Longest text, in characters, that `character varying(n)` takes; `null` for none, and for other types. */
@@ -58,7 +58,7 @@ export interface CatalogueTable {
   readonly oid: string;
   readonly schema: string;
   readonly name: string;
-  /** Escaped and with its schema: means this table, whatever the search path is. */
+  /** Escaped and with its schema: means this table under any search path. */
   readonly sql: string;
   readonly kind: 'table' | 'partitioned table' | 'view' | 'other';
   /** Oids of the tables that it inherits from, or is a partition of; nearest first, all generations. */

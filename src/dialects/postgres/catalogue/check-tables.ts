@@ -31,9 +31,9 @@ export function problemsOfTables(
 function looksOf({ label, source, targets }: Counter): Look[] {
   return [
     { label, metadata: source, keys: null },
-    ...targets.flatMap(({ kind, path }) => [
+    ...targets.flatMap(({ targetTable, path }) => [
       ...(path?.steps ?? []).map((step) => ({ label, metadata: step.metadata, keys: step.keys })),
-      { label, metadata: kind.metadata, keys: kind.keys },
+      { label, metadata: targetTable.metadata, keys: targetTable.keys },
     ]),
   ];
 }
@@ -48,7 +48,7 @@ function problemOfKey({ label, metadata, keys }: Look, catalogue: Catalogue): st
   ];
 }
 
-/** What a row becomes is found by its primary key: the database itself must not set that to a value that nothing tells. */
+/** What a row becomes is found by its primary key: the database itself must not set that to an unknown value. */
 function problemsOfDefaults({ label, metadata }: Look, catalogue: Catalogue): string[] {
   const table = catalogue.tableAt(metadata.tablePath);
   const primary = new Set(metadata.primaryColumns.map(({ databaseName }) => databaseName));

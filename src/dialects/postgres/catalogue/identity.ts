@@ -1,7 +1,7 @@
 import type { RunQuery } from './read-catalogue';
 
 /**
- * What tells one database from every other, copies of it included: those made from a template, restored from a dump, or
+ * What distinguishes one database from every other, copies of it included: those made from a template, restored from a dump, or
  * split off by a standby that was promoted.
  */
 export interface DatabaseIdentity {
@@ -51,7 +51,7 @@ export async function readIdentity(run: RunQuery): Promise<DatabaseIdentity> {
   };
 }
 
-/** One expression that says the same as {@link identityText}, of whatever database it is evaluated in. */
+/** One expression that says the same as {@link identityText}, of the database that it is evaluated in. */
 export function identitySql(known: DatabaseIdentity): string {
   const parts = NAMES.filter((name) => known[name] !== '').map((name) => PARTS[name]);
   return `pg_catalog.concat_ws('/', ${parts.join(', ')})`;

@@ -24,7 +24,7 @@ export class KnownCatalogue {
   #generation = 0;
 
   /**
-   * `isUpToDate` looks whether a catalogue would be read alike, at less cost. `onChange` is told every catalogue that differs
+   * `isUpToDate` looks whether a catalogue would be read alike, at less cost. `onChange` receives every catalogue that differs
    * from the one before, the first included; what it throws rejects the reading.
    */
   constructor({ read, isUpToDate }: CatalogueSource, onChange: (catalogue: Catalogue) => void) {

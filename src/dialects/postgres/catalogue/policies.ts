@@ -21,7 +21,7 @@ function policies(table: string, command: Command, more: string): string {
 }
 
 /**
- * SQL that tells whether policies let the present role reach every row of a table by a command: they do not concern it, or
+ * SQL that finds out whether policies let the present role reach every row of a table by a command: they do not concern it, or
  * one says `true` and none restricts it. What other conditions come to is not guessed.
  *
  * @param table an expression for the table's oid

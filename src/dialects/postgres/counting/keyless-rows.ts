@@ -2,7 +2,7 @@ import type { FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
 
 import type { Snapshot } from '../../../model/pending';
 import { parseDecimal } from '../../../model/amount';
-import type { CounterColumn, TargetKind } from '../../../model/definition';
+import type { CounterColumn, TargetTable } from '../../../model/definition';
 import { sqlTypeOf } from '../../../model/sql-type';
 import { keyText } from '../../../model/target';
 import { escapeForBuilder, escapeName, escapePath } from '../escape';
@@ -12,7 +12,7 @@ import { parseSnapshot } from '../snapshot';
 
 /** Which rows without a key to look at. */
 export interface KeylessLook {
-  readonly kind: TargetKind;
+  readonly targetTable: TargetTable;
   readonly columns: readonly CounterColumn[];
   readonly where: FindOptionsWhere<ObjectLiteral> | null;
 }
@@ -27,27 +27,27 @@ export interface KeylessRow {
 /** Rows changed in one statement. */
 const ROWS = 1_000;
 
-/** Whether rows of a kind may have no key. */
-export function mayLackKey({ keys, metadata }: TargetKind): boolean {
+/** Whether rows of a target table may have no key. */
+export function mayLackKey({ keys, metadata }: TargetTable): boolean {
   return keys.some(({ name }) => metadata.primaryColumns.every(({ databaseName }) => databaseName !== name));
 }
 
-/** The rows of a kind whose key is NULL, and whose columns are not all 0. */
+/** The rows of a target table whose key is NULL, and whose columns are not all 0. */
 export async function readKeyless(
   runner: QueryRunner,
-  { kind, columns, where }: KeylessLook,
+  { targetTable, columns, where }: KeylessLook,
 ): Promise<{ readonly rows: readonly KeylessRow[]; readonly snapshot: Snapshot }> {
   const [moment] = await rowsOf(runner, 'SELECT pg_current_snapshot()::text AS snapshot');
   const query = runner.manager
-    .createQueryBuilder<ObjectLiteral>(kind.metadata.target as never, 't')
+    .createQueryBuilder<ObjectLiteral>(targetTable.metadata.target as never, 't')
     .withDeleted()
     .select([]);
   if (where !== null) query.where(where);
   const named = (name: string): string => `t.${escapeForBuilder(name)}`;
-  const { primaryColumns } = kind.metadata;
+  const { primaryColumns } = targetTable.metadata;
   primaryColumns.forEach(({ databaseName }, i) => query.addSelect(named(databaseName), `k${i}`));
   columns.forEach(({ name }, i) => query.addSelect(`CAST(COALESCE(${named(name)}, 0) AS text)`, `c${i}`));
-  query.andWhere(`(${wrongKeyless(kind, columns, named)})`);
+  query.andWhere(`(${wrongKeyless(targetTable, columns, named)})`);
   const rows = await query.getRawMany<Record<string, unknown>>();
   return {
     snapshot: parseSnapshot(String(moment?.['snapshot'])),
@@ -72,17 +72,17 @@ export async function clearKeyless(
 
 async function clearSome(
   runner: QueryRunner,
-  { kind, columns }: KeylessLook,
+  { targetTable, columns }: KeylessLook,
   rows: readonly KeylessRow[],
 ): Promise<boolean> {
-  const { metadata, tablePath } = kind;
+  const { metadata, tablePath } = targetTable;
   const { driver } = metadata.dataSource;
   const names = metadata.primaryColumns.map(({ databaseName }) => escapeName(databaseName));
   const types = metadata.primaryColumns.map((column) => sqlTypeOf(column, driver));
   const table = escapePath(tablePath);
-  const wanted = `${amongKeys(names, types)} AND (${wrongKeyless(kind, columns, escapeName)})`;
+  const wanted = `${amongKeys(names, types)} AND (${wrongKeyless(targetTable, columns, escapeName)})`;
   const arrays = names.map((_, i) => rows.map(({ primaryKey }) => primaryKey[i]));
-  // Locked first, in a subquery that the condition is checked again for: nobody is waited for.
+  // Locked first, in a subquery that the condition is checked again for: no other transaction is waited for.
   await runner.query(
     `UPDATE ${table} SET ${columns.map(({ name }) => `${escapeName(name)} = 0`).join(', ')}
      WHERE (${names.join(', ')}) IN (SELECT ${names.join(', ')} FROM ${table} WHERE ${wanted} FOR NO KEY UPDATE SKIP LOCKED)`,
@@ -93,7 +93,7 @@ async function clearSome(
 }
 
 function wrongKeyless(
-  { keys }: TargetKind,
+  { keys }: TargetTable,
   columns: readonly CounterColumn[],
   escape: (name: string) => string,
 ): string {

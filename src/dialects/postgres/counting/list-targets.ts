@@ -1,6 +1,6 @@
 import type { FindOptionsWhere, ObjectLiteral, QueryRunner } from 'typeorm';
 
-import type { TargetKind } from '../../../model/definition';
+import type { TargetTable } from '../../../model/definition';
 import { keyText, targetId } from '../../../model/target';
 import { escapeForBuilder } from '../escape';
 import { rowsSeen } from '../sight';
@@ -24,18 +24,18 @@ export interface TargetPage {
  */
 export async function listTargets(
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   page: TargetPage,
 ): Promise<{ readonly target: string; readonly key: readonly string[] }[]> {
   const query = runner.manager
-    .createQueryBuilder<ObjectLiteral>(kind.metadata.target as never, 't')
+    .createQueryBuilder<ObjectLiteral>(targetTable.metadata.target as never, 't')
     .withDeleted()
     .select([])
     .limit(page.limit);
   if (page.where !== null) query.where(page.where);
-  const columns = kind.keys.map(({ name }) => `t.${escapeForBuilder(name)}`);
+  const columns = targetTable.keys.map(({ name }) => `t.${escapeForBuilder(name)}`);
   columns.forEach((column, i) => query.addSelect(column, `k${i}`).andWhere(`${column} IS NOT NULL`).addOrderBy(column));
-  const cast = (parameter: string, i: number) => `CAST(:${parameter} AS ${kind.keys[i]?.sqlType ?? 'text'})`;
+  const cast = (parameter: string, i: number) => `CAST(:${parameter} AS ${targetTable.keys[i]?.sqlType ?? 'text'})`;
   if (page.after !== null) {
     query.andWhere(`(${columns.join(', ')}) > (${columns.map((_, i) => cast(`cc_after${i}`, i)).join(', ')})`);
     page.after.forEach((value, i) => query.setParameter(`cc_after${i}`, value));
@@ -45,13 +45,13 @@ export async function listTargets(
   const [sql, parameters] = query.getQueryAndParameters();
   const keys = columns.map((_, i) => `q."k${i}"`).join(', ');
   // A page without rows says as well whether it has seen all.
-  const rows = await rowsSeen(runner, [tableSql(kind.metadata)], (sight) => [
+  const rows = await rowsSeen(runner, [tableSql(targetTable.metadata)], (sight) => [
     `SELECT ${keys}, ${sight} FROM (SELECT 1) AS one LEFT JOIN (${sql}) AS q ON true ORDER BY ${keys}`,
     parameters,
   ]);
   return rows.flatMap((row) => {
-    const key = kind.keys.map(({ sqlType }, i) => keyText(row[`k${i}`], sqlType));
-    const target = targetId(kind.id, key);
+    const key = targetTable.keys.map(({ sqlType }, i) => keyText(row[`k${i}`], sqlType));
+    const target = targetId(targetTable.id, key);
     return target === null ? [] : [{ target, key: key.map(String) }];
   });
 }

@@ -39,7 +39,7 @@ function leftOf(steps: readonly PathStep[], entry: readonly Side[], index: numbe
   return before === undefined ? entry : before.foreignKeys.map((key) => ({ ...key, sql: columnSql(index - 1, key) }));
 }
 
-/** Whether something refers to a row of a path that is not found at all, whatever its conditions; beside {@link pathJoins}. */
+/** Whether something refers to a row of a path that is not found at all, with or without its conditions; beside {@link pathJoins}. */
 export function unfoundSql(steps: readonly PathStep[], entry: readonly Side[], index: number): string {
   const step = steps[index];
   if (step === undefined) return 'false';

@@ -30,17 +30,17 @@ export async function readColumn(
   targets: readonly string[],
   batches: readonly string[],
 ): Promise<ColumnValues> {
-  const { kind } = column;
-  const parameters: unknown[] = [...keyArrays(kind, targets), targets];
+  const { targetTable } = column;
+  const parameters: unknown[] = [...keyArrays(targetTable, targets), targets];
   const ids = `$${parameters.length}`;
   const bind = (value: unknown): string => `$${parameters.push(value)}`;
-  const own = [tableSql(kind.metadata), tables.outbox, tables.ledger];
+  const own = [tableSql(targetTable.metadata), tables.outbox, tables.ledger];
   const applied = appliedBatchesSql(tables, bind(batches));
   const waiting = waitingJoin(tables, ids, [bind(column.name)]);
   const rows = await rowsSeen(runner, own, (sight) => [
-    `SELECT (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, COALESCE(w.o0, 0)::text AS outbox, ${applied} AS applied, ${sight}
-     FROM ${listedTargets(kind.keys.length)}
-     LEFT JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)} ${waiting}
+    `SELECT (t.${escapeName(targetTable.keys[0]?.name ?? '')} IS NOT NULL) AS present, COALESCE(t.${escapeName(column.name)}, 0)::text AS value, COALESCE(w.o0, 0)::text AS outbox, ${applied} AS applied, ${sight}
+     FROM ${listedTargets(targetTable.keys.length)}
+     LEFT JOIN ${tableSql(targetTable.metadata)} t ON ${matchesListed('t', targetTable.keys)} ${waiting}
      ORDER BY k.ordinal`,
     parameters,
   ]);

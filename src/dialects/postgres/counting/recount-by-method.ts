@@ -1,7 +1,7 @@
 import type { EntityManager, ObjectLiteral } from 'typeorm';
 
 import { parseDecimal } from '../../../model/amount';
-import type { Counter, CounterColumn, TargetKind } from '../../../model/definition';
+import type { Counter, CounterColumn, TargetTable } from '../../../model/definition';
 import { describe } from '../../../describe';
 import { keyValuesOf } from '../../../model/target';
 import { AmountError } from '../../../errors';
@@ -25,12 +25,12 @@ export class MethodError extends Error {
 export async function recountByMethod(
   manager: EntityManager,
   counter: Counter,
-  kind: TargetKind,
+  targetTable: TargetTable,
   targets: ReadonlySet<string>,
   tally: Tally,
   savepoint: ((work: () => Promise<void>) => Promise<void>) | null = null,
 ): Promise<void> {
-  const columns = columnsOf(counter, kind);
+  const columns = columnsOf(counter, targetTable);
   for (const target of targets) {
     const draft = new Draft();
     const count = () => countOne(manager, counter, columns, target, draft);
@@ -54,7 +54,7 @@ async function countOne(
 ): Promise<void> {
   const [column] = columns;
   if (counter.method === null || column === undefined) return;
-  const entity = await loadTarget(manager, column.kind, target);
+  const entity = await loadTarget(manager, column.targetTable, target);
   if (entity === null) return;
   const counted = await counter.method(entity, manager);
   for (const one of columns) tally.add(target, one, amountOf(counted, counter, one, target));
@@ -65,11 +65,11 @@ function failed({ label, name }: Counter, cause: unknown): AmountError {
   return new AmountError(message, { label, counter: name }, { cause });
 }
 
-function loadTarget(manager: EntityManager, kind: TargetKind, target: string): Promise<ObjectLiteral | null> {
+function loadTarget(manager: EntityManager, targetTable: TargetTable, target: string): Promise<ObjectLiteral | null> {
   // By the stored key: conditions on properties would pass through transformers.
-  const query = manager.createQueryBuilder<ObjectLiteral>(kind.metadata.target as never, 't').withDeleted();
+  const query = manager.createQueryBuilder<ObjectLiteral>(targetTable.metadata.target as never, 't').withDeleted();
   for (const [i, value] of keyValuesOf(target).entries()) {
-    const { name = '', sqlType = 'text' } = kind.keys[i] ?? {};
+    const { name = '', sqlType = 'text' } = targetTable.keys[i] ?? {};
     query.andWhere(`t.${escapeForBuilder(name)} = CAST(:cc_key${i} AS ${sqlType})`, { [`cc_key${i}`]: value });
   }
   return query.getOne();

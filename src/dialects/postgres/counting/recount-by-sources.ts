@@ -1,7 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
 import { contributionOf, reachedBy } from '../../../model/contribution';
-import type { Counter, CounterTarget, Row, TargetKind } from '../../../model/definition';
+import type { Counter, CounterTarget, Row, TargetTable } from '../../../model/definition';
 import { escapeName } from '../escape';
 import { amongKeys, keyArrays } from '../keys';
 import { rowsOf } from '../query';
@@ -21,12 +21,12 @@ const KEY = 'cc_key';
 export async function recountBySources(
   manager: EntityManager,
   counter: Counter,
-  kind: TargetKind,
+  targetTable: TargetTable,
   targets: ReadonlySet<string>,
   tally: Tally,
 ): Promise<void> {
   const runner = manager.queryRunner as QueryRunner;
-  for (const target of counter.targets.filter((candidate) => candidate.kind === kind)) {
+  for (const target of counter.targets.filter((candidate) => candidate.targetTable === targetTable)) {
     for await (const rows of sourcesOf(runner, counter, target, targets)) {
       for (const row of rows) countRow(counter, row, targets, tally);
     }
@@ -51,7 +51,7 @@ async function* sourcesOf(
   targets: ReadonlySet<string>,
 ): AsyncGenerator<readonly Row[]> {
   const { foreignKeys, path } = target;
-  const parameters: unknown[] = keyArrays(target.kind, [...targets]);
+  const parameters: unknown[] = keyArrays(target.targetTable, [...targets]);
   const bind = (value: unknown) => `$${parameters.push(value)}`;
   const rows = sourceRows(counter, target, bind);
   const wanted = amongKeys(
@@ -83,7 +83,7 @@ async function* fetchAll(runner: QueryRunner, map: (row: Row) => Row): AsyncGene
       yield fetched.map(map);
     }
   } finally {
-    // Whoever looked has thrown: the connection is used again, and nobody else waits for these rows.
+    // The reader has thrown: the connection is used again, and nothing else waits for these rows.
     await fetching?.catch(() => undefined);
   }
 }

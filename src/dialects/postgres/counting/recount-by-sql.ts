@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import type { Snapshot } from '../../../model/pending';
 import { checkInt64, parseDecimal, scaleAmount } from '../../../model/amount';
-import type { Counter, CounterColumn, TargetKind } from '../../../model/definition';
+import type { Counter, CounterColumn, TargetTable } from '../../../model/definition';
 import { sourceEntitiesOf } from '../../../model/fingerprint';
 import { AmountError } from '../../../errors';
 import { escapeName } from '../escape';
@@ -23,7 +23,7 @@ import { reasonOf } from '../apply/divide';
  */
 export type Counted = ReadonlyMap<string, { readonly column: bigint; truth: bigint }> | null;
 
-/** What targets of one kind hold and should hold, in one snapshot. */
+/** What targets of one table hold and should hold, in one snapshot. */
 export interface Counts {
   readonly snapshot: Snapshot;
   /** In the order of the targets asked for. */
@@ -43,14 +43,14 @@ export interface Counts {
 export async function recountBySql(
   runner: QueryRunner,
   tables: TablePaths,
-  kind: TargetKind,
+  targetTable: TargetTable,
   columns: readonly CounterColumn[],
   targets: readonly string[],
 ): Promise<Counts> {
-  const readings = readTogether(columns.flatMap((column) => feedsOf(column, kind)));
-  const parameters: unknown[] = [...keyArrays(kind, targets), targets];
-  const sql = recountSql(tables, kind, columns, readings, parameters);
-  const rows = await rowsSeen(runner, tablesOf(tables, kind, columns), (sight) => [sql(sight), parameters]);
+  const readings = readTogether(columns.flatMap((column) => feedsOf(column, targetTable)));
+  const parameters: unknown[] = [...keyArrays(targetTable, targets), targets];
+  const sql = recountSql(tables, targetTable, columns, readings, parameters);
+  const rows = await rowsSeen(runner, tablesOf(tables, targetTable, columns), (sight) => [sql(sight), parameters]);
   const uncountable = new Uncountables();
   return {
     snapshot: parseSnapshot(rows[0] === undefined ? NOTHING_SEEN : String(rows[0]['snapshot'])),
@@ -67,10 +67,10 @@ export async function recountBySql(
 /** The snapshot of a recount of no target. */
 const NOTHING_SEEN = '0:0:';
 
-/** The keys and ids of the targets are parameters already; what else is bound is pushed behind. Told what else to select. */
+/** The keys and ids of the targets are parameters already; what else is bound is pushed behind. Receives what else to select. */
 function recountSql(
   tables: TablePaths,
-  kind: TargetKind,
+  targetTable: TargetTable,
   columns: readonly CounterColumn[],
   readings: readonly (readonly Feed[])[],
   parameters: unknown[],
@@ -81,33 +81,33 @@ function recountSql(
   const names = columns.map(({ name }) => bind(name));
   const waiting = waitingJoin(tables, ids, names);
   const selected = [
-    `(t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present`,
+    `(t.${escapeName(targetTable.keys[0]?.name ?? '')} IS NOT NULL) AS present`,
     'pg_current_snapshot()::text AS snapshot',
     ...columns.map(({ name }, i) => `COALESCE(t.${escapeName(name)}, 0)::text AS c${i}`),
     ...columns.map((_, i) => `COALESCE(w.o${i}, 0)::text AS o${i}`),
     '(w."target" IS NOT NULL) AS waiting, w.refused',
     ...readings.flatMap((feeds, i) => feeds.map((_, at) => `COALESCE(s${i}.n${at}, 0)::text AS s${i}n${at}`)),
   ];
-  return (sight) => `SELECT ${[...selected, sight].join(', ')} FROM ${listedTargets(kind.keys.length)}
-     LEFT JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)} ${waiting} ${joins.join(' ')} ORDER BY k.ordinal`;
+  return (sight) => `SELECT ${[...selected, sight].join(', ')} FROM ${listedTargets(targetTable.keys.length)}
+     LEFT JOIN ${tableSql(targetTable.metadata)} t ON ${matchesListed('t', targetTable.keys)} ${waiting} ${joins.join(' ')} ORDER BY k.ordinal`;
 }
 
 /** All tables whose rows decide what the columns should hold, or what they hold. */
 export function tablesOf(
   { outbox }: Pick<TablePaths, 'outbox'>,
-  kind: TargetKind,
+  targetTable: TargetTable,
   columns: readonly CounterColumn[],
 ): readonly string[] {
-  const entities = [kind.metadata, ...columns.flatMap(sourceEntitiesOf)];
+  const entities = [targetTable.metadata, ...columns.flatMap(sourceEntitiesOf)];
   return [...new Set([...entities.map(tableSql), outbox])];
 }
 
-function feedsOf(column: CounterColumn, kind: TargetKind): Feed[] {
+function feedsOf(column: CounterColumn, targetTable: TargetTable): Feed[] {
   return column.counters
     .filter(({ sql }) => sql)
     .flatMap((counter) =>
       counter.targets
-        .filter((target) => target.kind === kind && [...target.columns.values()].includes(column))
+        .filter((target) => target.targetTable === targetTable && [...target.columns.values()].includes(column))
         .map((target) => ({ column, counter, target })),
     );
 }
@@ -133,7 +133,7 @@ function countedOf(
   }
   const counted = columns.map((column, i) => {
     const note = (error: unknown) => uncountable.addColumn(target, column, error);
-    const place = { label: `${column.kind.metadata.name}.${column.property}`, from: 'the column' };
+    const place = { label: `${column.targetTable.metadata.name}.${column.property}`, from: 'the column' };
     const held = orNote(() => parseDecimal(String(row[`c${i}`]), column.scale, place), note);
     return [column, { column: held + BigInt(String(row[`o${i}`])), truth: truths.get(column) ?? 0n }] as const;
   });

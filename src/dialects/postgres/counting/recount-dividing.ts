@@ -1,7 +1,7 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
 import type { Snapshot } from '../../../model/pending';
-import type { Counter, CounterColumn, TargetKind } from '../../../model/definition';
+import type { Counter, CounterColumn, TargetTable } from '../../../model/definition';
 import { divide } from '../apply/divide';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
@@ -15,7 +15,7 @@ export interface RecountSession {
   readonly runner: QueryRunner;
   readonly manager: EntityManager;
   readonly tables: TablePaths;
-  readonly kind: TargetKind;
+  readonly targetTable: TargetTable;
 }
 
 const METHOD_SAVEPOINT = 'counter_cache_method';
@@ -105,19 +105,21 @@ class RecountDivision {
   }
 
   async addCounter(counter: Counter, targets: readonly string[]): Promise<void> {
-    const { runner, manager, kind } = this.#session;
+    const { runner, manager, targetTable } = this.#session;
     const tally = tallyOf(this.counts(targets), targets, counter);
     const present = [...this.#values.keys()];
     if (counter.method !== null)
-      return recountByMethod(manager, counter, kind, new Set(present), tally, (work) => inSavepoint(runner, work));
+      return recountByMethod(manager, counter, targetTable, new Set(present), tally, (work) =>
+        inSavepoint(runner, work),
+      );
     const columns = counter.targets.flatMap((target) => [...target.columns.values()]);
     await divide(runner, present, {
       async work(some) {
         const draft = new Draft();
-        await recountBySources(manager, counter, kind, new Set(some), draft);
+        await recountBySources(manager, counter, targetTable, new Set(some), draft);
         draft.passTo(tally);
       },
-      probe: () => recountBySources(manager, counter, kind, new Set(), new Draft()),
+      probe: () => recountBySources(manager, counter, targetTable, new Set(), new Draft()),
       leave: (some, error) => {
         for (const target of some) tally.fail(target, columns, error);
       },
@@ -125,8 +127,8 @@ class RecountDivision {
   }
 
   #read(columns: readonly CounterColumn[], targets: readonly string[]): Promise<Counts> {
-    const { runner, tables, kind } = this.#session;
-    return recountBySql(runner, tables, kind, columns, targets);
+    const { runner, tables, targetTable } = this.#session;
+    return recountBySql(runner, tables, targetTable, columns, targets);
   }
 }
 

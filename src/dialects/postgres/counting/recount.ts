@@ -1,7 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
 import { checkInt64 } from '../../../model/amount';
-import type { CounterColumn, TargetKind } from '../../../model/definition';
+import type { CounterColumn, TargetTable } from '../../../model/definition';
 import { AmountError } from '../../../errors';
 import { isAboutRows } from '../apply/divide';
 import { withConnection, withTransaction } from '../query';
@@ -13,7 +13,7 @@ import { expectAllVisible, refuseHidden } from '../sight';
 import type { TablePaths } from '../installation/tables';
 
 /**
- * Counts the sources of targets of one kind, and reads their columns, in one snapshot: one statement where the
+ * Counts the sources of targets of one table, and reads their columns, in one snapshot: one statement where the
  * declarations allow it, otherwise one repeatable-read transaction. What cannot be counted for one target is named, and
  * keeps no other from being counted (I11).
  *
@@ -22,11 +22,11 @@ import type { TablePaths } from '../installation/tables';
 export async function recount(
   dataSource: DataSource,
   tables: TablePaths,
-  kind: TargetKind,
+  targetTable: TargetTable,
   columns: readonly CounterColumn[],
   targets: readonly string[],
 ): Promise<Counts> {
-  const counts = await recountOrDivide(dataSource, tables, kind, columns, targets);
+  const counts = await recountOrDivide(dataSource, tables, targetTable, columns, targets);
   const counted = counts.counted.map((one, i) => one && onlyCountable(targets[i] ?? '', columns, one, counts));
   return { ...counts, counted };
 }
@@ -51,7 +51,7 @@ function onlyCountable(
 
 /** Why an amount cannot be handled; `null` when it can. */
 function unfitness(column: CounterColumn, amount: bigint): AmountError | null {
-  const label = `${column.kind.metadata.name}.${column.property}`;
+  const label = `${column.targetTable.metadata.name}.${column.property}`;
   try {
     checkInt64(amount, amount, { label, from: 'what it should hold, or lacks,' });
     return null;
@@ -68,18 +68,18 @@ function hasMethod(columns: readonly CounterColumn[]): boolean {
 async function recountOrDivide(
   dataSource: DataSource,
   tables: TablePaths,
-  kind: TargetKind,
+  targetTable: TargetTable,
   columns: readonly CounterColumn[],
   targets: readonly string[],
 ): Promise<Counts> {
   try {
-    return await recountTogether(dataSource, tables, kind, columns, targets);
+    return await recountTogether(dataSource, tables, targetTable, columns, targets);
   } catch (error) {
     if (!(error instanceof MethodError) && !isAboutRows(error)) throw error;
     return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
-      if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, kind, columns));
-      const counts = await recountDividing({ runner, manager, tables, kind }, columns, targets);
-      await expectAllVisible(runner, tablesOf(tables, kind, columns));
+      if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, targetTable, columns));
+      const counts = await recountDividing({ runner, manager, tables, targetTable }, columns, targets);
+      await expectAllVisible(runner, tablesOf(tables, targetTable, columns));
       return counts;
     });
   }
@@ -88,24 +88,24 @@ async function recountOrDivide(
 async function recountTogether(
   dataSource: DataSource,
   tables: TablePaths,
-  kind: TargetKind,
+  targetTable: TargetTable,
   columns: readonly CounterColumn[],
   targets: readonly string[],
 ): Promise<Counts> {
   const counters = new Set(columns.flatMap((column) => column.counters.filter((counter) => !counter.sql)));
-  const countBySql = (runner: QueryRunner) => recountBySql(runner, tables, kind, columns, targets);
+  const countBySql = (runner: QueryRunner) => recountBySql(runner, tables, targetTable, columns, targets);
   if (counters.size === 0) return withConnection(dataSource, countBySql);
   return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
     const counts = await countBySql(runner);
-    if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, kind, columns));
+    if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, targetTable, columns));
     const present = new Set(targets.filter((_, i) => counts.counted[i] !== null));
     for (const counter of counters) {
       const tally = tallyOf(counts, targets, counter);
-      if (counter.method === null) await recountBySources(manager, counter, kind, present, tally);
-      else await recountByMethod(manager, counter, kind, present, tally);
+      if (counter.method === null) await recountBySources(manager, counter, targetTable, present, tally);
+      else await recountByMethod(manager, counter, targetTable, present, tally);
     }
     // Once more: the first statement did not read all of them, and so did not keep others from adding policies.
-    await expectAllVisible(runner, tablesOf(tables, kind, columns));
+    await expectAllVisible(runner, tablesOf(tables, targetTable, columns));
     return counts;
   });
 }

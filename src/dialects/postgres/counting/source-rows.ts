@@ -4,7 +4,7 @@ import { pathJoins, targetKeySql } from './path-joins';
 import { tableSql } from '../table-names';
 import { amongKeys } from '../keys';
 
-/** The source rows of one counter that count for targets of one kind, in pieces of a SELECT; the source is `s`. */
+/** The source rows of one counter that count for targets of one table, in pieces of a SELECT; the source is `s`. */
 interface SourceRows {
   /** What stands after FROM: the source, joined with the rows of its path. */
   readonly from: string;
@@ -54,7 +54,7 @@ function rowConditions(counter: Counter, target: CounterTarget, bind: (value: un
 
 type Bind = (value: unknown) => string;
 
-/** One counter's way to one column of one kind. */
+/** One counter's way to one column of one target table. */
 export interface Feed {
   readonly column: CounterColumn;
   readonly counter: Counter;

@@ -25,7 +25,9 @@ export class Draft implements Tally {
   }
 }
 
-/** Every column that a counter may write for targets of a kind. */
-export function columnsOf(counter: Counter, kind: CounterColumn['kind']): CounterColumn[] {
-  return counter.targets.filter((target) => target.kind === kind).flatMap(({ columns }) => [...columns.values()]);
+/** Every column that a counter may write for targets of a table. */
+export function columnsOf(counter: Counter, targetTable: CounterColumn['targetTable']): CounterColumn[] {
+  return counter.targets
+    .filter((target) => target.targetTable === targetTable)
+    .flatMap(({ columns }) => [...columns.values()]);
 }

@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { TargetKind } from '../../../model/definition';
+import type { TargetTable } from '../../../model/definition';
 import { isLockRefused } from '../errors';
 import { escapeName } from '../escape';
 import { keyArrays, listedKeys, matchesListed } from '../keys';
@@ -29,26 +29,26 @@ const NONE: Unseen = { locked: [], unchanged: [], hidden: [], hiddenBy: null };
 
 const SAVEPOINT = 'counter_cache_unseen';
 
-/** Tells, of rows that `SKIP LOCKED` did not give, the locked ones from those that are hidden, and from those that are gone. */
+/** Distinguishes, among rows that `SKIP LOCKED` did not give, the locked ones from those that are hidden, and from those that are gone. */
 export async function explainUnseen(
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   targets: readonly string[],
 ): Promise<Unseen> {
   if (targets.length === 0) return NONE;
-  const table = tableSql(kind.metadata);
+  const table = tableSql(targetTable.metadata);
   const rows = await rowsOf(
     runner,
-    `SELECT k.ordinal, (t.${escapeName(kind.keys[0]?.name ?? '')} IS NOT NULL) AS present, (SELECT ${mayMissRowsSql(table)}) AS policed
-     FROM ${listedKeys(kind.keys.length)} LEFT JOIN ${table} t ON ${matchesListed('t', kind.keys)}`,
-    keyArrays(kind, targets),
+    `SELECT k.ordinal, (t.${escapeName(targetTable.keys[0]?.name ?? '')} IS NOT NULL) AS present, (SELECT ${mayMissRowsSql(table)}) AS policed
+     FROM ${listedKeys(targetTable.keys.length)} LEFT JOIN ${table} t ON ${matchesListed('t', targetTable.keys)}`,
+    keyArrays(targetTable, targets),
   );
   const present = new Set(rows.filter((row) => row['present'] === true).map((row) => Number(row['ordinal'])));
   const seen = targets.filter((_, i) => present.has(i + 1));
   if (!rows.some((row) => row['policed'] === true)) return { ...NONE, locked: seen };
   const hiding = seen.length === targets.length ? null : await hiddenTables(runner, [table]);
   const isHiding = hiding !== null && hiding.tables.length > 0;
-  const locked = new Set(await lockedAmong(runner, kind, seen));
+  const locked = new Set(await lockedAmong(runner, targetTable, seen));
   const unchangeable = seen.filter((target) => !locked.has(target));
   return {
     locked: [...locked],
@@ -61,13 +61,13 @@ export async function explainUnseen(
 /** Those of rows that are seen which another transaction has locked, or had until now: a policy for UPDATE hides the others. */
 async function lockedAmong(
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   targets: readonly string[],
 ): Promise<readonly string[]> {
   if (targets.length === 0) return [];
   await runner.query(`SAVEPOINT ${SAVEPOINT}`);
   try {
-    const free = await lockAtOnce(runner, kind, targets);
+    const free = await lockAtOnce(runner, targetTable, targets);
     await runner.query(`RELEASE SAVEPOINT ${SAVEPOINT}`);
     return free;
   } catch (error) {
@@ -75,22 +75,22 @@ async function lockedAmong(
     await undoSavepoint(runner, SAVEPOINT);
     if (targets.length === 1) return targets;
     const middle = Math.ceil(targets.length / 2);
-    const left = await lockedAmong(runner, kind, targets.slice(0, middle));
-    return [...left, ...(await lockedAmong(runner, kind, targets.slice(middle)))];
+    const left = await lockedAmong(runner, targetTable, targets.slice(0, middle));
+    return [...left, ...(await lockedAmong(runner, targetTable, targets.slice(middle)))];
   }
 }
 
 /** Fails when one of them is locked; returns those that can be. */
 async function lockAtOnce(
   runner: QueryRunner,
-  kind: TargetKind,
+  targetTable: TargetTable,
   targets: readonly string[],
 ): Promise<readonly string[]> {
   const rows = await rowsOf(
     runner,
-    `SELECT k.ordinal FROM ${listedKeys(kind.keys.length)}
-     JOIN ${tableSql(kind.metadata)} t ON ${matchesListed('t', kind.keys)} FOR NO KEY UPDATE OF t NOWAIT`,
-    keyArrays(kind, targets),
+    `SELECT k.ordinal FROM ${listedKeys(targetTable.keys.length)}
+     JOIN ${tableSql(targetTable.metadata)} t ON ${matchesListed('t', targetTable.keys)} FOR NO KEY UPDATE OF t NOWAIT`,
+    keyArrays(targetTable, targets),
   );
   const free = new Set(rows.map((row) => Number(row['ordinal'])));
   return targets.filter((_, i) => free.has(i + 1));

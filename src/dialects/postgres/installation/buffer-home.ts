@@ -40,8 +40,8 @@ const HOME = 'redis';
 
 /**
  * Makes sure that this process keeps what is pending where the other processes of its installation do, and says that it
- * lives. A token tells a Redis that was emptied from another one: the first is a loss, and gets its token again. Another
- * one is adopted once nobody uses the first any more; of several that find out, one acts. See docs/adr/0024.
+ * lives. A token distinguishes a Redis that was emptied from another one: the first is a loss, and gets its token again. Another
+ * one is adopted once no process uses the first any more; of several that find out, one acts. See docs/adr/0024.
  *
  * @returns why this process must not go on; `null` when it may
  * @throws BufferUnavailableError when Redis does not answer; what the database throws
@@ -74,7 +74,7 @@ async function settle(
   const noted = await readHome(runner, tables, 'FOR UPDATE');
   const others = noted === null ? 0 : await countOthers(runner, tables, self, noted.token);
   const refusal = noted === null || others === 0 ? null : refusalOf(noted, home, seen, others);
-  // Nobody has to wait for what a process uses that must not.
+  // Other processes need not wait for what this one must not use.
   if (refusal !== null) await sayGone(runner, tables, self);
   else await sayAlive(runner, tables, self, await move(runner, tables, { noted, home, seen }));
   return refusal;
@@ -133,7 +133,7 @@ function isHome(noted: NotedHome, { prefix }: BufferHome, { token, server, addre
   return noted.prefix === prefix && noted.token === token && !isRestarted;
 }
 
-/** The same server, whatever it holds by now. */
+/** The same server, with other data perhaps. */
 function isSameServer(noted: NotedHome, { server, address }: SeenHome): boolean {
   return (server !== '' && server === noted.server) || address === noted.address;
 }

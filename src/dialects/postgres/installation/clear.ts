@@ -43,7 +43,7 @@ interface Clearable {
 
 /**
  * Forgets everything that waits, in SQL and in the buffer: deltas, batches, requests. Epochs rise, so that a batch that was
- * claimed before is refused. Shards stay locked until the buffer has the same epochs: nobody finds them lost.
+ * claimed before is refused. Shards stay locked until the buffer has the same epochs: no process finds them lost.
  */
 export async function clearInstallation(dataSource: DataSource, tables: TablePaths, buffer: Clearable): Promise<void> {
   await withTransaction(dataSource, 'READ COMMITTED', async (runner) => {

@@ -14,8 +14,8 @@ export function countedTables({ entityMetadatas }: DataSource, { counters }: Def
   const paths = new Set(
     counters.flatMap(({ source, targets }) => [
       source.tablePath,
-      ...targets.flatMap(({ kind, path }) => [
-        kind.tablePath,
+      ...targets.flatMap(({ targetTable, path }) => [
+        targetTable.tablePath,
         ...(path?.steps ?? []).map(({ metadata }) => metadata.tablePath),
       ]),
     ]),

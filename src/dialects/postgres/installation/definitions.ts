@@ -25,7 +25,7 @@ export interface KnownDefinitions {
   readonly now: number;
 }
 
-/** A row that says that definitions are kept here, and is locked by whoever changes what is known. */
+/** A row that says that definitions are kept here, and is locked by the process that changes what is known. */
 const MARKER = 'definitions';
 
 const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)';
@@ -54,7 +54,7 @@ export async function refreshHeartbeats(
   { state }: TablePaths,
   seen: ReadonlyMap<string, string>,
 ): Promise<void> {
-  // Rows are locked in one order: whoever meets on them must not wait in a circle.
+  // Rows are locked in one order: processes that meet on them must not wait in a circle.
   await runner.query(
     `WITH "seen" AS MATERIALIZED (
        SELECT "s"."id", "f"."fingerprint" FROM ${state} AS "s"

@@ -68,7 +68,7 @@ export async function adoptEpoch(
       `UPDATE ${tables.shard} SET "epoch" = $2${isNew ? '' : `, "rebuilding" = '${START}'`} WHERE "shard" = $1`,
       [shard, epoch],
     );
-    // A new shard has no batch to refuse, and must not look lost to whoever gets the lock next.
+    // A new shard has no batch to refuse, and must not look lost to the process that gets the lock next.
     if (isNew) await buffer.raiseEpoch(shard, epoch);
     return { epoch, isNew };
   });

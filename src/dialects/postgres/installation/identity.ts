@@ -10,7 +10,7 @@ import type { TablePaths } from './tables';
 /** Row that says which database the installation is for; JSON. */
 const IDENTITY = 'identity';
 
-/** What tells that a database is a copy of the one that its installation is for. */
+/** What shows that a database is a copy of the one that its installation is for. */
 const COPIED: Readonly<Record<keyof DatabaseIdentity, string>> = {
   system: 'it is in another cluster than before: it was restored from a dump, or upgraded',
   database:

@@ -32,7 +32,7 @@ export async function loadInstallation(
   identity: DatabaseIdentity,
 ): Promise<LoadedInstallation> {
   let state = await readState(runner, tables);
-  // Also when somebody has emptied the tables: what is missing in Redis, or has no id any more, counts as a loss.
+  // Also when the tables were emptied: what is missing in Redis, or has no id any more, counts as a loss.
   if (!state.has('installation') || !state.has('ledger_floor') || !(await hasShards(runner, tables))) {
     await createState(runner, tables, shards, newInstallationId());
     state = await readState(runner, tables);
@@ -81,7 +81,7 @@ export async function createState(
     `INSERT INTO ${tables.shard} ("shard", "epoch") SELECT generate_series(0, $1::integer - 1), 0 ON CONFLICT DO NOTHING`,
     [shards],
   );
-  // One statement, so that whoever sees the state sees all of it.
+  // One statement, so that a process that sees the state sees all of it.
   await runner.query(
     `INSERT INTO ${tables.state} ("id", "value") VALUES ('installation', $1), ('shards', $2), ('format', $3), ('ledger_floor', '0') ON CONFLICT DO NOTHING`,
     [installation, String(shards), FORMAT],

@@ -36,7 +36,7 @@ export interface LockOptions {
 /**
  * Locks what waits, and this process knows, for up to `limit` targets of a shard that are in scope, and adds it up per
  * target. All that waits for such a target is taken, due or not, so that its row is changed at most once per `wait` (I8).
- * Never from a row id on: whoever took an id early may commit late. Rows that somebody else has locked are left to them, and
+ * Never from a row id on: a transaction that took an id early may commit late. Rows that another transaction has locked are left to it, and
  * so are all others of a target whose first to be due is locked.
  */
 export async function lockWaiting(

@@ -2,12 +2,12 @@ import type { QueryRunner } from 'typeorm';
 
 import { type ResultRow, rowsOf } from '../query';
 import type { TablePaths } from '../installation/tables';
-import { ofKinds } from './scope';
+import { ofTables } from './scope';
 
 /** Which rows of the outbox to list. */
 export interface LogFilter {
-  /** Ids of kinds; `null` is all. */
-  readonly kinds: readonly string[] | null;
+  /** Ids of target tables; `null` is all. */
+  readonly tableIds: readonly string[] | null;
   /** `null` is all. */
   readonly targets: readonly string[] | null;
 }
@@ -28,7 +28,7 @@ export interface LoggedChange {
 export async function logPage(
   runner: QueryRunner,
   { outbox }: TablePaths,
-  { kinds, targets }: LogFilter,
+  { tableIds, targets }: LogFilter,
   after: string,
   limit: number,
 ): Promise<readonly LoggedChange[]> {
@@ -36,9 +36,9 @@ export async function logPage(
     runner,
     `SELECT x."id"::text AS id, x."target", x."column", x."amount"::text AS amount, x."written_at", x."applied_at", x."failed"
      FROM ${outbox} x WHERE x."id" > $1 AND x."column" IS NOT NULL
-       AND ($2::text[] IS NULL OR ${ofKinds('$2')}) AND ($3::text[] IS NULL OR x."target" = ANY($3::text[]))
+       AND ($2::text[] IS NULL OR ${ofTables('$2')}) AND ($3::text[] IS NULL OR x."target" = ANY($3::text[]))
      ORDER BY x."id" LIMIT $4`,
-    [after, kinds, targets, limit],
+    [after, tableIds, targets, limit],
   );
   return rows.map(changeOf);
 }

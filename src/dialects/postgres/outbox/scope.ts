@@ -13,13 +13,13 @@ export function waitingIn(scope: ClaimScope, parameters: unknown[]): string {
     case 'targets':
       return `${waits} AND x."target" = ANY(${bind(scope.targets)}::text[])`;
     case 'dirty':
-      if (scope.kinds === null) return waits;
-      return `${waits} AND ${ofKinds(bind(scope.kinds))}`;
+      if (scope.tableIds === null) return waits;
+      return `${waits} AND ${ofTables(bind(scope.tableIds))}`;
   }
 }
 
-/** A condition that a row's target is of one of these kinds. */
-export function ofKinds(parameter: string): string {
+/** A condition that a row's target is of one of these tables. */
+export function ofTables(parameter: string): string {
   return `EXISTS (SELECT 1 FROM unnest(${parameter}::text[]) AS k(id) WHERE starts_with(x."target", k.id || ':'))`;
 }
 
@@ -37,21 +37,21 @@ export function refusedTargets({ outbox }: TablePaths): string {
   return `SELECT f."target" FROM ${outbox} f WHERE f."applied_at" IS NULL AND f."failed" IS NOT NULL`;
 }
 
-/** The kind of the target of a row `x`, as `kindIdOf` tells it. */
+/** The id of the target table of a row `x`, as `tableIdOf` finds it. */
 export const KIND = `left(x."target", -strpos(reverse(x."target"), ':'))`;
 
 /**
- * What {@link isKnownRow} compares with: kinds, and their columns and touches. Kinds hold no slash.
+ * What {@link isKnownRow} compares with: ids of target tables, and their columns and touches. Ids hold no slash.
  */
-export function knownNames({ kinds }: Definitions): string[] {
-  return [...kinds].flatMap(([id, { columns, touches }]) => [
+export function knownNames({ targetTables }: Definitions): string[] {
+  return [...targetTables].flatMap(([id, { columns, touches }]) => [
     id,
     ...[...columns.keys()].map((column) => `${id}/${column}`),
     ...[...touches.keys()].map((touch) => `${id}/@${touch}`),
   ]);
 }
 
-/** A condition that this process knows the kind of a row `x`, its column and its touches; `names` is an expression. */
+/** A condition that this process knows the target table of a row `x`, its column and its touches; `names` is an expression. */
 export function isKnownRow(names: string): string {
   return `(COALESCE(${KIND} || '/' || x."column", ${KIND}) = ANY(${names}) AND (x."touches" = '{}'
     OR NOT EXISTS (SELECT FROM unnest(x."touches") AS u(touch) WHERE ${KIND} || '/@' || u.touch <> ALL(${names}))))`;

@@ -21,7 +21,7 @@ export interface WaitingShard {
 /** What waits for processes that know it. */
 export interface WaitingForOthers {
   readonly targets: number;
-  readonly kinds: readonly string[];
+  readonly tableIds: readonly string[];
   /** Milliseconds since the oldest of it was due. */
   readonly overdue: number;
 }
@@ -40,11 +40,11 @@ export async function waitingShards(
   const waiting = waitingIn(scope, parameters);
   const rows = await rowsOf(
     runner,
-    `SELECT w.shard, w.amounts, w.repairs, w.targets, w.kinds, extract(epoch FROM now() - w.since) * 1000 AS overdue,
+    `SELECT w.shard, w.amounts, w.repairs, w.targets, w.table_ids, extract(epoch FROM now() - w.since) * 1000 AS overdue,
        EXISTS (${refusedTargets(tables)}) AS refused FROM (
        SELECT x."shard" AS shard, bool_or(NOT x."repair" AND x.known) AS amounts, bool_or(x."repair") AS repairs,
          count(DISTINCT x."target") FILTER (WHERE ${OTHERS})::int AS targets,
-         array_agg(DISTINCT ${KIND}) FILTER (WHERE ${OTHERS}) AS kinds, min(x."due") FILTER (WHERE ${OTHERS}) AS since
+         array_agg(DISTINCT ${KIND}) FILTER (WHERE ${OTHERS}) AS table_ids, min(x."due") FILTER (WHERE ${OTHERS}) AS since
        FROM (
          SELECT x."shard", x."target", x."due", x."repair", ${isKnownRow('$2::text[]')} AS known FROM ${tables.outbox} x
          WHERE ($1::integer IS NULL OR x."shard" = $1) AND ${waiting} AND (x."repair" OR ${notRefused(tables)}) OFFSET 0
@@ -64,5 +64,5 @@ export async function waitingShards(
 function othersOf(row: ResultRow): WaitingForOthers | null {
   const targets = Number(row['targets']);
   if (targets === 0) return null;
-  return { targets, kinds: row['kinds'] as readonly string[], overdue: Number(row['overdue']) };
+  return { targets, tableIds: row['table_ids'] as readonly string[], overdue: Number(row['overdue']) };
 }

@@ -9,7 +9,7 @@ import { type OutboxDelta, writeOutbox } from './write-outbox';
 /** Rows are due at once: there is no window to round up to. */
 const WINDOW = 1;
 
-/** Writes rows to the outbox in a transaction of our own, for what nobody's transaction can hold any more. */
+/** Writes rows to the outbox in a transaction of our own, for what no transaction of the caller's can hold any more. */
 export async function writeApart(
   dataSource: DataSource,
   tables: TablePaths,

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 
-import type { Counter, CounterTarget, Definitions, KeyColumn, PathStep, TargetKind } from '../../../model/definition';
+import type { Counter, CounterTarget, Definitions, KeyColumn, PathStep, TargetTable } from '../../../model/definition';
 import type { KnownCatalogue } from '../catalogue/known-catalogue';
 import { isInsufficientPrivilege } from '../privilege-error';
 import { NotPermittedError } from '../../../errors';
@@ -141,11 +141,11 @@ function workerNeeds(definitions: Definitions, own: OwnTables): readonly TableNe
   ];
 }
 
-function tablesOf({ kinds, counters }: Definitions, isChanging: boolean): readonly TableNeed[] {
+function tablesOf({ targetTables, counters }: Definitions, isChanging: boolean): readonly TableNeed[] {
   const needs = new Needs();
-  for (const kind of kinds.values()) {
-    const update = isChanging ? [...kind.columns.keys(), ...kind.touches.keys()] : [];
-    needs.add(kind.tablePath, { select: readOf(kind), update });
+  for (const targetTable of targetTables.values()) {
+    const update = isChanging ? [...targetTable.columns.keys(), ...targetTable.touches.keys()] : [];
+    needs.add(targetTable.tablePath, { select: readOf(targetTable), update });
   }
   for (const counter of counters) {
     needs.add(counter.source.tablePath, { select: sourceColumns(counter) });
@@ -155,7 +155,7 @@ function tablesOf({ kinds, counters }: Definitions, isChanging: boolean): readon
   return needs.list();
 }
 
-function readOf({ keys, columns, touches, metadata }: TargetKind): readonly string[] {
+function readOf({ keys, columns, touches, metadata }: TargetTable): readonly string[] {
   // A method is given the whole row.
   const isLoaded = [...columns.values()].some(({ counters }) => counters.some(({ method }) => method !== null));
   const loaded = isLoaded ? metadata.columns.map(({ databaseName }) => databaseName) : [];

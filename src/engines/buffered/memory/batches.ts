@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { kindIdOf } from '../../../model/target';
+import { tableIdOf } from '../../../model/target';
 import type { Claim, Known, LeftForOthers } from '../buffer';
 import type { Batch, BatchEntry, ClaimScope, Unapplied } from '../../../model/pending';
 import { type MemoryShard, reached } from './memory-shard';
@@ -52,8 +52,8 @@ function leftOf(
   arePutOff: boolean,
 ): LeftForOthers | null {
   if (left.size === 0) return null;
-  const kinds = [...new Set([...left.keys()].map(kindIdOf))];
-  return { targets: left.size, inBatch, since: earliest(left.values()) ?? 0, kinds, arePutOff };
+  const tableIds = [...new Set([...left.keys()].map(tableIdOf))];
+  return { targets: left.size, inBatch, since: earliest(left.values()) ?? 0, tableIds, arePutOff };
 }
 
 interface IsKnown {
@@ -64,8 +64,8 @@ interface IsKnown {
 function knownIn(known: Known | undefined): IsKnown {
   if (known === undefined) return { column: () => true, touch: () => true };
   return {
-    column: (target, name) => known.get(kindIdOf(target))?.columns.has(name) === true,
-    touch: (target, name) => known.get(kindIdOf(target))?.touches.has(name) === true,
+    column: (target, name) => known.get(tableIdOf(target))?.columns.has(name) === true,
+    touch: (target, name) => known.get(tableIdOf(target))?.touches.has(name) === true,
   };
 }
 
@@ -76,9 +76,9 @@ function candidates(shard: MemoryShard, scope: ClaimScope, now: number): string[
     case 'targets':
       return [...new Set(scope.targets)].filter((target) => shard.due.has(target));
     case 'dirty': {
-      const { kinds } = scope;
+      const { tableIds } = scope;
       const dirty = reached(shard.due, Infinity, Infinity);
-      return kinds === null ? dirty : dirty.filter((target) => kinds.includes(kindIdOf(target)));
+      return tableIds === null ? dirty : dirty.filter((target) => tableIds.includes(tableIdOf(target)));
     }
   }
 }

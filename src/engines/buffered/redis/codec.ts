@@ -39,12 +39,12 @@ type StoredBatch = readonly [
   epoch: number,
   claimedAt: number,
   entries: LuaArray<string>,
-  kinds: Readonly<Record<string, string>>,
+  tableIds: Readonly<Record<string, string>>,
 ];
 
 /** What `batches` holds. */
 export function decodeBatch(id: string, shard: number, json: string): Batch {
-  const [epoch, claimedAt, entries, kinds] = JSON.parse(json) as StoredBatch;
+  const [epoch, claimedAt, entries, tableIds] = JSON.parse(json) as StoredBatch;
   // Most targets change alike.
   const known = new Map<string, Changes>();
   const changesOf = (text: string): Changes => {
@@ -53,16 +53,16 @@ export function decodeBatch(id: string, shard: number, json: string): Batch {
     return changes;
   };
   const decoded = [...pairs<string, string>(array(entries))].map(([target, text]): BatchEntry => ({
-    target: outerTarget(target, kinds),
+    target: outerTarget(target, tableIds),
     ...changesOf(text),
   }));
   return { id, shard, epoch, claimedAt, entries: decoded };
 }
 
-/** A target as the world names it, from its name in the shard's keys: `<code of its kind>:<key values>`. */
-function outerTarget(target: string, kinds: StoredBatch[3]): string {
+/** A target as the world names it, from its name in the shard's keys: `<code of its table>:<key values>`. */
+function outerTarget(target: string, tableIds: StoredBatch[3]): string {
   const at = target.indexOf(':');
-  return `${kinds[target.slice(0, at)]}${target.slice(at)}`;
+  return `${tableIds[target.slice(0, at)]}${target.slice(at)}`;
 }
 
 type Changes = Pick<BatchEntry, 'amounts' | 'touches'>;
@@ -78,14 +78,14 @@ function decodeChanges(text: string): Changes {
   return { amounts, touches };
 }
 
-/** What `claim` takes: the columns and touches of each kind; empty for all. */
+/** What `claim` takes: the columns and touches of each target table; empty for all. */
 export function encodeKnown(known: Known | undefined): string {
   if (known === undefined) return '';
-  const kinds = [...known].map(([kind, { columns, touches }]) => [
-    kind,
+  const tableIds = [...known].map(([tableId, { columns, touches }]) => [
+    tableId,
     [...[...columns.keys()].map(encodeColumn), ...[...touches.keys()].map((touch) => `@${encodeColumn(touch)}`)],
   ]);
-  return JSON.stringify(Object.fromEntries(kinds));
+  return JSON.stringify(Object.fromEntries(tableIds));
 }
 
 /** What `claim` returns of what it left. */
@@ -93,15 +93,15 @@ export type LeftReply = readonly [
   targets: number,
   inBatch: readonly string[],
   since: number | null,
-  kinds: readonly string[],
+  tableIds: readonly string[],
   arePutOff: number,
 ];
 
 /** What a claim left for others. */
 export function decodeLeft(reply: LeftReply | undefined): LeftForOthers | null {
   if (reply === undefined) return null;
-  const [targets, inBatch, since, kinds, arePutOff] = reply;
-  return targets === 0 ? null : { targets, inBatch, since: since ?? 0, kinds, arePutOff: arePutOff === 1 };
+  const [targets, inBatch, since, tableIds, arePutOff] = reply;
+  return targets === 0 ? null : { targets, inBatch, since: since ?? 0, tableIds, arePutOff: arePutOff === 1 };
 }
 
 /** What `acknowledge` takes: what of a batch was not applied. */

@@ -106,7 +106,7 @@ function guard(redis: Redis): void {
   redis.once('end', keepAlive({ socket: () => streamOf(redis), isWaiting: () => isWaiting(redis), ping }));
 }
 
-/** Ends a connection at once, whatever state it is in: a farewell could wait for a server that does not answer. */
+/** Ends a connection at once, in any state: a farewell could wait for a server that does not answer. */
 function cut(redis: Redis): void {
   redis.disconnect();
   streamOf(redis)?.destroy();

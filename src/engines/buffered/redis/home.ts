@@ -40,7 +40,7 @@ export class RedisHome implements BufferHome {
   }
 }
 
-/** Of the other end, whatever name leads there; that of the machine itself is another one on every machine. */
+/** Of the other end, under any name that leads there; that of the machine itself is another one on every machine. */
 function addressOf({ stream }: { readonly stream?: Redis['stream'] }): string | null {
   const { remoteAddress, remotePort } = (stream ?? {}) as { remoteAddress?: string; remotePort?: number };
   if (remoteAddress === undefined) return null;

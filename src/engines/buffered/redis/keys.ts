@@ -1,7 +1,7 @@
 /** Names of the keys of one shard; what each holds is described at the head of `lua/lib.lua`. */
 export const SHARD_KEYS = [
   'meta',
-  'kinds',
+  'tables',
   'pending',
   'due',
   'columns',

@@ -4,7 +4,7 @@ import { BufferUnavailableError } from '../../../errors';
 import { shardKey } from './keys';
 import { type ScriptName, SCRIPTS, scriptText } from './scripts';
 
-/** Commands that somebody runs on a key. */
+/** Commands to be run on a key. */
 export interface KeyUse {
   readonly key: string;
   readonly commands: readonly string[];

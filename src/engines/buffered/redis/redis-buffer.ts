@@ -117,7 +117,7 @@ export class RedisBuffer implements DeltaBuffer {
   }
 
   async claim(shard: number, scope: ClaimScope, limit: number, known?: Known): Promise<Claim> {
-    const names = scope.select === 'targets' ? scope.targets : scope.select === 'dirty' ? (scope.kinds ?? []) : [];
+    const names = scope.select === 'targets' ? scope.targets : scope.select === 'dirty' ? (scope.tableIds ?? []) : [];
     const id = randomUUID();
     const reply = await this.#work(shard, 'claim', id, limit, scope.select, encodeKnown(known), ...names);
     const [json, more, next, now, left] = reply as readonly [string | null, number, number | null, number, LeftReply?];

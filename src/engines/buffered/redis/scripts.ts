@@ -18,11 +18,11 @@ export const SCRIPTS = {
     'leases',
     'logs',
     'failed',
-    'kinds',
+    'tables',
   ],
-  add: ['pending', 'due', 'columns', 'recalc', 'barriers', 'leases', 'logs', 'failed', 'kinds'],
+  add: ['pending', 'due', 'columns', 'recalc', 'barriers', 'leases', 'logs', 'failed', 'tables'],
   'raise-epoch': ['meta'],
-  claim: ['meta', 'pending', 'due', 'columns', 'leases', 'batches', 'claims', 'unlisted', 'kinds'],
+  claim: ['meta', 'pending', 'due', 'columns', 'leases', 'batches', 'claims', 'unlisted', 'tables'],
   acknowledge: [
     'meta',
     'pending',
@@ -36,22 +36,34 @@ export const SCRIPTS = {
     'barriers',
     'leases',
     'logs',
-    'kinds',
+    'tables',
     'unlisted',
   ],
   'take-over': ['batches', 'claims'],
   'stale-intents': ['intentTimes'],
-  'sweep-intents': ['intents', 'intentTimes', 'recalc', 'barriers', 'leases', 'logs', 'kinds'],
-  'request-repair': ['recalc', 'barriers', 'leases', 'logs', 'kinds'],
-  postpone: ['recalc', 'leases', 'kinds'],
-  'due-recalculations': ['recalc', 'barriers', 'kinds'],
-  'acquire-lease': ['claimed', 'leases', 'barriers', 'logs', 'kinds', 'batches', 'unlisted'],
-  'renew-lease': ['leases', 'kinds'],
-  'release-lease': ['leases', 'logs', 'kinds'],
-  finalize: ['meta', 'pending', 'due', 'columns', 'recalc', 'barriers', 'leases', 'logs', 'failed', 'intents', 'kinds'],
-  read: ['meta', 'pending', 'columns', 'batches', 'claimed', 'kinds', 'unlisted'],
-  status: ['due', 'batches', 'intents', 'recalc', 'failed', 'kinds', 'barriers'],
-  'retry-failed': ['due', 'failed', 'kinds'],
+  'sweep-intents': ['intents', 'intentTimes', 'recalc', 'barriers', 'leases', 'logs', 'tables'],
+  'request-repair': ['recalc', 'barriers', 'leases', 'logs', 'tables'],
+  postpone: ['recalc', 'leases', 'tables'],
+  'due-recalculations': ['recalc', 'barriers', 'tables'],
+  'acquire-lease': ['claimed', 'leases', 'barriers', 'logs', 'tables', 'batches', 'unlisted'],
+  'renew-lease': ['leases', 'tables'],
+  'release-lease': ['leases', 'logs', 'tables'],
+  finalize: [
+    'meta',
+    'pending',
+    'due',
+    'columns',
+    'recalc',
+    'barriers',
+    'leases',
+    'logs',
+    'failed',
+    'intents',
+    'tables',
+  ],
+  read: ['meta', 'pending', 'columns', 'batches', 'claimed', 'tables', 'unlisted'],
+  status: ['due', 'batches', 'intents', 'recalc', 'failed', 'tables', 'barriers'],
+  'retry-failed': ['due', 'failed', 'tables'],
 } as const satisfies Record<string, readonly ShardKey[]>;
 
 /** Names of the Lua functions. */
@@ -72,8 +84,15 @@ const IN_FRONT: Partial<Record<ScriptName, readonly string[]>> = {
 
 /** The text of a Lua function, with what it shares with others. */
 export function scriptText(name: ScriptName): string {
-  const files = [...(IN_FRONT[name] ?? ['clock', 'lib']), name];
-  return files.map(luaFile).join('\n');
+  const shared = IN_FRONT[name] ?? ['clock', 'lib'];
+  const parts = [...shared, name].map(luaFile);
+  if (shared.includes('lib')) parts.splice(-1, 0, namedKeys(SCRIPTS[name]));
+  return parts.join('\n');
+}
+
+/** What `lib` calls K: the keys that a function received, by name. */
+function namedKeys(keys: readonly ShardKey[]): string {
+  return `local K = { ${keys.map((key, i) => `${key} = KEYS[${i + 1}]`).join(', ')} }`;
 }
 
 /** Registers every Lua function on a connection of our own, under names that cannot meet those of others. */

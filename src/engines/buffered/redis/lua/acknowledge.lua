@@ -1,8 +1,7 @@
 -- Deletes a batch; gives what was not applied back to pending: targets, or some columns of them, due later or parked as failed.
--- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, leases, logs, kinds, unlisted
+-- KEYS: meta, pending, due, columns, batches, claims, claimed, failed, recalc, barriers, leases, logs, tables, unlisted
 -- ARGV: batch id, unapplied (JSON [[target, backoff ms] | [target, backoff ms, [column, ...]] | [target, -1, reason], ...]), window
 -- Returns: {1 if the batch was there, now, {reconcile times}, {recalculate times}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], batches = KEYS[5], claims = KEYS[6], claimed = KEYS[7], failed = KEYS[8], recalc = KEYS[9], barriers = KEYS[10], leases = KEYS[11], logs = KEYS[12], kinds = KEYS[13], unlisted = KEYS[14] }
 local raw = redis.call('HGET', K.batches, ARGV[1])
 local now, window, wake_ups = clock(), tonumber(ARGV[3]), new_wake_ups()
 if not raw then return { 0, now, {}, {} } end

@@ -1,8 +1,7 @@
 -- Puts a token on targets. Refused while a target stands in an unacknowledged batch, is leased by another recount, or
 -- has a barrier that has not passed (plain: has a barrier).
--- KEYS: claimed, leases, barriers, logs, kinds, batches, unlisted   ARGV: token, ttl (ms), oldest open transaction, plain 0|1, target, ...
+-- KEYS: claimed, leases, barriers, logs, tables, batches, unlisted   ARGV: token, ttl (ms), oldest open transaction, plain 0|1, target, ...
 -- Returns: {'acquired' | 'claimed' | 'held' | 'barred', ...}
-local K = { claimed = KEYS[1], leases = KEYS[2], barriers = KEYS[3], logs = KEYS[4], kinds = KEYS[5], batches = KEYS[6], unlisted = KEYS[7] }
 local token, horizon, is_plain = ARGV[1], tonumber(ARGV[3]), ARGV[4] == '1'
 local now, outcomes = clock(), {}
 local lease = token .. ' ' .. text(now + tonumber(ARGV[2]))

@@ -1,7 +1,6 @@
 -- Makes deltas pending that were not announced.
--- KEYS: pending, due, columns, recalc, barriers, leases, logs, failed, kinds
+-- KEYS: pending, due, columns, recalc, barriers, leases, logs, failed, tables
 -- ARGV: window, id, deltas (JSON), ...   Returns: {now, {reconcile times}, {recalculate times}}
-local K = { pending = KEYS[1], due = KEYS[2], columns = KEYS[3], recalc = KEYS[4], barriers = KEYS[5], leases = KEYS[6], logs = KEYS[7], failed = KEYS[8], kinds = KEYS[9] }
 local now, wake_ups, groups = clock(), new_wake_ups(), new_groups()
 for i = 2, #ARGV, 2 do group(groups, ARGV[i + 1], ARGV[i]) end
 add_groups(K, groups, now, tonumber(ARGV[1]), wake_ups)

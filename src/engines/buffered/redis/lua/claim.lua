@@ -1,22 +1,21 @@
 -- Moves pending deltas into a new batch. Leased targets stay (hold).
--- KEYS: meta, pending, due, columns, leases, batches, claims, unlisted, kinds
--- ARGV: batch id, limit, 'due' | 'dirty' | 'targets', what the caller knows (JSON {kind: [column, '@' .. touch, ...]}; '': all),
---   then kinds (none: all) or targets
+-- KEYS: meta, pending, due, columns, leases, batches, claims, unlisted, tables
+-- ARGV: batch id, limit, 'due' | 'dirty' | 'targets', what the caller knows (JSON {table id: [column, '@' .. touch, ...]}; '': all),
+--   then table ids (none: all) or targets
 -- Returns: {batch JSON or false, 1 if more may be claimable, next due or false, now,
---   {targets left for others, {those of them in the batch}, oldest due of them or false, {kinds}, 1 if some were put off}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], leases = KEYS[5], batches = KEYS[6], claims = KEYS[7], unlisted = KEYS[8], kinds = KEYS[9] }
+--   {targets left for others, {those of them in the batch}, oldest due of them or false, {table ids}, 1 if some were put off}}
 local id, limit, scope, known = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4] ~= '' and cjson.decode(ARGV[4])
 local now, entries, taken, more = clock(), {}, 0, 0
 local epoch = redis.call('HGET', K.meta, 'epoch')
 if not epoch then return { false, 0, false, now } end
 local any_lease = redis.call('EXISTS', K.leases) == 1
-local columns_of, others_of, names = columns_by_kind(K), {}, kinds_by_code(K)
+local columns_of, others_of, names = columns_by_table(K), {}, tables_by_code(K)
 local codes = scope == 'dirty' and #ARGV > 4 and {} or nil
 if codes then
-  for i = 5, #ARGV do codes[redis.call('HGET', K.kinds, ARGV[i]) or 'none'] = true end
+  for i = 5, #ARGV do codes[redis.call('HGET', K.tables, ARGV[i]) or 'none'] = true end
 end
 
--- Columns that the caller does not know are for others, and so are targets of such kinds.
+-- Columns that the caller does not know are for others, and so are targets of such tables.
 for code, columns in pairs(known and columns_of or {}) do
   local is_known, own, others = {}, {}, {}
   for _, name in ipairs(known[names[code]] or {}) do is_known[name] = true end
@@ -29,12 +28,12 @@ local function is_claimable(target)
 end
 
 -- Targets of which something is left where it is, for others; so many of them in front of what is due that some are put off.
-local left, left_in_batch, left_since, left_kinds, put_off = {}, {}, false, {}, false
+local left, left_in_batch, left_since, left_tables, put_off = {}, {}, false, {}, false
 local MAX_LEFT, PUT_OFF = 5000, 10000
 
 local function leave(target)
   left[#left + 1] = target
-  left_kinds[code_of(target)] = true
+  left_tables[code_of(target)] = true
   if scope == 'targets' or not left_since then
     local at = tonumber(redis.call('ZSCORE', K.due, target))
     if not left_since or at < left_since then left_since = at end
@@ -153,9 +152,9 @@ if put_off then
   call_many('ZADD', K.due, later)
 end
 
-local kinds_left = {}
-for code in pairs(left_kinds) do kinds_left[#kinds_left + 1] = names[code] end
-local for_others = { #left, left_in_batch, left_since, kinds_left, put_off and 1 or 0 }
+local tables_left = {}
+for code in pairs(left_tables) do tables_left[#tables_left + 1] = names[code] end
+local for_others = { #left, left_in_batch, left_since, tables_left, put_off and 1 or 0 }
 -- What is left in front is not due again for this caller.
 local rank = scope == 'due' and #left > 0 and not put_off and held or 0
 local first = redis.call('ZRANGE', K.due, rank, rank, 'WITHSCORES')

@@ -1,7 +1,6 @@
 -- Makes announced deltas pending. Naming the transaction makes it idempotent: a second confirm finds nothing.
--- KEYS: intents, intentTimes, pending, due, columns, recalc, barriers, leases, logs, failed, kinds
+-- KEYS: intents, intentTimes, pending, due, columns, recalc, barriers, leases, logs, failed, tables
 -- ARGV: window, id, ...   Returns: {{1 found | 0 gone, ...}, now, {reconcile times}, {recalculate times}}
-local K = { intents = KEYS[1], intentTimes = KEYS[2], pending = KEYS[3], due = KEYS[4], columns = KEYS[5], recalc = KEYS[6], barriers = KEYS[7], leases = KEYS[8], logs = KEYS[9], failed = KEYS[10], kinds = KEYS[11] }
 local window, now, wake_ups = tonumber(ARGV[1]), clock(), new_wake_ups()
 local ids = { unpack(ARGV, 2) }
 local payloads, found, taken, groups = redis.call('HMGET', K.intents, unpack(ids)), {}, {}, new_groups()

@@ -1,10 +1,9 @@
 -- Sets pending to what is missing, where the same lease still stands, and ends the lease.
--- KEYS: meta, pending, due, columns, recalc, barriers, leases, logs, failed, intents, kinds
+-- KEYS: meta, pending, due, columns, recalc, barriers, leases, logs, failed, intents, tables
 -- ARGV: token, window, snapshot xmin, xmax, in progress (JSON), consume 0|1, dry 0|1,
 --       recounts (JSON [[target, present 0|1, rearm ms or -1, [column, missing, ...]], ...])
 -- Returns: {now, {reconcile times}, {recalculate times}, {{standing 0|1, {before, {unseen, ...}, {absorbed, ...}} per column}, ...},
 --   {targets with something pending now, ...}}
-local K = { meta = KEYS[1], pending = KEYS[2], due = KEYS[3], columns = KEYS[4], recalc = KEYS[5], barriers = KEYS[6], leases = KEYS[7], logs = KEYS[8], failed = KEYS[9], intents = KEYS[10], kinds = KEYS[11] }
 local token, window, xmin, xmax = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local consume, dry = ARGV[6] == '1', ARGV[7] == '1'
 local now, wake_ups, outcomes, dirty, in_progress = clock(), new_wake_ups(), {}, {}, {}

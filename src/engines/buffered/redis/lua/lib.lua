@@ -1,12 +1,11 @@
 -- Shared by most functions of a shard; put in front of them by scripts.ts.
--- K names the keys that the calling function received: pending, due, columns, recalc, barriers, leases, logs,
--- failed, intents, intentTimes, batches, claims, claimed, unlisted, meta, kinds.
+-- K holds the keys that the calling function received, by their names below; scripts.ts makes it.
 --
--- A target is known outside as '<kind>:<key values>', and in all keys but `intents` as '<code of its kind>:<key values>':
+-- A target is known outside as '<table id>:<key values>', and in all keys but `intents` as '<code of its table>:<key values>':
 -- most keys hold it once per dirty target.
 --
---   kinds        hash   '<kind>' -> code, a small number; codes stay
---   columns      hash   '<code of a kind>/<column>', '<code of a kind>/@<column>' -> code, a small number; codes stay
+--   tables       hash   '<table id>' -> code, a small number; codes stay
+--   columns      hash   '<code of a table>/<column>', '<code of a table>/@<column>' -> code, a small number; codes stay
 --   pending      hash   '<target>/<code of a column>' -> amount, or, for '@<column>', touch time in ms
 --   due          zset   target -> ms
 --   recalc       zset   target -> ms: a recalculation is requested
@@ -16,7 +15,7 @@
 --   failed       hash   target -> reason: parked, not due
 --   intents      hash   id -> JSON [[target, wait, flushAt, recalculateIn or -1, [column, amount, ...], [touch, ...], replaced 0|1], ...]
 --   intentTimes  zset   id -> ms
---   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: kind}]
+--   batches      hash   id -> JSON [epoch, claimed ms, [target, '<column>/<amount>/@<column>/<touch ms>'..., ...], {code: table id}]
 --   claims       zset   batch id -> ms
 --   claimed      hash   target -> number of unacknowledged batches that hold it, but for those in `unlisted`
 --   unlisted     set    batch id: its targets are not counted in `claimed` yet
@@ -51,27 +50,27 @@ end
 
 -- A target as the keys name it.
 local function inner(K, target)
-  local kind, values = string.match(target, '^(.*):([^:]*)$')
+  local id, values = string.match(target, '^(.*):([^:]*)$')
   K.codes = K.codes or {}
-  K.codes[kind] = K.codes[kind] or code_for(K.kinds, kind)
-  return K.codes[kind] .. ':' .. values
+  K.codes[id] = K.codes[id] or code_for(K.tables, id)
+  return K.codes[id] .. ':' .. values
 end
 
--- The kinds by their codes.
-local function kinds_by_code(K)
-  local stored, names = redis.call('HGETALL', K.kinds), {}
+-- The target tables by their codes.
+local function tables_by_code(K)
+  local stored, names = redis.call('HGETALL', K.tables), {}
   for i = 1, #stored, 2 do names[stored[i + 1]] = stored[i] end
   return names
 end
 
 -- A target as the world names it.
 local function outer(K, target)
-  K.names = K.names or kinds_by_code(K)
+  K.names = K.names or tables_by_code(K)
   local code, values = string.match(target, '^([^:]*):(.*)$')
   return K.names[code] .. ':' .. values
 end
 
--- The code of a target's kind.
+-- The code of a target's table.
 local function code_of(target)
   return string.match(target, '^([^:]*):')
 end
@@ -111,13 +110,13 @@ local function request_repair(K, target, at, barrier, wake_ups)
   if not standing or tonumber(standing) < tonumber(barrier) then redis.call('HSET', K.barriers, target, barrier) end
 end
 
--- The columns that targets of each kind may have pending, by the kind's code.
-local function columns_by_kind(K)
+-- The columns that targets of each table may have pending, by the table's code.
+local function columns_by_table(K)
   local stored, columns = redis.call('HGETALL', K.columns), {}
   for i = 1, #stored, 2 do
-    local kind, column = string.match(stored[i], '^(.*)/([^/]*)$')
-    columns[kind] = columns[kind] or {}
-    table.insert(columns[kind], { name = column, code = stored[i + 1] })
+    local id, column = string.match(stored[i], '^(.*)/([^/]*)$')
+    columns[id] = columns[id] or {}
+    table.insert(columns[id], { name = column, code = stored[i + 1] })
   end
   return columns
 end
@@ -127,7 +126,7 @@ local function field_of(K, target, column)
   local name = code_of(target) .. '/' .. column
   K.column_codes = K.column_codes or {}
   if not K.column_codes[name] then
-    -- It may be a new one, which `columns_by_kind` did not return.
+    -- It may be a new one, which `columns_by_table` did not return.
     K.column_codes[name], K.columns_of = code_for(K.columns, name), nil
   end
   return target .. '/' .. K.column_codes[name]
@@ -156,7 +155,7 @@ end
 
 -- The pending fields of a target: names, values (false where absent), columns ('@' marks a touch).
 local function pending_of(K, target)
-  K.columns_of = K.columns_of or columns_by_kind(K)
+  K.columns_of = K.columns_of or columns_by_table(K)
   local fields, columns = {}, {}
   for i, column in ipairs(K.columns_of[code_of(target)] or {}) do
     fields[i], columns[i] = target .. '/' .. column.code, column.name

@@ -1,7 +1,7 @@
 -- Puts off due recalculations; a request that is gone stays gone, a later one stays later. With a token, only where its lease
 -- stands: a request that came since has ended it.
--- KEYS: recalc, leases, kinds   ARGV: delay (ms), window, token or '', target, ...   Returns: {now, {}, {recalculate times}}
-local K, now, wake_ups = { recalc = KEYS[1], leases = KEYS[2], kinds = KEYS[3] }, clock(), new_wake_ups()
+-- KEYS: recalc, leases, tables   ARGV: delay (ms), window, token or '', target, ...   Returns: {now, {}, {recalculate times}}
+local now, wake_ups = clock(), new_wake_ups()
 local at = window_end(now + tonumber(ARGV[1]), tonumber(ARGV[2]))
 for i = 4, #ARGV do
   local target = inner(K, ARGV[i])

@@ -1,7 +1,6 @@
 -- Pending and claimed amounts of targets, at one version of the shard.
--- KEYS: meta, pending, columns, batches, claimed, kinds, unlisted   ARGV: target, ...
+-- KEYS: meta, pending, columns, batches, claimed, tables, unlisted   ARGV: target, ...
 -- Returns: {version, {{column, amount, ...}, ...}, {batch id, batch JSON, ...}}: the batches that hold any of the targets
-local K = { meta = KEYS[1], pending = KEYS[2], columns = KEYS[3], batches = KEYS[4], claimed = KEYS[5], kinds = KEYS[6], unlisted = KEYS[7] }
 local held, any_claim = {}, false
 list_claims(K)
 for _, named in ipairs(ARGV) do

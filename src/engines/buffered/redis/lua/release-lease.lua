@@ -1,6 +1,5 @@
 -- Releases the leases of one token.
--- KEYS: leases, logs, kinds   ARGV: token, target, ...   Returns: OK
-local K = { leases = KEYS[1], logs = KEYS[2], kinds = KEYS[3] }
+-- KEYS: leases, logs, tables   ARGV: token, target, ...   Returns: OK
 for i = 2, #ARGV do
   local target = inner(K, ARGV[i])
   if standing_token(K, target, 0) == ARGV[1] then

@@ -1,6 +1,6 @@
 -- Extends the leases of one token that still stand; an expired one stays expired, since its log has ended.
--- KEYS: leases, kinds   ARGV: token, ttl (ms), target, ...   Returns: OK
-local K, now = { leases = KEYS[1], kinds = KEYS[2] }, clock()
+-- KEYS: leases, tables   ARGV: token, ttl (ms), target, ...   Returns: OK
+local now = clock()
 for i = 3, #ARGV do
   local target = inner(K, ARGV[i])
   if standing_token(K, target, now) == ARGV[1] then

@@ -1,6 +1,5 @@
 -- Makes parked targets due again.
--- KEYS: due, failed, kinds   ARGV: window, target, ... (none: all)   Returns: {now, {reconcile times}, {}, count}
-local K = { due = KEYS[1], failed = KEYS[2], kinds = KEYS[3] }
+-- KEYS: due, failed, tables   ARGV: window, target, ... (none: all)   Returns: {now, {reconcile times}, {}, count}
 local now, wake_ups, count, targets = clock(), new_wake_ups(), 0, {}
 for i = 2, #ARGV do targets[#targets + 1] = inner(K, ARGV[i]) end
 if #targets == 0 then targets = redis.call('HKEYS', K.failed) end

@@ -1,16 +1,16 @@
 -- Figures of a shard.
--- KEYS: due, batches, intents, recalc, failed, kinds, barriers
+-- KEYS: due, batches, intents, recalc, failed, tables, barriers
 -- Returns: {dirty, oldest due or false, batches, intents, recalculations, {target, reason, ...}, now, repairs}
-local K, failed = { kinds = KEYS[6] }, redis.call('HGETALL', KEYS[5])
+local failed = redis.call('HGETALL', K.failed)
 for i = 1, #failed, 2 do failed[i] = outer(K, failed[i]) end
-local first = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+local first = redis.call('ZRANGE', K.due, 0, 0, 'WITHSCORES')
 return {
-  redis.call('ZCARD', KEYS[1]),
+  redis.call('ZCARD', K.due),
   first[2] and tonumber(first[2]) or false,
-  redis.call('HLEN', KEYS[2]),
-  redis.call('HLEN', KEYS[3]),
-  redis.call('ZCARD', KEYS[4]),
+  redis.call('HLEN', K.batches),
+  redis.call('HLEN', K.intents),
+  redis.call('ZCARD', K.recalc),
   failed,
   clock(),
-  redis.call('HLEN', KEYS[7]),
+  redis.call('HLEN', K.barriers),
 }

@@ -1,8 +1,7 @@
 -- Drops stale intents and requests the repair of their targets behind a barrier, in one step: a confirm that
 -- comes later finds its intent gone, and asks again.
--- KEYS: intents, intentTimes, recalc, barriers, leases, logs, kinds
+-- KEYS: intents, intentTimes, recalc, barriers, leases, logs, tables
 -- ARGV: window, barrier, id, ...   Returns: {{target, ...}, now, {}, {recalculate times}}
-local K = { intents = KEYS[1], intentTimes = KEYS[2], recalc = KEYS[3], barriers = KEYS[4], leases = KEYS[5], logs = KEYS[6], kinds = KEYS[7] }
 local now, wake_ups, targets = clock(), new_wake_ups(), {}
 for i = 3, #ARGV do
   local payload = redis.call('HGET', K.intents, ARGV[i])

@@ -11,11 +11,11 @@ export interface UnseenAction {
 }
 
 /**
- * Ids of the kinds of which some target may be wrong after rows of a table below went, or were changed, unseen. Rows that
+ * Ids of the target tables of which some target may be wrong after rows of a table below went, or were changed, unseen. Rows that
  * count for the very row above are no concern: it is gone, or is recounted under its new key. Unless they count for another
- * row of its kind by now.
+ * row of its table by now.
  */
-export function unseenKinds(
+export function unseenTables(
   { above, edge, event }: UnseenAction,
   found = new Set<string>(),
   seen = new Map<ActionEdge, Set<string>>(),
@@ -28,13 +28,14 @@ export function unseenKinds(
   const { child } = edge;
   const further = withDerived(child, reaction);
   const isMoved = maySwitch(edge, event);
-  const { counters, links, kinds } = child.plan ?? { counters: [], links: [], kinds: [] };
+  const { counters, links, targetTables } = child.plan ?? { counters: [], links: [], targetTables: [] };
   for (const target of counters.flatMap(({ targets }) => targets))
-    if (isMoved || !leadsBack(above, edge, target)) found.add(target.kind.id);
-  for (const link of links) if (isMoved || !linksBack(above, edge, link)) found.add(link.kind.id);
+    if (isMoved || !leadsBack(above, edge, target)) found.add(target.targetTable.id);
+  for (const link of links) if (isMoved || !linksBack(above, edge, link)) found.add(link.targetTable.id);
   // Their own keys may have changed with what they refer to.
-  for (const { id, keys } of kinds) if (further !== 'gone' && keys.some(({ name }) => further.has(name))) found.add(id);
-  for (const below of child.edges) unseenKinds({ above: child, edge: below, event: further }, found, seen);
+  for (const { id, keys } of targetTables)
+    if (further !== 'gone' && keys.some(({ name }) => further.has(name))) found.add(id);
+  for (const below of child.edges) unseenTables({ above: child, edge: below, event: further }, found, seen);
   return found;
 }
 
@@ -52,11 +53,15 @@ function leadsBack({ plan }: ActionNode, { foreignKeys }: ActionEdge, target: Co
   const tablePath = plan?.metadata.tablePath;
   if (target.path !== null)
     return target.path.steps[0]?.metadata.tablePath === tablePath && areSame(target.path.entry, foreignKeys);
-  return target.kind.tablePath === tablePath && areSame(target.foreignKeys, foreignKeys);
+  return target.targetTable.tablePath === tablePath && areSame(target.foreignKeys, foreignKeys);
 }
 
-function linksBack({ plan }: ActionNode, { foreignKeys }: ActionEdge, { kind, step, further }: PathLink): boolean {
-  const next = further[0]?.metadata.tablePath ?? kind.tablePath;
+function linksBack(
+  { plan }: ActionNode,
+  { foreignKeys }: ActionEdge,
+  { targetTable, step, further }: PathLink,
+): boolean {
+  const next = further[0]?.metadata.tablePath ?? targetTable.tablePath;
   return next === plan?.metadata.tablePath && areSame(step.foreignKeys, foreignKeys);
 }
 
