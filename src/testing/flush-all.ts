@@ -83,7 +83,8 @@ async function flushOnce(counters: Counters, retries: boolean): Promise<Left> {
   return besidePool('full', () => whatIsLeft(context, publisher.lost));
 }
 
-async function takeOver(context: JobContext): Promise<void> {
+/** Ends batches that have been claimed for some time: what had claimed them failed, or is slow, which does no harm. */
+export async function takeOver(context: JobContext): Promise<void> {
   const { buffer } = context;
   for (let shard = 0; shard < buffer.shards; shard++) {
     for (const batch of await buffer.takeOver(shard, BATCH_PATIENCE, BATCHES)) await settleBatch(context, batch);

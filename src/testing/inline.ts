@@ -9,9 +9,12 @@ import { MemoryBuffer, type MemoryBufferOptions } from '../engines/buffered/memo
 import type { JobContext } from '../engines/context';
 import { internalsOf } from '../internals';
 import { recalculateDue } from '../recount/recalculate';
-import { InProcessScheduler } from '../schedule/in-process/in-process-scheduler';
+import { InProcessScheduler, type InProcessSchedulerOptions } from '../schedule/in-process/in-process-scheduler';
+import type { Scheduler } from '../schedule/scheduler';
+import type { WakeUp } from '../model/pending';
 import { withTimeout } from '../time-limit';
 import { flush } from '../worker/flush';
+import { takeOver } from './flush-all';
 import { resetAndRetry } from './reset-and-retry';
 
 /** Rounds of applying and recounting after one COMMIT: a recount may ask for another. */
@@ -29,17 +32,21 @@ const COMMIT_LIMIT = 5_000;
  */
 export class Inline {
   readonly buffer: MemoryBuffer;
-  readonly scheduler: InProcessScheduler;
+  readonly scheduler: Scheduler;
   readonly #applying = new AsyncLocalStorage<true>();
   #counters: Counters | null = null;
   #current: Promise<void> = Promise.resolve();
   #next: Promise<void> | null = null;
-  /** Something was left: its row was locked, or a repair has to wait. */
+  /** Something may be left: its row was locked, a repair has to wait, or other work than a run has set a wake-up. */
   #isBehind = false;
 
   constructor(options: MemoryBufferOptions) {
     this.buffer = new MemoryBuffer(options);
-    this.scheduler = new InProcessScheduler({ onError: (error) => this.#report(error) });
+    this.scheduler = new InlineScheduler({
+      onError: (error) => this.#report(error),
+      // A call of `flush()` gives back what it has claimed, and what a run did not find meanwhile.
+      onSchedule: () => (this.#isBehind ||= this.#applying.getStore() !== true),
+    });
   }
 
   /** Applies for these counters from now on. */
@@ -87,9 +94,11 @@ export class Inline {
       await publisher.handedOver();
       await publisher.requestLost();
       const apply = async (): Promise<boolean> => applyAll((await opening.open()).context);
-      this.#isBehind = await this.#applying.run(true, () =>
+      this.#isBehind = false;
+      const isBehind = await this.#applying.run(true, () =>
         besidePool('full', () => apply().catch((error: unknown) => resetAndRetry(counters, error, apply))),
       );
+      this.#isBehind ||= isBehind;
     } catch (error) {
       this.#isBehind = true;
       this.#report(error);
@@ -101,9 +110,30 @@ export class Inline {
   }
 }
 
+interface InlineSchedulerOptions extends InProcessSchedulerOptions {
+  /** A wake-up is set. */
+  readonly onSchedule: () => void;
+}
+
+class InlineScheduler extends InProcessScheduler {
+  readonly #onSchedule: () => void;
+
+  constructor({ onSchedule, ...options }: InlineSchedulerOptions) {
+    super(options);
+    this.#onSchedule = onSchedule;
+  }
+
+  override async schedule(wakeUps: readonly WakeUp[]): Promise<void> {
+    if (wakeUps.length > 0) this.#onSchedule();
+    await super.schedule(wakeUps);
+  }
+}
+
 /** Returns whether something is left. */
 async function applyAll(context: JobContext): Promise<boolean> {
   let unapplied = 0;
+  // Of a run that failed: no other process looks after them.
+  await takeOver(context);
   for (let round = 0; round < ROUNDS; round++) {
     ({ unapplied } = await flush(context, {}));
     if (!(await recountDue(context))) break;

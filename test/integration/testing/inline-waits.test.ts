@@ -1,6 +1,7 @@
 import type { Mode } from 'typeorm-counter-cache';
 import { attachForTests } from 'typeorm-counter-cache/testing';
 
+import { internalsOf } from '../../../src/internals';
 import { turns } from '../../support/turns';
 import { until } from '../../support/until';
 import { Author, Post } from '../blog';
@@ -44,6 +45,32 @@ describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
       code: 'NOT_FLUSHED',
       message: expect.stringContaining('1 targets with pending deltas') as unknown,
     });
+    await until(async () => (await count()) === 1);
+  });
+
+  test('what another call gives back follows by itself, though a run did not find it meanwhile', async () => {
+    const { dataSource, counters } = here;
+    const other = dataSource.createQueryRunner();
+    await other.startTransaction();
+    await other.manager.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [id]);
+    await dataSource.manager.insert(Post, { authorId: id });
+    const { context } = await internalsOf(counters).opening.open();
+    const { buffer } = context;
+    const shards = Array.from({ length: buffer.shards }, (_, shard) => shard);
+    const claims = await Promise.all(
+      shards.map((shard) => buffer.claim(shard, { select: 'dirty', tableIds: null }, 100)),
+    );
+    await other.commitTransaction();
+    await other.release();
+    // Claimed, it is not found.
+    await dataSource.manager.insert(Post, { authorId: (await dataSource.manager.save(Author, { name: 'b' })).id });
+    expect(await count()).toBe(mode === 'buffered' ? 0 : 1);
+    for (const { batch } of claims) {
+      if (batch === null) continue;
+      const targets = batch.entries.map(({ target }) => ({ target, backoff: 50 }));
+      const { wakeUps } = await buffer.acknowledge(batch.shard, batch.id, targets);
+      await context.schedule(wakeUps);
+    }
     await until(async () => (await count()) === 1);
   });
 
