@@ -100,13 +100,13 @@ export class Counters {
     this.#publisher = new DeltaPublisher({
       window: options.window,
       maxPendingRepairs: options.maxPendingRepairs,
-      open: async () => (await this.#opening.open()).installation,
-      installation: () => this.#opening.installation,
+      open: async () => (await this.#opening.open()).context,
+      current: () => this.#opening.current?.context ?? null,
+      last: () => this.#opening.last?.context ?? null,
+      shards: options.buffer?.shards ?? options.shards,
       writeApart: (tables, rows) => writeApart(dataSource, tables, rows),
       onForgotten: (targets) => reportForgotten(this.#events, this.#opening.counted?.definitions ?? null, targets),
       barrier: () => besidePool('full', () => withConnection(dataSource, allocateBarrier)),
-      schedule: (wakeUps) => this.#opening.schedule(wakeUps),
-      wake: async (wakeUps) => (await this.#opening.open()).installation.scheduler.schedule(wakeUps),
       onDegraded: (error) => this.#events.emit('degraded', { error }),
       onRecovered: () => this.#events.emit('recovered'),
       onError: (error) => this.#events.emit('error', error),
@@ -329,7 +329,7 @@ export class Counters {
   }
 
   /**
-   * Closes the workers (15 s at most), waits for COMMITs under way (5 s), hands off what this process holds (5 s), and closes
+   * Closes the workers (15 s at most), waits for COMMITs under way (5 s), hands off what this process holds (16 s), and closes
    * only what the library opened. Writes of the DataSource stay counted until it is destroyed, or counters are attached to it
    * again: from the moment of the call on, their deltas go to the outbox, in their own transactions, and are applied by any
    * other worker. An `error` lists what can be handed off nowhere. Idempotent; never rejects for a Redis
@@ -407,7 +407,7 @@ export class Counters {
       mode: this.#options.mode,
       wait: this.#options.wait,
       window: this.#options.window,
-      installation: () => this.#opening.installation,
+      installation: () => this.#opening.last?.context ?? null,
       recalculationDelay: this.#options.recalculationDelay,
       isSkipped: () => this.#skipping.getStore() === true,
       onTruncated: (entity) => (this.#hooks.reportsTruncate ? reportTruncated(this.#events, entity) : undefined),

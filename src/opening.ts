@@ -55,10 +55,11 @@ export class Opening {
   readonly #background = new Set<Promise<void>>();
   #counted: Counted | null = null;
   #opening: Promise<OpenInstallation> | null = null;
+  #current: OpenInstallation | null = null;
   /** Settles when the last attempt to open is over. */
   #lastAttempt: Promise<unknown> = Promise.resolve();
   #isReopening = false;
-  #installation: Installation | null = null;
+  #last: OpenInstallation | null = null;
   #isClosing = false;
 
   constructor(options: OpeningOptions) {
@@ -71,16 +72,21 @@ export class Opening {
     return this.#counted;
   }
 
-  /** The installation that is open; `null` before it is opened. */
-  get installation(): Installation | null {
-    return this.#installation;
+  /** The installation that is open; `null` while it is being opened. */
+  get current(): OpenInstallation | null {
+    return this.#current;
+  }
+
+  /** The one that was opened last, though it may be being opened again; `null` before the first. */
+  get last(): OpenInstallation | null {
+    return this.#last;
   }
 
   /** Begins again after the DataSource built its metadata: nothing is open any more. */
   begin(counted: Counted): void {
     this.#counted = counted;
-    this.#opening = null;
-    this.#installation = null;
+    this.#close();
+    this.#last = null;
     this.#options.residence.forget();
   }
 
@@ -93,7 +99,7 @@ export class Opening {
   reopen(): void {
     if (this.#isClosing || this.#isReopening) return;
     this.#isReopening = true;
-    this.#opening = null;
+    this.#close();
     const { dataSource, events } = this.#options;
     this.#run(
       // The one that is kept may lead to the database that was.
@@ -109,13 +115,8 @@ export class Opening {
   /** Opens again, and waits for it: the library's tables are others by now, or were emptied. */
   async openAgain(): Promise<OpenInstallation> {
     await this.#counted?.tables.follow();
-    this.#opening = null;
+    this.#close();
     return this.open();
-  }
-
-  /** Adds wake-ups; rejects only when the installation cannot be opened. */
-  async schedule(wakeUps: readonly WakeUp[]): Promise<void> {
-    if (wakeUps.length > 0) await this.#scheduleWith((await this.open()).installation, wakeUps);
   }
 
   /** Begins nothing in the background any more. */
@@ -133,10 +134,19 @@ export class Opening {
   #attempt(): Promise<OpenInstallation> {
     const opening = this.#lastAttempt.then(() => this.#install());
     this.#lastAttempt = opening.catch(() => undefined);
-    opening.catch(() => {
-      if (this.#opening === opening) this.#opening = null;
-    });
+    const settle = (opened: OpenInstallation | null): void => {
+      if (this.#opening !== opening) return;
+      this.#current = opened;
+      if (opened === null) this.#opening = null;
+    };
+    opening.then(settle, () => settle(null));
     return opening;
+  }
+
+  /** The next call of {@link open} opens again. */
+  #close(): void {
+    this.#opening = null;
+    this.#current = null;
   }
 
   async #install(): Promise<OpenInstallation> {
@@ -153,13 +163,14 @@ export class Opening {
       }),
     );
     if (!this.#isClosing) await residence.enter(installation, definitions);
-    if (this.#counted === counted) this.#installation = installation;
     const context = this.#contextOf(installation, definitions);
+    const opened = { installation, context };
+    if (this.#counted === counted) this.#last = opened;
     if (!this.#isClosing) {
-      const followed = workers.follow({ installation, context }).then(() => installer.closeFormer());
+      const followed = workers.follow(opened).then(() => installer.closeFormer());
       this.#run(followed.catch((error: unknown) => events.emit('error', error)));
     }
-    return { installation, context };
+    return opened;
   }
 
   #contextOf(installation: Installation, definitions: Definitions): JobContext {

@@ -1,6 +1,6 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { DeltaBuffer, Intent } from '../engines/buffered/buffer';
+import type { Intent } from '../engines/buffered/buffer';
 import type { WakeUp, TargetDelta } from '../model/pending';
 import { byShard } from '../model/shard';
 import { CounterCacheError } from '../errors';
@@ -10,7 +10,7 @@ import type { TablePaths } from '../dialects/postgres/installation/tables';
 import { withTimeout } from '../time-limit';
 import { BufferHealth } from './buffer-health';
 import { Discards } from './discards';
-import { Publication, type PublicationTools } from './publication';
+import { type Destination, Publication } from './publication';
 import { LostTargets } from './lost-targets';
 import type { Publisher } from '../capture/transaction/publisher';
 import type { OpenTransaction } from '../capture/transaction/open-transaction';
@@ -20,16 +20,16 @@ import { InFlight } from './in-flight';
 
 /** What the publisher needs of the library around it. */
 export interface DeltaPublisherOptions {
-  /** Where deltas wait, once the installation is known; rejects while our tables are missing. */
-  readonly open: () => Promise<{ readonly buffer: DeltaBuffer; readonly tables: TablePaths }>;
+  /** Resolves once the installation is open; rejects while our tables are missing. */
+  readonly open: () => Promise<Destination>;
+  /** The installation that is open; `null` while it is being opened. */
+  readonly current: () => Destination | null;
+  /** The one that was opened last; `null` before the first. */
+  readonly last: () => Destination | null;
+  /** Shards of every installation. */
+  readonly shards: number;
   /** Due times in the outbox are rounded up to multiples of it, ms. */
   readonly window: number;
-  /** Adds wake-ups; never rejects. */
-  readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
-  /** Adds wake-ups for the outbox; rejects when it cannot. */
-  readonly wake: (wakeUps: readonly WakeUp[]) => Promise<void>;
-  /** Where deltas wait, if it is known by now. */
-  readonly installation: () => { readonly buffer: DeltaBuffer; readonly tables: TablePaths } | null;
   /** Writes rows to the outbox in a transaction of our own. */
   readonly writeApart: (tables: TablePaths, rows: readonly OutboxDelta[]) => Promise<void>;
   /** Targets whose recalculation can be asked for nowhere. */
@@ -66,7 +66,6 @@ export class DeltaPublisher implements Publisher {
   readonly #health: BufferHealth;
   readonly #discards: Discards;
   readonly #outage: Outage;
-  readonly #waking: Outage;
   /** Nothing new goes to the buffer. */
   #isDiverted = false;
   /** The buffer is not to be called any more. */
@@ -76,14 +75,13 @@ export class DeltaPublisher implements Publisher {
 
   constructor(options: DeltaPublisherOptions) {
     this.#options = options;
-    const buffer = async (): Promise<DeltaBuffer> => (await options.open()).buffer;
-    this.#discards = new Discards({ buffer });
+    const destination = (): Promise<Destination> => this.#destination();
+    this.#discards = new Discards({ destination });
     this.#outage = new Outage(options.onError, { quiet: OUTAGE });
-    this.#waking = new Outage(options.onError);
-    this.#lost = new LostTargets({ ...options, buffer, onRecovered: () => this.#health.review() });
+    this.#lost = new LostTargets({ ...options, destination, onRecovered: () => this.#health.review() });
     this.#health = new BufferHealth({
       ...options,
-      probe: () => this.#probe(buffer),
+      probe: () => this.#probe(),
       isBehind: () => this.#lost.size > 0,
     });
   }
@@ -100,9 +98,11 @@ export class DeltaPublisher implements Publisher {
     const known = this.#publications.get(transaction);
     const isEmpty = sums.buffered.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
-    const { buffer, tables } = await this.#opened();
+    const destination = this.#isDiverted
+      ? this.#lastDestination()
+      : (this.#options.current() ?? (await this.#options.open()));
     const { window } = this.#options;
-    const tools = { buffer, tables, health: this.#health, window };
+    const tools = { destination, health: this.#health, window };
     const publication = known?.id === transaction.id ? known : new Publication(transaction.id, tools, runner);
     if (known !== undefined && known !== publication) this.#settleDebt(known);
     this.#publications.set(transaction, publication);
@@ -139,9 +139,10 @@ export class DeltaPublisher implements Publisher {
   confirm(transaction: OpenTransaction): void {
     const publication = this.#take(transaction);
     if (publication === undefined) return;
-    const { announced, lost, orphaned, wakeUps } = publication;
+    const { announced, lost, orphaned, wakeUps, destination } = publication;
     // Nothing more is sent to a closed buffer: what was announced is swept, and its targets are recounted.
-    if (!this.#isClosed) for (const [shard, intent] of announced) this.#run(this.#confirmShard(shard, intent));
+    if (!this.#isClosed)
+      for (const [shard, intent] of announced) this.#run(this.#confirmShard(destination, shard, intent));
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
     for (const shard of this.#isClosed ? [] : orphaned) this.#run(this.#discardShard(shard, transaction));
@@ -182,7 +183,8 @@ export class DeltaPublisher implements Publisher {
       this.#run(this.#repairApart(deltas.map(({ target }) => target)));
       return;
     }
-    this.#run(this.#requestAll(deltas));
+    for (const [shard, group] of byShard(deltas, ({ target }) => target, this.#options.shards))
+      this.#lose(shard, group);
   }
 
   /** The buffer was found out of reach elsewhere. */
@@ -207,7 +209,8 @@ export class DeltaPublisher implements Publisher {
   }
 
   /**
-   * Waits for what is under way, 5 s at most. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
+   * Waits for what is under way: 5 s, 5 s for a last request of what was lost, 1 s for discards, and 5 s for the outbox, at
+   * most. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
    * transactions publish afterwards goes there, too.
    */
   async close(): Promise<void> {
@@ -221,57 +224,46 @@ export class DeltaPublisher implements Publisher {
     await withTimeout(this.#inFlight.passed(), CLOSE_LIMIT, undefined);
   }
 
-  /** Where deltas wait: diverted ones, if that is known. */
-  async #opened(): Promise<Pick<PublicationTools, 'buffer' | 'tables'>> {
-    if (!this.#isDiverted) return this.#options.open();
-    const known = this.#options.installation();
-    if (known === null) throw closed();
-    return known;
+  async #destination(): Promise<Destination> {
+    return this.#options.current() ?? (await this.#options.open());
   }
 
-  async #requestAll(deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): Promise<void> {
-    try {
-      // What was read of it once is enough: requests are kept until it can be opened again.
-      const { buffer } = this.#options.installation() ?? (await this.#options.open());
-      const groups = byShard(deltas, ({ target }) => target, buffer.shards);
-      for (const [shard, group] of groups) this.#lose(shard, group);
-    } catch (error) {
-      this.#options.onForgotten(deltas.map(({ target }) => target));
-      throw error;
-    }
+  /** For diverted deltas: nothing is opened any more. */
+  #lastDestination(): Destination {
+    const last = this.#options.last();
+    if (last === null) throw closed();
+    return last;
   }
 
   /** Asks for repairs in the outbox, where no transaction of the caller's is left that could. */
   async #repairApart(targets: readonly string[]): Promise<void> {
     try {
-      const { buffer, tables } = await this.#opened();
-      await this.#options.writeApart(
-        tables,
-        [...new Set(targets)].map((target) => repairRowOf(target, buffer.shards)),
-      );
+      const rows = [...new Set(targets)].map((target) => repairRowOf(target, this.#options.shards));
+      await this.#options.writeApart(this.#lastDestination().tables, rows);
     } catch {
       this.#options.onForgotten(targets);
     }
   }
 
   /** As what failed: a Redis whose memory is full answers all but what adds to it. */
-  async #probe(buffer: () => Promise<DeltaBuffer>): Promise<void> {
+  async #probe(): Promise<void> {
     try {
-      await (await buffer()).announce(0, { id: NO_TRANSACTION, deltas: [] });
+      const { buffer } = await this.#destination();
+      await buffer.announce(0, { id: NO_TRANSACTION, deltas: [] });
     } finally {
       await this.#discards.send(0, NO_TRANSACTION);
     }
   }
 
-  async #confirmShard(shard: number, intent: Intent): Promise<void> {
+  async #confirmShard(destination: Destination, shard: number, intent: Intent): Promise<void> {
     const { deltas } = intent;
+    const { buffer, schedule } = destination;
     try {
-      const { buffer } = await this.#options.open();
-      await this.#requestRepairs(buffer, shard, intent);
+      await this.#requestRepairs(destination, shard, intent);
       const { found, wakeUps } = await buffer.confirm(shard, intent.id);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
       if (!found) this.#lose(shard, deltas);
-      if (wakeUps.length > 0) await this.#options.schedule(wakeUps);
+      if (wakeUps.length > 0) await schedule(wakeUps);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
       this.#lose(shard, deltas);
@@ -279,14 +271,8 @@ export class DeltaPublisher implements Publisher {
     }
   }
 
-  /** Workers look for themselves, only later: an outage is reported once, not with every write. */
   async #wake(wakeUps: readonly WakeUp[]): Promise<void> {
-    try {
-      await this.#options.wake(wakeUps);
-      this.#waking.succeeded();
-    } catch (error) {
-      this.#waking.failed(error, { kind: 'wake-up' });
-    }
+    await (await this.#destination()).schedule(wakeUps);
   }
 
   async #discardShard(shard: number, { id }: OpenTransaction): Promise<void> {
@@ -294,11 +280,11 @@ export class DeltaPublisher implements Publisher {
   }
 
   /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */
-  async #requestRepairs(buffer: DeltaBuffer, shard: number, { deltas }: Intent): Promise<void> {
+  async #requestRepairs({ buffer, schedule }: Destination, shard: number, { deltas }: Intent): Promise<void> {
     const targets = deltas.filter(({ repair }) => repair).map(({ target }) => target);
     if (targets.length === 0) return;
     const barrier = await this.#options.barrier();
-    await this.#options.schedule(await buffer.requestRepair(shard, targets, barrier));
+    await schedule(await buffer.requestRepair(shard, targets, barrier));
   }
 
   #take(transaction: OpenTransaction): Publication | undefined {

@@ -2,7 +2,7 @@ import type { DeltaBuffer } from '../engines/buffered/buffer';
 import { withTimeout } from '../time-limit';
 
 interface DiscardsOptions {
-  readonly buffer: () => Promise<DeltaBuffer>;
+  readonly destination: () => Promise<{ readonly buffer: Pick<DeltaBuffer, 'discard'> }>;
   /** Milliseconds between attempts. @defaultValue 500 */
   readonly retry?: number;
   /** Discards remembered at the most. @defaultValue 10_000 */
@@ -61,7 +61,8 @@ export class Discards {
 
   async #discard({ shard, intentId }: Discard): Promise<boolean> {
     try {
-      await (await this.#options.buffer()).discard(shard, intentId);
+      const { buffer } = await this.#options.destination();
+      await buffer.discard(shard, intentId);
       return true;
     } catch {
       return false;

@@ -1,14 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-import type { DeltaBuffer } from '../engines/buffered/buffer';
-import type { WakeUp, TargetDelta } from '../model/pending';
+import type { JobContext } from '../engines/context';
+import type { TargetDelta } from '../model/pending';
 import { BufferUnavailableError } from '../errors';
 import { Outage } from '../outage';
 import { withTimeout } from '../time-limit';
 
 interface LostTargetsOptions {
-  readonly buffer: () => Promise<DeltaBuffer>;
-  readonly schedule: (wakeUps: readonly WakeUp[]) => Promise<void>;
+  readonly destination: () => Promise<Pick<JobContext, 'buffer' | 'schedule'>>;
   readonly barrier: () => Promise<bigint>;
   readonly maxPendingRepairs: number;
   readonly onRecovered: () => void;
@@ -123,7 +122,7 @@ export class LostTargets {
 
   async #requestChunk(shard: number, targets: Map<string, Lost>): Promise<void> {
     const chunk = [...targets].slice(0, CHUNK);
-    const buffer = await this.#options.buffer();
+    const { buffer, schedule } = await this.#options.destination();
     // Usually no barrier: the transactions that changed these targets are over.
     const barrier = chunk.some(([, { repair }]) => repair) ? await this.#options.barrier() : 0n;
     const names = chunk.map(([target]) => target);
@@ -134,7 +133,7 @@ export class LostTargets {
       targets.delete(target);
       this.#size -= 1;
     }
-    await this.#options.schedule(wakeUps);
+    await schedule(wakeUps);
   }
 
   #reportOverflow(): void {

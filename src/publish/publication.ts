@@ -1,17 +1,23 @@
 import type { QueryRunner } from 'typeorm';
 
-import type { DeltaBuffer, Intent } from '../engines/buffered/buffer';
+import type { Intent } from '../engines/buffered/buffer';
+import type { JobContext } from '../engines/context';
 import type { TargetDelta } from '../model/pending';
 import { byShard } from '../model/shard';
 import type { BufferHealth } from './buffer-health';
 import type { CapturedSums } from '../capture/transaction/captured-changes';
 import { outboxRows } from '../capture/inline-outbox/outbox-rows';
-import { OutboxWriter, type OutboxTools } from './outbox-writer';
+import { OutboxWriter } from './outbox-writer';
+
+/** Where deltas wait, and what sets wake-ups for them. */
+export type Destination = Pick<JobContext, 'buffer' | 'tables' | 'schedule'>;
 
 /** What a publication works with. */
-export interface PublicationTools extends OutboxTools {
-  readonly buffer: DeltaBuffer;
+export interface PublicationTools {
+  readonly destination: Destination;
   readonly health: BufferHealth;
+  /** Due times in the outbox are rounded up to multiples of it, ms. */
+  readonly window: number;
 }
 
 type Intents = ReadonlyMap<number, Intent>;
@@ -20,9 +26,11 @@ const NONE: Intents = new Map();
 
 /** Takes the deltas of one transaction to where they wait, before its COMMIT; once more when more was captured meanwhile. */
 export class Publication {
-  readonly #tools: PublicationTools;
+  readonly #health: BufferHealth;
   /** The transaction's. */
   readonly id: string;
+  /** Of all its deltas, from its first on. */
+  readonly destination: Destination;
   /** Its end is waited for, so that it can be reported to the buffer. */
   isOwed = false;
   readonly #writer: OutboxWriter;
@@ -31,10 +39,11 @@ export class Publication {
   #buffered: Intents = NONE;
   #isWritten = false;
 
-  constructor(id: string, tools: PublicationTools, runner: QueryRunner) {
+  constructor(id: string, { destination, health, window }: PublicationTools, runner: QueryRunner) {
     this.id = id;
-    this.#tools = tools;
-    this.#writer = new OutboxWriter(id, runner, tools);
+    this.destination = destination;
+    this.#health = health;
+    this.#writer = new OutboxWriter(id, runner, { tables: destination.tables, window });
   }
 
   /** Intents that were announced, to be confirmed after COMMIT. */
@@ -78,24 +87,23 @@ export class Publication {
 
   /** The calls run concurrently. One that fails does not fail the transaction. */
   async #announce(): Promise<void> {
-    const { health } = this.#tools;
     // A shard that failed stays with the outbox: its announcement may arrive yet.
     const open = this.announced;
     if (open.size === 0) return;
-    if (!health.attempt()) {
+    if (!this.#health.attempt()) {
       for (const shard of open.keys()) this.#failed.add(shard);
       return;
     }
     const failures = await Promise.all(Array.from(open, ([shard, intent]) => this.#announceShard(shard, intent)));
     const failure = failures.find((one) => one !== null);
-    if (failure === undefined) health.succeeded();
-    else health.failed(failure.error);
+    if (failure === undefined) this.#health.succeeded();
+    else this.#health.failed(failure.error);
   }
 
   async #announceShard(shard: number, intent: Intent): Promise<{ readonly error: unknown } | null> {
     this.#tried.add(shard);
     try {
-      await this.#tools.buffer.announce(shard, intent);
+      await this.destination.buffer.announce(shard, intent);
       return null;
     } catch (error) {
       this.#failed.add(shard);
@@ -104,7 +112,7 @@ export class Publication {
   }
 
   async #write(writer: OutboxWriter, outbox: readonly TargetDelta[]): Promise<void> {
-    const { shards } = this.#tools.buffer;
+    const { shards } = this.destination.buffer;
     if (outbox.length + this.#failed.size === 0 && !writer.hasWritten) {
       this.#isWritten = true;
       return;
@@ -121,7 +129,7 @@ export class Publication {
 
   #intents(deltas: readonly TargetDelta[]): Intents {
     if (deltas.length === 0) return NONE;
-    const groups = byShard(deltas, ({ target }) => target, this.#tools.buffer.shards);
+    const groups = byShard(deltas, ({ target }) => target, this.destination.buffer.shards);
     return new Map([...groups].map(([shard, group]) => [shard, { id: this.id, deltas: group }]));
   }
 }

@@ -17,7 +17,7 @@ export async function reset(counters: Counters): Promise<void> {
   assertOpen();
   await publisher.handedOver();
   await besidePool('full', async () => {
-    const before = opening.installation;
+    const before = opening.last?.installation ?? null;
     if (before === null) await createTables(counters);
     else await restore(counters, before);
     const { installation } = await opening.openAgain();

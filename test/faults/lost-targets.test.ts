@@ -4,13 +4,14 @@ import { LostTargets } from '../../src/publish/lost-targets';
 import { MemoryBuffer } from '../../src/engines/buffered/memory/memory-buffer';
 import { until } from '../support/until';
 
+const schedule = async (): Promise<void> => undefined;
+
 describe('targets whose delta could not be handed over', () => {
   test('that come while the last request is ending are requested as well', async () => {
     const buffer = new MemoryBuffer({ shards: 2 });
     const late = [{ target: 'author:id:2', repair: false }];
     const lost = new LostTargets({
-      buffer: async () => buffer,
-      schedule: async () => undefined,
+      destination: async () => ({ buffer, schedule }),
       barrier: async () => 0n,
       maxPendingRepairs: 10,
       onRecovered: () => lost.add(1, late.splice(0)),
@@ -35,11 +36,10 @@ describe('targets whose delta could not be handed over', () => {
     const errors: unknown[] = [];
     let answers = false;
     const lost = new LostTargets({
-      buffer: async () => {
+      destination: async () => {
         if (!answers) throw new Error('out of reach');
-        return { requestRepair } as unknown as DeltaBuffer;
+        return { buffer: { requestRepair } as unknown as DeltaBuffer, schedule };
       },
-      schedule: async () => undefined,
       barrier: async () => 7n,
       maxPendingRepairs: 2,
       onRecovered: () => undefined,
@@ -73,8 +73,7 @@ describe('targets whose delta could not be handed over', () => {
           settle = (reason) => (reason === null ? resolve([]) : reject(reason));
         });
       const lost = new LostTargets({
-        buffer: async () => ({ requestRepair }) as unknown as DeltaBuffer,
-        schedule: async () => undefined,
+        destination: async () => ({ buffer: { requestRepair } as unknown as DeltaBuffer, schedule }),
         barrier: async () => 0n,
         maxPendingRepairs: 10,
         onRecovered: () => undefined,

@@ -1,5 +1,4 @@
 import { Discards } from '../../src/publish/discards';
-import type { DeltaBuffer } from '../../src/engines/buffered/buffer';
 import { until } from '../support/until';
 
 /** A buffer that answers only when it is told to. */
@@ -16,7 +15,7 @@ class Buffer {
 
 function open(limit?: number): { discards: Discards; buffer: Buffer } {
   const buffer = new Buffer();
-  const options = { buffer: async () => buffer as unknown as DeltaBuffer, retry: 5 };
+  const options = { destination: async () => ({ buffer }), retry: 5 };
   return { buffer, discards: new Discards({ ...options, ...(limit === undefined ? {} : { limit }) }) };
 }
 
