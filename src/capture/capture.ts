@@ -54,7 +54,7 @@ interface Way {
   readonly alone: boolean;
 }
 
-/** PostgreSQL 18 returns old rows itself; before, updates lock and read them first. */
+/** PostgreSQL 18 returns old rows itself; before, and where a trigger or a rule may change rows, updates lock and read them first. */
 const RETURNS_OLD = 18;
 
 /** Turns the writes of one DataSource into deltas of the transactions they run in, as long as its tables stay as they are. */

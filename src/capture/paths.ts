@@ -96,7 +96,7 @@ class FollowedPaths {
 function unseenPath({ role, tables }: Hidden): NotPermittedError {
   const problems = tables.map((table) => hiddenProblem(table, role));
   const summary =
-    'intermediate rows sources and targets cannot be seen: all targets that they may lead to are recounted, which is expensive';
+    'intermediate rows on the way from sources to targets cannot be seen: all targets that they may lead to are recounted, which is expensive';
   return new NotPermittedError(summary, problems, { role, tables });
 }
 

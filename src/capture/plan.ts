@@ -15,7 +15,7 @@ export interface TablePlan {
   readonly counters: readonly Counter[];
   /** Target tables that its rows belong to. */
   readonly targetTables: readonly TargetTable[];
-  /** Intermediate rows source and target that its rows are. */
+  /** The paths on which its rows are intermediate rows. */
   readonly links: readonly PathLink[];
   /** Whether more than the changed rows has to be read: the rows that paths lead through. */
   readonly followsPaths: boolean;

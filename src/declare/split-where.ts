@@ -24,7 +24,7 @@ export function splitWhere(
   }
   if (rest !== undefined)
     report(
-      `expected 'where' to look at the source and the intermediate rows it and the target, got: conditions on the target, under '${hops.at(-1)?.relation.propertyPath}'. Use the source's own columns`,
+      `expected 'where' to look at the source and at intermediate rows between it and the target, got: conditions on the target, under '${hops.at(-1)?.relation.propertyPath}'. Use the source's own columns`,
     );
   return { own, along };
 }

@@ -2,7 +2,7 @@ import type { Counter, CounterTarget, Definitions, Path, PathStep, TargetTable }
 import type { Catalogue } from '../../dialects/postgres/catalogue/catalogue';
 import { type ColumnsOf, vouchesFor } from '../../dialects/postgres/catalogue/vouches';
 
-/** Rows of a table as intermediate rows sources and targets. */
+/** Rows of a table as intermediate rows of a path. */
 export interface PathLink {
   readonly targetTable: TargetTable;
   readonly step: PathStep;
