@@ -114,7 +114,7 @@ async function recalculateTable(
   const refused = refusals(targets, leased);
   if (leased.length === 0) return refused;
   const columns = options.columns(targetTable);
-  const counts = await lease.during(() => recount(dataSource, tables, targetTable, columns, leased));
+  const counts = await lease.during(() => recount(dataSource, { tables, targetTable, columns, targets: leased }));
   const counted = new Map(leased.map((target, i) => [target, counts.counted[i] ?? null]));
   const early = options.dry
     ? []

@@ -53,7 +53,7 @@ export function describeKnown(open: OpenBuffer): void {
     it('passes over what is left, however much of it is in front, and takes no more than the limit', async () => {
       const buffer = await open({ window: 1 });
       for (let i = 0; i < 25; i++)
-        await buffer.add(0, intent(`${i}`, delta(row(i), i % 5 === 0 ? { posts: 1 } : { likes: 1 }, { wait: 0 })));
+        await buffer.add(0, intent(`${i}`, delta(row(i), i % 5 === 0 ? { posts: 1 } : { likes: 1 }, { wait: i })));
       const taken: string[] = [];
       for (let i = 0; i < 3; i++) {
         const { batch, more } = await buffer.claim(0, ALL, 2, knows(['posts']));

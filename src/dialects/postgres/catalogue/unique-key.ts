@@ -1,3 +1,4 @@
+import { escapeName } from '../escape';
 import type { Catalogue, CatalogueTable } from './catalogue';
 
 /** Why columns do not keep rows of a table apart, and what to do; `null` where they do, at every moment. */
@@ -14,7 +15,7 @@ export function notUnique(
     };
   }
   if (table.uniqueKeys.some((key) => key.every((name) => columns.includes(name)))) return null;
-  const list = columns.map((name) => `"${name.replaceAll('"', '""')}"`).join(', ');
+  const list = columns.map(escapeName).join(', ');
   if (table.kind === 'view')
     return {
       got: `the view ${table.sql}, which does not show one table's rows with a unique constraint on ${list}`,

@@ -35,22 +35,25 @@ export interface Counts {
   readonly uncountable: Uncountables;
 }
 
+/** What is recounted: some columns of some targets of one table. */
+export interface RecountScope {
+  readonly tables: TablePaths;
+  readonly targetTable: TargetTable;
+  readonly columns: readonly CounterColumn[];
+  readonly targets: readonly string[];
+}
+
 /**
  * Counts what can be counted in SQL, and reads the columns and the outbox, in one statement.
  *
  * @throws NotPermittedError when policies may have hidden rows of the targets, or any that count
  */
-export async function recountBySql(
-  runner: QueryRunner,
-  tables: TablePaths,
-  targetTable: TargetTable,
-  columns: readonly CounterColumn[],
-  targets: readonly string[],
-): Promise<Counts> {
+export async function recountBySql(runner: QueryRunner, scope: RecountScope): Promise<Counts> {
+  const { targetTable, columns, targets } = scope;
   const readings = readTogether(columns.flatMap((column) => feedsOf(column, targetTable)));
   const parameters: unknown[] = [...keyArrays(targetTable, targets), targets];
-  const sql = recountSql(tables, targetTable, columns, readings, parameters);
-  const rows = await rowsSeen(runner, tablesOf(tables, targetTable, columns), (sight) => [sql(sight), parameters]);
+  const sql = recountSql(scope, readings, parameters);
+  const rows = await rowsSeen(runner, tablesOf(scope), (sight) => [sql(sight), parameters]);
   const uncountable = new Uncountables();
   return {
     snapshot: parseSnapshot(rows[0] === undefined ? NOTHING_SEEN : String(rows[0]['snapshot'])),
@@ -69,9 +72,7 @@ const NOTHING_SEEN = '0:0:';
 
 /** The keys and ids of the targets are parameters already; what else is bound is pushed behind. Receives what else to select. */
 function recountSql(
-  tables: TablePaths,
-  targetTable: TargetTable,
-  columns: readonly CounterColumn[],
+  { tables, targetTable, columns }: RecountScope,
   readings: readonly (readonly Feed[])[],
   parameters: unknown[],
 ): (sight: string) => string {
@@ -93,13 +94,9 @@ function recountSql(
 }
 
 /** All tables whose rows decide what the columns should hold, or what they hold. */
-export function tablesOf(
-  { outbox }: Pick<TablePaths, 'outbox'>,
-  targetTable: TargetTable,
-  columns: readonly CounterColumn[],
-): readonly string[] {
+export function tablesOf({ tables, targetTable, columns }: RecountScope): readonly string[] {
   const entities = [targetTable.metadata, ...columns.flatMap(sourceEntitiesOf)];
-  return [...new Set([...entities.map(tableSql), outbox])];
+  return [...new Set([...entities.map(tableSql), tables.outbox])];
 }
 
 function feedsOf(column: CounterColumn, targetTable: TargetTable): Feed[] {

@@ -1,21 +1,18 @@
 import type { EntityManager, QueryRunner } from 'typeorm';
 
 import type { Snapshot } from '../../../model/pending';
-import type { Counter, CounterColumn, TargetTable } from '../../../model/definition';
+import type { Counter, CounterColumn } from '../../../model/definition';
 import { divide } from '../apply/divide';
 import { recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
-import { type Counts, recountBySql, tallyOf, Uncountables } from './recount-by-sql';
+import { type Counts, recountBySql, type RecountScope, tallyOf, Uncountables } from './recount-by-sql';
 import { undoSavepoint } from '../savepoint';
-import type { TablePaths } from '../installation/tables';
 import { Draft } from './tally';
 
 /** A recount in a repeatable-read transaction: every part of it sees the same. */
 export interface RecountSession {
   readonly runner: QueryRunner;
   readonly manager: EntityManager;
-  readonly tables: TablePaths;
-  readonly targetTable: TargetTable;
 }
 
 const METHOD_SAVEPOINT = 'counter_cache_method';
@@ -29,35 +26,34 @@ type Values = Map<string, { readonly column: bigint; truth: bigint }>;
  * Recounts column by column, and, where that fails, fewer and fewer targets, until those stand alone for which a column
  * cannot be recounted.
  */
-export async function recountDividing(
-  session: RecountSession,
-  columns: readonly CounterColumn[],
-  targets: readonly string[],
-): Promise<Counts> {
-  const division = new RecountDivision(session);
-  await division.readRows(targets, columns);
+export async function recountDividing(session: RecountSession, scope: RecountScope): Promise<Counts> {
+  const { columns } = scope;
+  const division = new RecountDivision(session, scope);
+  await division.readRows();
   for (const column of columns) await division.readColumn(column);
   const counters = new Set(columns.flatMap((column) => column.counters.filter((counter) => !counter.sql)));
-  for (const counter of counters) await division.addCounter(counter, targets);
-  return division.counts(targets);
+  for (const counter of counters) await division.addCounter(counter);
+  return division.counts();
 }
 
 class RecountDivision {
   readonly #session: RecountSession;
+  readonly #scope: RecountScope;
   readonly #values = new Map<string, Values>();
   readonly #waiting = new Set<string>();
   readonly #refused: string[] = [];
   readonly #uncountable = new Uncountables();
   #snapshot = NO_SNAPSHOT;
 
-  constructor(session: RecountSession) {
+  constructor(session: RecountSession, scope: RecountScope) {
     this.#session = session;
+    this.#scope = scope;
   }
 
-  counts(targets: readonly string[]): Counts {
+  counts(): Counts {
     return {
       snapshot: this.#snapshot,
-      counted: targets.map((target) => this.#values.get(target) ?? null),
+      counted: this.#scope.targets.map((target) => this.#values.get(target) ?? null),
       waiting: this.#waiting,
       refused: this.#refused,
       uncountable: this.#uncountable,
@@ -65,7 +61,8 @@ class RecountDivision {
   }
 
   /** Which rows are there, and what waits for them. */
-  async readRows(targets: readonly string[], columns: readonly CounterColumn[]): Promise<void> {
+  async readRows(): Promise<void> {
+    const { columns, targets } = this.#scope;
     await divide(this.#session.runner, targets, {
       work: async (some) => {
         const found = await this.#read([], some);
@@ -104,9 +101,10 @@ class RecountDivision {
     });
   }
 
-  async addCounter(counter: Counter, targets: readonly string[]): Promise<void> {
-    const { runner, manager, targetTable } = this.#session;
-    const tally = tallyOf(this.counts(targets), targets, counter);
+  async addCounter(counter: Counter): Promise<void> {
+    const { runner, manager } = this.#session;
+    const { targetTable, targets } = this.#scope;
+    const tally = tallyOf(this.counts(), targets, counter);
     const present = [...this.#values.keys()];
     if (counter.method !== null)
       return recountByMethod(manager, counter, targetTable, new Set(present), tally, (work) =>
@@ -127,8 +125,7 @@ class RecountDivision {
   }
 
   #read(columns: readonly CounterColumn[], targets: readonly string[]): Promise<Counts> {
-    const { runner, tables, targetTable } = this.#session;
-    return recountBySql(runner, tables, targetTable, columns, targets);
+    return recountBySql(this.#session.runner, { ...this.#scope, columns, targets });
   }
 }
 

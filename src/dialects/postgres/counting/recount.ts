@@ -1,16 +1,15 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
 import { checkInt64 } from '../../../model/amount';
-import type { CounterColumn, TargetTable } from '../../../model/definition';
+import type { CounterColumn } from '../../../model/definition';
 import { AmountError } from '../../../errors';
 import { isAboutRows } from '../apply/divide';
 import { withConnection, withTransaction } from '../query';
 import { MethodError, recountByMethod } from './recount-by-method';
 import { recountBySources } from './recount-by-sources';
-import { type Counted, type Counts, recountBySql, tablesOf, tallyOf } from './recount-by-sql';
+import { type Counted, type Counts, recountBySql, type RecountScope, tablesOf, tallyOf } from './recount-by-sql';
 import { recountDividing } from './recount-dividing';
 import { expectAllVisible, refuseHidden } from '../sight';
-import type { TablePaths } from '../installation/tables';
 
 /**
  * Counts the sources of targets of one table, and reads their columns, in one snapshot: one statement where the
@@ -19,14 +18,9 @@ import type { TablePaths } from '../installation/tables';
  *
  * @throws NotPermittedError when policies may have hidden rows of the targets, or any that count
  */
-export async function recount(
-  dataSource: DataSource,
-  tables: TablePaths,
-  targetTable: TargetTable,
-  columns: readonly CounterColumn[],
-  targets: readonly string[],
-): Promise<Counts> {
-  const counts = await recountOrDivide(dataSource, tables, targetTable, columns, targets);
+export async function recount(dataSource: DataSource, scope: RecountScope): Promise<Counts> {
+  const { columns, targets } = scope;
+  const counts = await recountOrDivide(dataSource, scope);
   const counted = counts.counted.map((one, i) => one && onlyCountable(targets[i] ?? '', columns, one, counts));
   return { ...counts, counted };
 }
@@ -65,39 +59,28 @@ function hasMethod(columns: readonly CounterColumn[]): boolean {
   return columns.some(({ counters }) => counters.some(({ method }) => method !== null));
 }
 
-async function recountOrDivide(
-  dataSource: DataSource,
-  tables: TablePaths,
-  targetTable: TargetTable,
-  columns: readonly CounterColumn[],
-  targets: readonly string[],
-): Promise<Counts> {
+async function recountOrDivide(dataSource: DataSource, scope: RecountScope): Promise<Counts> {
   try {
-    return await recountTogether(dataSource, tables, targetTable, columns, targets);
+    return await recountTogether(dataSource, scope);
   } catch (error) {
     if (!(error instanceof MethodError) && !isAboutRows(error)) throw error;
     return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
-      if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, targetTable, columns));
-      const counts = await recountDividing({ runner, manager, tables, targetTable }, columns, targets);
-      await expectAllVisible(runner, tablesOf(tables, targetTable, columns));
+      if (hasMethod(scope.columns)) await refuseHidden(runner, tablesOf(scope));
+      const counts = await recountDividing({ runner, manager }, scope);
+      await expectAllVisible(runner, tablesOf(scope));
       return counts;
     });
   }
 }
 
-async function recountTogether(
-  dataSource: DataSource,
-  tables: TablePaths,
-  targetTable: TargetTable,
-  columns: readonly CounterColumn[],
-  targets: readonly string[],
-): Promise<Counts> {
+async function recountTogether(dataSource: DataSource, scope: RecountScope): Promise<Counts> {
+  const { targetTable, columns, targets } = scope;
   const counters = new Set(columns.flatMap((column) => column.counters.filter((counter) => !counter.sql)));
-  const countBySql = (runner: QueryRunner) => recountBySql(runner, tables, targetTable, columns, targets);
+  const countBySql = (runner: QueryRunner) => recountBySql(runner, scope);
   if (counters.size === 0) return withConnection(dataSource, countBySql);
   return withTransaction(dataSource, 'REPEATABLE READ', async (runner, manager) => {
     const counts = await countBySql(runner);
-    if (hasMethod(columns)) await refuseHidden(runner, tablesOf(tables, targetTable, columns));
+    if (hasMethod(columns)) await refuseHidden(runner, tablesOf(scope));
     const present = new Set(targets.filter((_, i) => counts.counted[i] !== null));
     for (const counter of counters) {
       const tally = tallyOf(counts, targets, counter);
@@ -105,7 +88,7 @@ async function recountTogether(
       else await recountByMethod(manager, counter, targetTable, present, tally);
     }
     // Once more: the first statement did not read all of them, and so did not keep others from adding policies.
-    await expectAllVisible(runner, tablesOf(tables, targetTable, columns));
+    await expectAllVisible(runner, tablesOf(scope));
     return counts;
   });
 }
