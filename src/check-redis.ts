@@ -141,9 +141,9 @@ function isHost(value: unknown): boolean {
   return !/[\s/@:]/.test(value) || isIP(value) !== 0;
 }
 
-function isWholeNumber(value: unknown, most: number): boolean {
+function isWholeNumber(value: unknown, max: number): boolean {
   const number = typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value;
-  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 && number <= most;
+  return typeof number === 'number' && Number.isSafeInteger(number) && number >= 0 && number <= max;
 }
 
 /** A name that is like none may be one of a newer Node. */

@@ -174,7 +174,7 @@ export class Counters {
    */
   async flush(filter: TargetFilter = {}): Promise<ReconcileReport> {
     this.#assertOpen();
-    await this.#publisher.handedOver();
+    await this.#publisher.published();
     await this.#publisher.requestLost();
     return this.#call(async (context) => {
       await this.#opening.counted?.permissions.expectApplying('flush');
@@ -232,7 +232,7 @@ export class Counters {
     options: ReadOptions = {},
   ): Promise<unknown> {
     return this.#call(async (context) => {
-      await withTimeout(this.#publisher.handedOver(), this.#options.redisTimeout, undefined);
+      await withTimeout(this.#publisher.published(), this.#options.redisTimeout, undefined);
       return readGiven(context, { target, given, column, options });
     });
   }

@@ -23,7 +23,7 @@ import type { ResolvedCountersOptions } from './options';
 import { Outage } from './outage';
 import { isNotPermitted } from './dialects/postgres/permissions/permissions';
 import { withPinnedPath } from './dialects/postgres/catalogue/catalogue-of';
-import { settleHome } from './dialects/postgres/installation/buffer-home';
+import { bindToHome } from './dialects/postgres/installation/buffer-home';
 import { noteCountedTables } from './dialects/postgres/installation/counted-tables';
 import type { ProcessSelf } from './dialects/postgres/installation/processes';
 import { rowsOf, withConnection } from './dialects/postgres/query';
@@ -46,11 +46,11 @@ export interface Installation {
    *
    * @throws CounterCacheError `STATE_MISMATCH` when others keep them elsewhere
    */
-  readonly settleHome: ((dataSource: DataSource) => Promise<void>) | null;
+  readonly bindToHome: ((dataSource: DataSource) => Promise<void>) | null;
 }
 
-/** What opening reports. */
-export interface Opened {
+/** What to open, and what to call. */
+export interface OpenOptions {
   /** What counts, and in which tables: path → escaped name with its schema. */
   readonly tables: ReadonlyMap<string, string>;
   /** Data of the buffer are lost, or recounts after a loss are still to be requested. */
@@ -140,7 +140,7 @@ export class Installer {
    *
    * @throws TablesMissingError, or CounterCacheError `STATE_MISMATCH`
    */
-  async open({ tables, onLost, onCopied }: Opened): Promise<Installation> {
+  async open({ tables, onLost, onCopied }: OpenOptions): Promise<Installation> {
     const installation = this.#installation(await this.#load(tables));
     if (installation.copied !== null) onCopied(installation.copied);
     try {
@@ -159,7 +159,7 @@ export class Installer {
    * Beside the pool, every connection of which may be held by a transaction whose write waits for this. Asked outside a
    * transaction who it is: a refused question would end it.
    */
-  async #load(counted: Opened['tables']): Promise<Found> {
+  async #load(counted: OpenOptions['tables']): Promise<Found> {
     const dataSource = this.#dataSource;
     const shards = this.#options.buffer?.shards ?? this.#options.shards;
     const identity = await besidePool('always', () =>
@@ -174,12 +174,12 @@ export class Installer {
     });
   }
 
-  async #sweep({ buffer, tables, settleHome: settle }: Installation): Promise<SweptEpochs> {
+  async #sweep({ buffer, tables, bindToHome: bind }: Installation): Promise<SweptEpochs> {
     const dataSource = this.#dataSource;
     const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
     // Part of it holds the connection until the buffer answers.
     const swept = await besidePoolWithin(dataSource, limit, () =>
-      sweepEpochs({ buffer, dataSource, tables, settleHome: settle }),
+      sweepEpochs({ buffer, dataSource, tables, bindToHome: bind }),
     );
     if (swept !== null) return swept;
     const reason = `the buffer did not answer within ${limit} ms while the installation was opened. Writes go on by way of the outbox, and a worker's sweep looks again`;
@@ -190,12 +190,12 @@ export class Installer {
     const { id } = found;
     // A DataSource that was destroyed and initialized again usually finds the installation it knows.
     if (this.#current?.id === id)
-      return (this.#current = { ...this.#current, ...found, settleHome: this.#homeOf(found) });
+      return (this.#current = { ...this.#current, ...found, bindToHome: this.#homeOf(found) });
     // The scheduler of another one stays open until workers have left it: its handlers may wait for what waits for this.
     this.#current = {
       ...found,
       buffer: this.#options.buffer ?? this.#redisBuffer(id),
-      settleHome: this.#homeOf(found),
+      bindToHome: this.#homeOf(found),
       scheduler: this.#options.scheduler ?? this.#bullMq(id),
     };
     return this.#current;
@@ -217,11 +217,11 @@ export class Installer {
     this.#schedulers.delete(scheduler);
   }
 
-  #homeOf({ id, tables }: Found): Installation['settleHome'] {
+  #homeOf({ id, tables }: Found): Installation['bindToHome'] {
     if (this.#options.buffer !== null || this.#connections === null) return null;
     const home = new RedisHome(this.#connections.worker, this.#options.prefix, id);
     return async (dataSource) => {
-      const refusal = await settleHome(dataSource, tables, home, this.#self);
+      const refusal = await bindToHome(dataSource, tables, home, this.#self);
       if (refusal !== null) throw refusal;
     };
   }

@@ -175,12 +175,12 @@ export class Opening {
 
   #contextOf(installation: Installation, definitions: Definitions): JobContext {
     const { dataSource, options, events } = this.#options;
-    const { tables, buffer, settleHome } = installation;
+    const { tables, buffer, bindToHome } = installation;
     return {
       dataSource,
       tables,
       buffer,
-      settleHome,
+      bindToHome,
       definitions,
       options,
       events,

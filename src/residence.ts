@@ -7,28 +7,19 @@ import { isInsufficientPrivilege } from './dialects/postgres/privilege-error';
 import { CounterCacheError } from './errors';
 import type { Events } from './events';
 import type { Installation } from './installation';
-import { Presence } from './worker/presence';
+import { type Changes, Presence } from './worker/presence';
 import { startCampaigns } from './dialects/postgres/installation/campaigns';
 import type { ProcessSelf } from './dialects/postgres/installation/processes';
 import { withConnection } from './dialects/postgres/query';
 import { besidePool } from './dialects/postgres/side-connection';
 import type { TablePaths } from './dialects/postgres/installation/tables';
 
-/** What a process does about changes around it. */
-export interface Changes {
-  /** The database that connections lead to, or its installation, is another one than was opened. */
-  readonly onMoved: () => void;
-  /** Looks whether the database's tables have changed. */
-  readonly followTables: () => Promise<void>;
-}
-
 /** Which installation a process belongs to, from one to the next, for as long as counters are attached. */
 export class Residence {
   readonly self: ProcessSelf;
   readonly #dataSource: DataSource;
   readonly #events: Events;
-  readonly #onMoved: () => void;
-  readonly #followTables: () => Promise<void>;
+  readonly #changes: Changes;
   #presence: Presence | null = null;
   /** Id of the installation that was opened last. */
   #opened: string | null = null;
@@ -38,8 +29,7 @@ export class Residence {
   constructor(dataSource: DataSource, events: Events, interval: number, changes: Changes) {
     this.#dataSource = dataSource;
     this.#events = events;
-    this.#onMoved = changes.onMoved;
-    this.#followTables = changes.followTables;
+    this.#changes = changes;
     this.self = { id: randomUUID(), interval };
   }
 
@@ -59,14 +49,8 @@ export class Residence {
     await this.#presence?.stop();
     if (this.#hasLeft) return;
     // In the background: a write may be waiting for the installation.
-    this.#presence = new Presence(this.#dataSource, tables, definitions, {
-      events: this.#events,
-      interval: this.self.interval,
-      self: this.self,
-      installation,
-      onMoved: this.#onMoved,
-      followTables: this.#followTables,
-    });
+    const [dataSource, events, self] = [this.#dataSource, this.#events, this.self];
+    this.#presence = new Presence(definitions, { dataSource, events, self, installation, ...this.#changes });
   }
 
   async #recount(tables: TablePaths, { targetTables }: Definitions): Promise<void> {

@@ -46,7 +46,7 @@ export interface CaptureBasis {
 }
 
 /** How one write is captured. */
-interface Way {
+interface CaptureMode {
   readonly plan: TablePlan;
   readonly versions: Versions;
   readonly strategy: Strategy;
@@ -118,14 +118,16 @@ export class Capture {
     const isRenaming = isTracked && expressionMap.queryType === 'update' && writesKey(plan, builder);
     if (spreading === undefined && !isRenaming && !isRelevant(plan, builder)) return null;
     const read = spreading?.plan ?? plan;
-    const way = this.#captureMode(
+    const captureMode = this.#captureMode(
       builder,
       isTracked ? versioned(read, expressionMap.queryType) : read,
       cascade ?? spreading,
     );
     const spread = cascade ?? spreading;
     return oneAtATime(builder, () =>
-      this.#capture(builder, way, execute).catch((error: unknown) => this.#explain(error, builder, { way, spread })),
+      this.#capture(builder, captureMode, execute).catch((error: unknown) =>
+        this.#explain(error, builder, { captureMode, spread }),
+      ),
     );
   }
 
@@ -133,14 +135,14 @@ export class Capture {
   async #explain(
     error: unknown,
     builder: WriteBuilder,
-    { way, spread }: { readonly way: Way; readonly spread: ActionRoot | undefined },
+    { captureMode, spread }: { readonly captureMode: CaptureMode; readonly spread: ActionRoot | undefined },
   ): Promise<never> {
     throw await this.#refusals.explain(error, {
-      plan: way.plan,
+      plan: captureMode.plan,
       below: spread === undefined ? [] : [...plansBelow(spread).values()],
       // A DELETE that may not lock does without.
-      locks: !way.alone && builder.expressionMap.queryType !== 'delete',
-      usesOutbox: way.plan.counters.some(({ mode }) => (mode ?? this.#mode) === 'outbox'),
+      locks: !captureMode.alone && builder.expressionMap.queryType !== 'delete',
+      usesOutbox: captureMode.plan.counters.some(({ mode }) => (mode ?? this.#mode) === 'outbox'),
       plain: () => builder.getQueryAndParameters(),
       runner: builder.queryRunner ?? null,
     });
@@ -200,12 +202,16 @@ export class Capture {
     return plans.find(({ metadata }) => metadata.tablePath === tablePath && isRoot(metadata)) ?? plan;
   }
 
-  #captureMode(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
-    const way = this.#direct(builder, plan, cascade);
-    if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return way;
+  #captureMode(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): CaptureMode {
+    const captureMode = this.#direct(builder, plan, cascade);
+    if (!(cascade === undefined ? plan.followsPaths : this.#followsPaths)) return captureMode;
     const isInsert = builder.expressionMap.queryType === 'insert';
     const appearing = () => (isInsert ? appearingLinks(plan, builder) : 'all');
-    return { ...way, strategy: following(way.strategy, appearing, this.#reach.onNotPermitted), alone: false };
+    return {
+      ...captureMode,
+      strategy: following(captureMode.strategy, appearing, this.#reach.onNotPermitted),
+      alone: false,
+    };
   }
 
   /** The entity of a table whose rows count somewhere, or stand between; by the table's name without schema. */
@@ -220,7 +226,7 @@ export class Capture {
   }
 
   /** How a write is captured, by what the database can return. */
-  #direct(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): Way {
+  #direct(builder: WriteBuilder, plan: TablePlan, cascade: ActionRoot | undefined): CaptureMode {
     const { queryType, onUpdate } = builder.expressionMap;
     if (cascade !== undefined) {
       const isUpdate = queryType === 'update';
@@ -247,10 +253,14 @@ export class Capture {
    * Executes a builder with our RETURNING columns, through a query runner that hands its one statement to the strategy.
    * Listeners and subscribers run where they always did: around the statement, outside a transaction of ours.
    */
-  async #capture(builder: WriteBuilder, way: Way, execute: () => Promise<WriteResult>): Promise<WriteResult> {
+  async #capture(
+    builder: WriteBuilder,
+    captureMode: CaptureMode,
+    execute: () => Promise<WriteResult>,
+  ): Promise<WriteResult> {
     const given = builder.queryRunner;
     const runner = given ?? this.#dataSource.createQueryRunner();
-    const { plan, versions } = way;
+    const { plan, versions } = captureMode;
     const place = this.#placeOf(plan.metadata);
     const returning = Returning.addTo(builder, plan, versions, place);
     const recording = new Recording(this.#tools, builder, runner, plan, place);
@@ -258,7 +268,7 @@ export class Capture {
     builder.queryRunner = withQuery(runner, (sql, parameters = []) => {
       const recordSlice = recording.slicing();
       const statement = { runner, builder, plan, returning, recording, record, recordSlice, sql, parameters };
-      return this.#send(statement, way, given !== undefined);
+      return this.#send(statement, captureMode, given !== undefined);
     });
     try {
       return await execute();
@@ -270,14 +280,18 @@ export class Capture {
   }
 
   /** `isShared`: others may use the query runner of the statement. */
-  #send(statement: Statement, way: Way, isShared: boolean): Promise<QueryResult> {
+  #send(statement: Statement, captureMode: CaptureMode, isShared: boolean): Promise<QueryResult> {
     const open = this.#transactions.current(statement.runner);
-    if (way.alone && isPlain(open)) return this.#sendIn(open, statement, way.strategy);
-    return this.#sendOnceClear(statement, way, isShared);
+    if (captureMode.alone && isPlain(open)) return this.#sendIn(open, statement, captureMode.strategy);
+    return this.#sendOnceClear(statement, captureMode, isShared);
   }
 
   /** Sends a statement once it is clear what transaction it is part of. */
-  async #sendOnceClear(statement: Statement, { strategy, alone }: Way, isShared: boolean): Promise<QueryResult> {
+  async #sendOnceClear(
+    statement: Statement,
+    { strategy, alone }: CaptureMode,
+    isShared: boolean,
+  ): Promise<QueryResult> {
     const { runner } = statement;
     const work = () => this.#inTransaction(statement, strategy);
     for (;;) {

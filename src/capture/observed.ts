@@ -9,7 +9,7 @@ const observers = new Slot<object, (result: RawResult) => void>();
 
 /**
  * Lets `observer` see the answer to the statement that is sent with this very array of parameters. It runs inside
- * `afterQuery`, that is, in the order in which the server answered, before what else TypeORM awaits.
+ * `afterQuery`, that is, in the order in which the server answered, whether or not TypeORM awaits something else first.
  * Once the statement is over, {@link unobserve} has to be called.
  */
 export function observe(parameters: readonly unknown[], observer: (result: RawResult) => void): void {

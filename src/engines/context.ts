@@ -14,8 +14,8 @@ export interface JobContext {
   readonly tables: TablePaths;
   readonly definitions: Definitions;
   readonly buffer: DeltaBuffer;
-  /** See `Installation.settleHome`. */
-  readonly settleHome?: ((dataSource: DataSource) => Promise<void>) | null;
+  /** See `Installation.bindToHome`. */
+  readonly bindToHome?: ((dataSource: DataSource) => Promise<void>) | null;
   readonly options: ResolvedCountersOptions;
   readonly events: Events;
   /** Adds wake-ups; never rejects. */

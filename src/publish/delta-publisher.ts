@@ -32,7 +32,7 @@ export interface DeltaPublisherOptions {
   readonly window: number;
   /** Writes rows to the outbox in a transaction of our own. */
   readonly writeApart: (tables: TablePaths, rows: readonly OutboxDelta[]) => Promise<void>;
-  /** Targets whose recalculation can be asked for nowhere. */
+  /** Receives targets whose recalculation can be requested nowhere. */
   readonly onForgotten: (targets: readonly string[]) => void;
   /** A transaction id above those of all transactions open now, from the database. */
   readonly barrier: () => Promise<bigint>;
@@ -64,21 +64,23 @@ export class DeltaPublisher implements Publisher {
   readonly #inFlight = new InFlight();
   readonly #lost: LostTargets;
   readonly #health: BufferHealth;
-  readonly #discards: Discards;
+  readonly #discards = new Discards();
   readonly #outage: Outage;
   /** Nothing new goes to the buffer. */
   #isDiverted = false;
   /** The buffer is not to be called any more. */
   #isClosed = false;
   /** Transactions whose end is still to be reported to the buffer. */
-  #owed = 0;
+  #unended = 0;
 
   constructor(options: DeltaPublisherOptions) {
     this.#options = options;
-    const destination = (): Promise<Destination> => this.#destination();
-    this.#discards = new Discards({ destination });
     this.#outage = new Outage(options.onError, { quiet: OUTAGE });
-    this.#lost = new LostTargets({ ...options, destination, onRecovered: () => this.#health.review() });
+    this.#lost = new LostTargets({
+      ...options,
+      destination: () => this.#destination(),
+      onRecovered: () => this.#health.review(),
+    });
     this.#health = new BufferHealth({
       ...options,
       probe: () => this.#probe(),
@@ -98,23 +100,23 @@ export class DeltaPublisher implements Publisher {
     const known = this.#publications.get(transaction);
     const isEmpty = sums.buffered.length + sums.outbox.length === 0;
     if (transaction.id === null || (isEmpty && known === undefined)) return;
-    const destination = this.#isDiverted
-      ? this.#lastDestination()
-      : (this.#options.current() ?? (await this.#options.open()));
-    const { window } = this.#options;
-    const tools = { destination, health: this.#health, window };
-    const publication = known?.id === transaction.id ? known : new Publication(transaction.id, tools, runner);
-    if (known !== undefined && known !== publication) this.#settleDebt(known);
+    const publication = known?.id === transaction.id ? known : await this.#newPublication(transaction.id, runner);
+    if (known !== undefined && known !== publication) this.#stopAwaiting(known);
     this.#publications.set(transaction, publication);
-    if (!publication.isOwed) this.#owed += 1;
-    publication.isOwed = true;
+    if (!publication.awaitsEnd) this.#unended += 1;
+    publication.awaitsEnd = true;
     // What is announced so far is not confirmed then.
     const diverted = { buffered: [], outbox: [...sums.outbox, ...sums.buffered] };
     try {
       await publication.prepare(this.#isDiverted ? diverted : sums);
     } finally {
-      if (!publication.needsBuffer) this.#settleDebt(publication);
+      if (!publication.needsBuffer) this.#stopAwaiting(publication);
     }
+  }
+
+  async #newPublication(id: string, runner: QueryRunner): Promise<Publication> {
+    const destination = this.#isDiverted ? this.#lastDestination() : await this.#destination();
+    return new Publication(id, { destination, health: this.#health, window: this.#options.window }, runner);
   }
 
   /**
@@ -125,9 +127,9 @@ export class DeltaPublisher implements Publisher {
     this.#isDiverted = true;
   }
 
-  /** Transactions that are published to the buffer and not over yet. */
-  get isOwing(): boolean {
-    return this.#owed > 0;
+  /** Whether a transaction is published to the buffer and not over yet. */
+  get hasUnended(): boolean {
+    return this.#unended > 0;
   }
 
   /** Targets that wait in this process until a recalculation of them can be requested. */
@@ -139,21 +141,22 @@ export class DeltaPublisher implements Publisher {
   confirm(transaction: OpenTransaction): void {
     const publication = this.#take(transaction);
     if (publication === undefined) return;
-    const { announced, lost, orphaned, wakeUps, destination } = publication;
+    const { id, announced, lost, orphaned, wakeUps, destination } = publication;
     // Nothing more is sent to a closed buffer: what was announced is swept, and its targets are recounted.
     if (!this.#isClosed)
       for (const [shard, intent] of announced) this.#run(this.#confirmShard(destination, shard, intent));
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
-    for (const shard of this.#isClosed ? [] : orphaned) this.#run(this.#discardShard(shard, transaction));
-    this.wake(wakeUps);
+    for (const shard of this.#isClosed ? [] : orphaned) this.#run(this.#discards.send(destination.buffer, shard, id));
+    if (wakeUps.length > 0 && !this.#isClosed) this.#run(destination.schedule(wakeUps));
   }
 
   /** After a rollback: forgets what was announced, once the buffer answers. */
   discard(transaction: OpenTransaction): void {
-    const tried = this.#take(transaction)?.tried ?? [];
-    if (this.#isClosed) return;
-    for (const shard of tried) this.#run(this.#discardShard(shard, transaction));
+    const publication = this.#take(transaction);
+    if (publication === undefined || this.#isClosed) return;
+    const { id, tried, destination } = publication;
+    for (const shard of tried) this.#run(this.#discards.send(destination.buffer, shard, id));
   }
 
   /**
@@ -204,14 +207,14 @@ export class DeltaPublisher implements Publisher {
   }
 
   /** Resolves when what this process has committed by now has reached the buffer; what is committed meanwhile is not waited for. */
-  handedOver(): Promise<void> {
+  published(): Promise<void> {
     return this.#inFlight.passed();
   }
 
   /**
-   * Waits for what is under way: 5 s, 5 s for a last request of what was lost, 1 s for discards, and 5 s for the outbox, at
-   * most. Recalculations that cannot be requested of the buffer are asked for in the outbox. What
-   * transactions publish afterwards goes there, too.
+   * Waits 16 s at most: 5 s for what is under way, 5 s for a last request of lost targets, 1 s for discards, 5 s for the
+   * outbox. Recalculations that the buffer does not take are asked for in the outbox, as is all that transactions publish
+   * afterwards.
    */
   async close(): Promise<void> {
     this.divert();
@@ -247,11 +250,11 @@ export class DeltaPublisher implements Publisher {
 
   /** As what failed: a Redis whose memory is full answers all but what adds to it. */
   async #probe(): Promise<void> {
+    const { buffer } = await this.#destination();
     try {
-      const { buffer } = await this.#destination();
       await buffer.announce(0, { id: NO_TRANSACTION, deltas: [] });
     } finally {
-      await this.#discards.send(0, NO_TRANSACTION);
+      await this.#discards.send(buffer, 0, NO_TRANSACTION);
     }
   }
 
@@ -275,10 +278,6 @@ export class DeltaPublisher implements Publisher {
     await (await this.#destination()).schedule(wakeUps);
   }
 
-  async #discardShard(shard: number, { id }: OpenTransaction): Promise<void> {
-    if (id !== null) await this.#discards.send(shard, id);
-  }
-
   /** Before the confirm: a process that dies in between leaves the intent, whose sweep asks again. */
   async #requestRepairs({ buffer, schedule }: Destination, shard: number, { deltas }: Intent): Promise<void> {
     const targets = deltas.filter(({ repair }) => repair).map(({ target }) => target);
@@ -290,13 +289,13 @@ export class DeltaPublisher implements Publisher {
   #take(transaction: OpenTransaction): Publication | undefined {
     const publication = this.#publications.get(transaction);
     this.#publications.set(transaction, undefined);
-    if (publication !== undefined) this.#settleDebt(publication);
+    if (publication !== undefined) this.#stopAwaiting(publication);
     return publication;
   }
 
-  #settleDebt(publication: Publication): void {
-    if (publication.isOwed) this.#owed -= 1;
-    publication.isOwed = false;
+  #stopAwaiting(publication: Publication): void {
+    if (publication.awaitsEnd) this.#unended -= 1;
+    publication.awaitsEnd = false;
   }
 
   #lose(shard: number, deltas: readonly Pick<TargetDelta, 'target' | 'repair'>[]): void {

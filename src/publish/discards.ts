@@ -2,7 +2,6 @@ import type { DeltaBuffer } from '../engines/buffered/buffer';
 import { withTimeout } from '../time-limit';
 
 interface DiscardsOptions {
-  readonly destination: () => Promise<{ readonly buffer: Pick<DeltaBuffer, 'discard'> }>;
   /** Milliseconds between attempts. @defaultValue 500 */
   readonly retry?: number;
   /** Discards remembered at the most. @defaultValue 10_000 */
@@ -22,6 +21,7 @@ const CHUNK = 500;
 const LAST_ATTEMPT = 1_000;
 
 interface Discard {
+  readonly buffer: Pick<DeltaBuffer, 'discard'>;
   readonly shard: number;
   readonly intentId: string;
 }
@@ -36,7 +36,7 @@ export class Discards {
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
 
-  constructor(options: DiscardsOptions) {
+  constructor(options: DiscardsOptions = {}) {
     this.#options = options;
   }
 
@@ -46,8 +46,8 @@ export class Discards {
   }
 
   /** Sends a discard; resolves when it is answered, or waits to be sent again. */
-  async send(shard: number, intentId: string): Promise<void> {
-    if (!(await this.#discard({ shard, intentId }))) this.#remember({ shard, intentId });
+  async send(buffer: Discard['buffer'], shard: number, intentId: string): Promise<void> {
+    if (!(await this.#discard({ buffer, shard, intentId }))) this.#remember({ buffer, shard, intentId });
   }
 
   /** One last attempt, 1 s at most; what fails is left to the sweep. */
@@ -59,9 +59,8 @@ export class Discards {
     this.#waiting.clear();
   }
 
-  async #discard({ shard, intentId }: Discard): Promise<boolean> {
+  async #discard({ buffer, shard, intentId }: Discard): Promise<boolean> {
     try {
-      const { buffer } = await this.#options.destination();
       await buffer.discard(shard, intentId);
       return true;
     } catch {

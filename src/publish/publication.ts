@@ -32,7 +32,7 @@ export class Publication {
   /** Of all its deltas, from its first on. */
   readonly destination: Destination;
   /** Its end is waited for, so that it can be reported to the buffer. */
-  isOwed = false;
+  awaitsEnd = false;
   readonly #writer: OutboxWriter;
   readonly #failed = new Set<number>();
   readonly #tried = new Set<number>();

@@ -37,7 +37,7 @@ export async function rebuild(context: JobContext): Promise<void> {
 }
 
 /** Requests the recount of every target of the target tables that have a campaign. */
-export async function recountTables(context: JobContext): Promise<void> {
+export async function runTableCampaigns(context: JobContext): Promise<void> {
   const { dataSource, tables, definitions } = context;
   const tableIds = [...definitions.targetTables.keys()];
   if (!(await withConnection(dataSource, (runner) => hasCampaigns(runner, tables, tableIds)))) return;

@@ -19,10 +19,10 @@ export async function sweepEpochs({
   buffer,
   dataSource,
   tables,
-  settleHome,
-}: Pick<JobContext, 'buffer' | 'dataSource' | 'tables' | 'settleHome'>): Promise<SweptEpochs> {
+  bindToHome,
+}: Pick<JobContext, 'buffer' | 'dataSource' | 'tables' | 'bindToHome'>): Promise<SweptEpochs> {
   // First: the epochs of another Redis say nothing.
-  await settleHome?.(dataSource);
+  await bindToHome?.(dataSource);
   const incarnation = await buffer.incarnation();
   if (incarnation !== null) await adoptIncarnation(dataSource, tables, incarnation);
   const inSql = await readShards(dataSource, tables);

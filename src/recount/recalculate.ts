@@ -2,7 +2,7 @@ import { isEveryTarget, tableIdOf } from '../model/target';
 import { CounterCacheError, NotPermittedError } from '../errors';
 import { type JobContext, scheduledColumns } from '../engines/context';
 import { ifPermitted, reportNotPermitted } from '../engines/permitted';
-import { recountTables, startRequested } from './campaign';
+import { runTableCampaigns, startRequested } from './campaign';
 import {
   FAILED_DELAY,
   type Recalculated,
@@ -64,7 +64,7 @@ export async function recalculateDue(context: JobContext, shard: number): Promis
 async function recountRequested(context: JobContext, requests: readonly string[]): Promise<readonly Recalculated[]> {
   if (requests.length === 0) return [];
   const results = await startRequested(context, requests);
-  await ifPermitted(context, () => recountTables(context));
+  await ifPermitted(context, () => runTableCampaigns(context));
   return results;
 }
 
@@ -78,12 +78,12 @@ async function recalculatePermitted(
     return await recalculateIsolating(context, targets, options);
   } catch (error) {
     if (!(error instanceof NotPermittedError)) throw error;
-    return recalculateByTable(context, targets, options, error);
+    return recountByTable(context, targets, options, error);
   }
 }
 
 /** What is hidden is so for all targets of a table: they wait for a worker that sees more, and keep no other table waiting. */
-async function recalculateByTable(
+async function recountByTable(
   context: JobContext,
   targets: readonly string[],
   options: RecalculateOptions,

@@ -88,7 +88,7 @@ export async function recalculateTargets(
     if (members.length < all.length) results.push(await recalculateKeyless(context, targetTable, options));
     const size = statementSize(options.columns(targetTable));
     for (let at = 0; at < members.length; at += size) {
-      results.push(...(await recalculateTable(context, targetTable, members.slice(at, at + size), options)));
+      results.push(...(await recountTable(context, targetTable, members.slice(at, at + size), options)));
     }
   }
   return results;
@@ -101,7 +101,7 @@ export function statementSize(columns: readonly CounterColumn[]): number {
   return counters.every(({ sql }) => sql) ? TARGETS : STREAMED_TARGETS;
 }
 
-async function recalculateTable(
+async function recountTable(
   context: JobContext,
   targetTable: TargetTable,
   targets: readonly string[],

@@ -6,7 +6,7 @@ import { countCampaigns } from '../dialects/postgres/installation/campaigns';
 import { withConnection } from '../dialects/postgres/query';
 import { besidePool } from '../dialects/postgres/side-connection';
 import type { JobContext } from '../engines/context';
-import { settleBatch } from '../engines/buffered/reconcile';
+import { finishBatch } from '../engines/buffered/reconcile';
 import { CounterCacheError } from '../errors';
 import type { FailedTarget } from '../events';
 import { internalsOf } from '../internals';
@@ -83,11 +83,11 @@ async function flushOnce(counters: Counters, retries: boolean): Promise<Left> {
   return besidePool('full', () => whatIsLeft(context, publisher.lost));
 }
 
-/** Ends batches that have been claimed for some time: what had claimed them failed, or is slow, which does no harm. */
+/** Takes over batches claimed more than 1 s ago, and ends them: their worker failed, or is slow, which does no harm. */
 export async function takeOver(context: JobContext): Promise<void> {
   const { buffer } = context;
   for (let shard = 0; shard < buffer.shards; shard++) {
-    for (const batch of await buffer.takeOver(shard, BATCH_PATIENCE, BATCHES)) await settleBatch(context, batch);
+    for (const batch of await buffer.takeOver(shard, BATCH_PATIENCE, BATCHES)) await finishBatch(context, batch);
   }
 }
 

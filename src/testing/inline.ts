@@ -44,7 +44,7 @@ export class Inline {
     this.buffer = new MemoryBuffer(options);
     this.scheduler = new InlineScheduler({
       onError: (error) => this.#report(error),
-      // A call of `flush()` gives back what it has claimed, and what a run did not find meanwhile.
+      // A call of `flush()` gives back batches that a run could not see, and sets a wake-up for them.
       onSchedule: () => (this.#isBehind ||= this.#applying.getStore() !== true),
     });
   }
@@ -91,7 +91,7 @@ export class Inline {
     if (counters === null) return;
     const { publisher, opening } = internalsOf(counters);
     try {
-      await publisher.handedOver();
+      await publisher.published();
       await publisher.requestLost();
       const apply = async (): Promise<boolean> => applyAll((await opening.open()).context);
       this.#isBehind = false;
@@ -150,7 +150,7 @@ async function applyAll(context: JobContext): Promise<boolean> {
 async function recountDue(context: JobContext): Promise<boolean> {
   const { buffer } = context;
   let wasDue = false;
-  await endedElsewhere(context);
+  await waitForOtherDatabases(context);
   for (let shard = 0; shard < buffer.shards; shard++) {
     if ((await buffer.dueRecalculations(shard, 1)).length === 0) continue;
     wasDue = true;
@@ -160,7 +160,7 @@ async function recountDue(context: JobContext): Promise<boolean> {
 }
 
 /** Waits, if a repair is due, until transactions of other databases do not hold it up. */
-async function endedElsewhere({ buffer, dataSource }: JobContext): Promise<void> {
+async function waitForOtherDatabases({ buffer, dataSource }: JobContext): Promise<void> {
   const shards = Array.from({ length: buffer.shards }, (_, shard) => shard);
   const due = await Promise.all(shards.map((shard) => buffer.dueRecalculations(shard, 1)));
   if (!due.flat().some(({ repair }) => repair)) return;

@@ -15,7 +15,7 @@ import { internalsOf } from '../internals';
 export async function reset(counters: Counters): Promise<void> {
   const { dataSource, opening, publisher, assertOpen } = internalsOf(counters);
   assertOpen();
-  await publisher.handedOver();
+  await publisher.published();
   await besidePool('full', async () => {
     const before = opening.last?.installation ?? null;
     if (before === null) await createTables(counters);

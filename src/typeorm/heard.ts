@@ -2,7 +2,7 @@ import type { QueryRunner } from 'typeorm';
 
 import { Slot } from '../model/slot';
 
-/** `pg`'s connection under its client: it emits every message of the server, also to statements of others. */
+/** `pg`'s connection under its client: it emits every message of the server, answers to others' statements included. */
 interface Messages {
   on(name: 'readyForQuery', listener: (message: { readonly status: string }) => void): unknown;
   on(name: 'commandComplete', listener: (message: { readonly text: string }) => void): unknown;

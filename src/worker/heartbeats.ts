@@ -29,7 +29,7 @@ export interface Evaluation {
   readonly waiting: readonly CounterColumn[];
 }
 
-/** How to evaluate. */
+/** What an evaluation depends on. */
 export interface EvaluateOptions {
   /** Milliseconds between two evaluations of this process. */
   readonly interval: number;

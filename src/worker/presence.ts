@@ -23,17 +23,20 @@ import {
 /** The longest that `stop()` waits for a connection, ms: no other work waits for it. */
 const STOP_LIMIT = 1_000;
 
-/** What a presence needs of the process. */
-export interface PresenceOptions {
-  readonly events: Events;
-  /** Milliseconds. */
-  readonly interval: number;
-  readonly self: ProcessSelf;
-  readonly installation: { readonly id: string } & Pick<JobContext, 'settleHome'>;
-  /** Connections lead to another database, or its installation is another one. */
+/** What a process does about changes around it. */
+export interface Changes {
+  /** The database that connections lead to, or its installation, is another one than was opened. */
   readonly onMoved: () => void;
   /** Looks whether the database's tables have changed. */
   readonly followTables: () => Promise<void>;
+}
+
+/** What a presence needs of the process. */
+export interface PresenceOptions extends Changes {
+  readonly dataSource: DataSource;
+  readonly events: Events;
+  readonly self: ProcessSelf;
+  readonly installation: { readonly id: string } & Pick<JobContext, 'tables' | 'bindToHome'>;
 }
 
 /**
@@ -41,44 +44,26 @@ export interface PresenceOptions {
  * once processes that counted by others are gone; notices when database, tables or Redis are others. Does not keep the process alive.
  */
 export class Presence {
-  readonly #dataSource: DataSource;
-  readonly #tables: TablePaths;
+  readonly #options: PresenceOptions;
   readonly #own: OwnDefinitions;
-  readonly #events: Events;
-  readonly #interval: number;
-  readonly #installation: PresenceOptions['installation'];
-  readonly #onMoved: () => void;
-  readonly #self: ProcessSelf;
-  readonly #followTables: () => Promise<void>;
   readonly #timer: NodeJS.Timeout;
   #run: Promise<void> | null = null;
   #isStopped = false;
 
-  /** Looks at once, and from then on every `interval` ms, in the background. */
-  constructor(
-    dataSource: DataSource,
-    tables: TablePaths,
-    definitions: Definitions,
-    { events, interval, installation, self, onMoved, followTables }: PresenceOptions,
-  ) {
-    this.#installation = installation;
-    this.#self = self;
-    this.#onMoved = onMoved;
-    this.#dataSource = dataSource;
-    this.#tables = tables;
+  /** Refreshes at once, and from then on at the interval of `self`, in the background. */
+  constructor(definitions: Definitions, options: PresenceOptions) {
+    this.#options = options;
+    const { dataSource, self } = options;
     this.#own = ownDefinitions(
       definitions,
       dataSource.entityMetadatas.map(({ tablePath }) => tablePath),
     );
-    this.#events = events;
-    this.#interval = interval;
-    this.#followTables = followTables;
-    this.#timer = setInterval(() => this.#refresh(true), interval).unref();
+    this.#timer = setInterval(() => this.#refresh(true), self.interval).unref();
     // The tables have just been looked at.
     this.#refresh(false);
   }
 
-  /** Looks no more; the process goes on, with another presence. */
+  /** Refreshes no more; the process goes on, with another presence. */
   async stop(): Promise<void> {
     this.#isStopped = true;
     clearInterval(this.#timer);
@@ -88,62 +73,68 @@ export class Presence {
   /** The same when the process ends, which other processes learn. */
   async leave(): Promise<void> {
     await this.stop();
-    if (!this.#dataSource.isInitialized) return;
+    const { dataSource, self, installation } = this.#options;
+    if (!dataSource.isInitialized) return;
     const gone = besidePool('full', () =>
-      withConnection(this.#dataSource, (runner) => sayGone(runner, this.#tables, this.#self)),
+      withConnection(dataSource, (runner) => sayGone(runner, installation.tables, self)),
     );
     // One that cannot say so is taken for gone after a while.
     await withTimeout(gone, STOP_LIMIT, undefined).catch(() => undefined);
   }
 
   #refresh(withTables: boolean): void {
-    if (!this.#dataSource.isInitialized) return;
+    if (!this.#options.dataSource.isInitialized) return;
     this.#run ??= this.#noticeAll(withTables).finally(() => (this.#run = null));
   }
 
   async #noticeAll(withTables: boolean): Promise<void> {
     await this.#notice().catch((error: unknown) => this.#reportRefused(error));
     // An outage is reported by other work that needs the database.
-    if (withTables) await this.#followTables().catch(() => undefined);
+    if (withTables) await this.#options.followTables().catch(() => undefined);
   }
 
   async #notice(): Promise<void> {
+    const { dataSource, installation, self, onMoved } = this.#options;
     // Signs of life do not wait for a pool that callers hold.
-    if (await besidePool('full', () => this.#hasMoved())) return this.#isStopped ? undefined : this.#onMoved();
+    if (await besidePool('full', () => this.#hasMoved())) return this.#isStopped ? undefined : onMoved();
     if (this.#isStopped) return;
-    await besidePool('full', () => this.#settleHome());
+    await besidePool('full', () => this.#bindToHome());
     if (this.#isStopped) return;
     const waiting = await besidePool('full', () =>
-      noticeDefinitions(this.#dataSource, this.#tables, this.#own, this.#interval),
+      sayDefinitions(dataSource, installation.tables, this.#own, self.interval),
     );
     for (const column of waiting) this.#reportWaiting(column);
   }
 
   async #hasMoved(): Promise<boolean> {
-    const { database } = this.#tables;
+    const { dataSource, installation } = this.#options;
+    const { id, tables } = installation;
+    const { database } = tables;
     if (database === null) return false;
-    const here = await withConnection(this.#dataSource, (runner) => whereAmI(runner, this.#tables));
-    return here.database !== identityText(database) || here.installation !== this.#installation.id;
+    const here = await withConnection(dataSource, (runner) => whereAmI(runner, tables));
+    return here.database !== identityText(database) || here.installation !== id;
   }
 
   /** An outage of Redis is reported by the work that needs it. */
-  async #settleHome(): Promise<void> {
+  async #bindToHome(): Promise<void> {
+    const { dataSource, installation, events } = this.#options;
     try {
-      await this.#installation.settleHome?.(this.#dataSource);
+      await installation.bindToHome?.(dataSource);
     } catch (error) {
       if (!(error instanceof CounterCacheError)) throw error;
-      if (error.code === 'STATE_MISMATCH') this.#events.reportOnce('redis', error);
+      if (error.code === 'STATE_MISMATCH') events.reportOnce('redis', error);
     }
   }
 
   /** An outage is reported by other work that needs the database; a statement that is not allowed never will be. */
   #reportRefused(error: unknown): void {
     if (!isInsufficientPrivilege(error)) return;
-    const { state } = this.#tables;
+    const { installation, events } = this.#options;
+    const { state } = installation.tables;
     const reason = `this process cannot write to ${state} by which definitions it counts: ${(error as Error).message}`;
     const advice = `Grant its role SELECT, INSERT and UPDATE on ${state}; until then other processes take it for gone`;
     const refused = new CounterCacheError('STATE_MISMATCH', `${reason}. ${advice}`, { table: state }, { cause: error });
-    this.#events.reportOnce('definitions', refused);
+    events.reportOnce('definitions', refused);
   }
 
   #reportWaiting({ targetTable, property }: CounterColumn): void {
@@ -151,7 +142,10 @@ export class Presence {
     const reason = 'a process that declares it differently, or not at all, still runs';
     const advice = 'End processes that run other code, or give all of them the same declarations';
     const message = `${column} waits to be recounted by its new definition: ${reason}. ${advice}`;
-    this.#events.reportOnce(`definition ${column}`, new CounterCacheError('STATE_MISMATCH', message, { column }));
+    this.#options.events.reportOnce(
+      `definition ${column}`,
+      new CounterCacheError('STATE_MISMATCH', message, { column }),
+    );
   }
 }
 
@@ -161,18 +155,18 @@ export class Presence {
  *
  * @returns columns whose recount has been waiting for long
  */
-async function noticeDefinitions(
+async function sayDefinitions(
   dataSource: DataSource,
   tables: TablePaths,
   own: OwnDefinitions,
   interval: number,
 ): Promise<readonly CounterColumn[]> {
-  const glance = await withConnection(dataSource, async (runner) => {
+  const evaluation = await withConnection(dataSource, async (runner) => {
     const found = evaluate(await readDefinitions(runner, tables), own, { interval, isNew: false });
     if (found.seen.size > 0) await refreshHeartbeats(runner, tables, found.seen);
     return found;
   });
-  if (glance.changed.size === 0) return glance.waiting;
+  if (evaluation.changed.size === 0) return evaluation.waiting;
   return withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
     const isNew = await lockDefinitions(runner, tables);
     // Once more: another process may have been first.

@@ -1,6 +1,6 @@
 import { CounterCacheError } from '../errors';
 import { purgeLedger } from '../dialects/postgres/apply/ledger';
-import { purgeOutbox } from '../dialects/postgres/outbox/settle-rows';
+import { purgeOutbox } from '../dialects/postgres/outbox/end-rows';
 import { forgetSilent } from '../dialects/postgres/installation/processes';
 import { withConnection } from '../dialects/postgres/query';
 import { allocateBarrier } from '../dialects/postgres/snapshot';
@@ -8,9 +8,9 @@ import type { JobContext } from '../engines/context';
 import { repairDue } from '../engines/outbox/drain';
 import { ifPermitted } from '../engines/permitted';
 import { recalculateDue } from '../recount/recalculate';
-import { rebuild, recountTables } from '../recount/campaign';
+import { rebuild, runTableCampaigns } from '../recount/campaign';
 import { reportLost, sweepEpochs } from '../recount/lost-shards';
-import { reconcile, settleBatch } from '../engines/buffered/reconcile';
+import { reconcile, finishBatch } from '../engines/buffered/reconcile';
 
 /** Stale batches, and stale intents, handled per shard and sweep. */
 const LIMIT = 100;
@@ -27,7 +27,7 @@ export async function sweep(context: JobContext): Promise<void> {
   reportLost(context, lost);
   if (isRebuilding) await ifPermitted(context, () => rebuild(context));
   const failures: unknown[] = [];
-  const campaigns = () => ifPermitted(context, () => recountTables(context));
+  const campaigns = () => ifPermitted(context, () => runTableCampaigns(context));
   for (const step of [campaigns, repairDue]) await step(context).catch((error: unknown) => failures.push(error));
   for (let shard = 0; shard < context.buffer.shards && !context.isStopping(); shard++) {
     // What fails in one place must not keep the sweep from all others.
@@ -59,7 +59,7 @@ const STEPS: readonly ((context: JobContext, shard: number) => Promise<unknown>)
 
 async function sweepBatches(context: JobContext, shard: number): Promise<void> {
   const { buffer, options } = context;
-  for (const batch of await buffer.takeOver(shard, options.claimTimeout, LIMIT)) await settleBatch(context, batch);
+  for (const batch of await buffer.takeOver(shard, options.claimTimeout, LIMIT)) await finishBatch(context, batch);
 }
 
 async function sweepIntents(context: JobContext, shard: number): Promise<void> {

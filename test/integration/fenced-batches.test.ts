@@ -1,5 +1,5 @@
 import type { Batch } from '../../src/model/pending';
-import { settleBatch } from '../../src/engines/buffered/reconcile';
+import { finishBatch } from '../../src/engines/buffered/reconcile';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
 import { Author, Post } from './blog';
@@ -46,7 +46,7 @@ describe('I3: nobody can tell whether a batch was applied', () => {
   ])('%s: it is not applied, and its targets are recounted', async (_, event) => {
     const { id, batch } = await claimed();
     await fixture.dataSource.query(event);
-    expect(await settleBatch(internals.context, batch)).toEqual({ batches: 0, targets: 0, unapplied: 0, updates: 0 });
+    expect(await finishBatch(internals.context, batch)).toEqual({ batches: 0, targets: 0, unapplied: 0, updates: 0 });
     expect(await countOf(id)).toBe(0);
     expect(await fixture.counters.status()).toMatchObject({ dirty: 0, batches: 0, recalculations: 1 });
     // As after a purge that ends: what is claimed from now on is above the floor.
@@ -59,10 +59,10 @@ describe('I3: nobody can tell whether a batch was applied', () => {
 
   test('a batch of which the ledger knows is only acknowledged, even from before a loss of data', async () => {
     const { id, batch } = await claimed();
-    await settleBatch(internals.context, batch);
+    await finishBatch(internals.context, batch);
     expect(await countOf(id)).toBe(3);
     await fixture.dataSource.query(`UPDATE counter_cache_shard SET "epoch" = "epoch" + 1`);
-    expect(await settleBatch(internals.context, batch)).toMatchObject({ batches: 0, updates: 0 });
+    expect(await finishBatch(internals.context, batch)).toMatchObject({ batches: 0, updates: 0 });
     await fixture.counters.startWorker();
     await until(async () => (await fixture.counters.status()).batches === 0);
     expect(await countOf(id)).toBe(3);

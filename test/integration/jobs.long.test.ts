@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 
 import type { Batch } from '../../src/model/pending';
-import { settleBatch } from '../../src/engines/buffered/reconcile';
+import { finishBatch } from '../../src/engines/buffered/reconcile';
 import { applyBatch } from '../../src/dialects/postgres/apply/apply';
 import { type Fixture, setup } from '../support/setup';
 import { until } from '../support/until';
@@ -100,7 +100,7 @@ describe('a parent that is deleted before its flush', () => {
     await write(gone);
     const batch = await claimAll();
     await dataSource.query('DELETE FROM author WHERE id = $1', [gone]);
-    expect(await settleBatch(internals.context, batch)).toMatchObject({ batches: 1, unapplied: 0 });
+    expect(await finishBatch(internals.context, batch)).toMatchObject({ batches: 1, unapplied: 0 });
     expect(await internals.mentions(internals.place(Author, gone))).toEqual(['recalc']);
   });
 });
@@ -110,8 +110,8 @@ describe('I3: a job that runs twice applies once', () => {
     const ids = await newAuthors(3);
     await write(...ids, ...ids);
     const batch = await claimAll();
-    expect(await settleBatch(internals.context, batch)).toMatchObject({ batches: 1, targets: 3, updates: 1 });
-    expect(await settleBatch(internals.context, batch)).toEqual({ batches: 0, targets: 0, unapplied: 0, updates: 0 });
+    expect(await finishBatch(internals.context, batch)).toMatchObject({ batches: 1, targets: 3, updates: 1 });
+    expect(await finishBatch(internals.context, batch)).toEqual({ batches: 0, targets: 0, unapplied: 0, updates: 0 });
     expect(await counts(ids)).toEqual([2, 2, 2]);
     expect(await fixture.counters.status()).toMatchObject(QUIET);
   });
@@ -120,7 +120,7 @@ describe('I3: a job that runs twice applies once', () => {
     const ids = await newAuthors(3);
     await write(...ids);
     const batch = await claimAll();
-    const reports = await Promise.all(Array.from({ length: 5 }, () => settleBatch(internals.context, batch)));
+    const reports = await Promise.all(Array.from({ length: 5 }, () => finishBatch(internals.context, batch)));
     expect(reports.filter(({ batches }) => batches === 1)).toHaveLength(1);
     expect(await counts(ids)).toEqual([1, 1, 1]);
   });
@@ -140,7 +140,7 @@ describe('I3: a job that runs twice applies once', () => {
       return batches.length > 0 ? batches : null;
     });
     expect(taken).toEqual(batch);
-    expect(await settleBatch(internals.context, batch)).toMatchObject({ batches: 0 });
+    expect(await finishBatch(internals.context, batch)).toMatchObject({ batches: 0 });
     expect(await counts(ids)).toEqual([1, 1]);
     expect(await fixture.counters.status()).toMatchObject(QUIET);
   });
@@ -157,7 +157,7 @@ describe('I3: a job that runs twice applies once', () => {
       });
     });
     await write(locked);
-    expect(await settleBatch(internals.context, batch)).toMatchObject({ batches: 0, unapplied: 1 });
+    expect(await finishBatch(internals.context, batch)).toMatchObject({ batches: 0, unapplied: 1 });
     expect(await counts([locked, free])).toEqual([0, 1]);
     await fixture.counters.flush();
     expect(await counts([locked, free])).toEqual([3, 1]);

@@ -2,7 +2,7 @@ import { Column, type DataSource, Entity, ManyToOne, PrimaryGeneratedColumn, typ
 import { CounterCache, Counters, type CountersOptions } from 'typeorm-counter-cache';
 
 import { resolveDefinitions } from '../../src/declare/registry';
-import { settleBatch } from '../../src/engines/buffered/reconcile';
+import { finishBatch } from '../../src/engines/buffered/reconcile';
 import { applyBatch } from '../../src/dialects/postgres/apply/apply';
 import { ended, startWorkerProgram } from '../faults/programs';
 import { redisUrl } from '../support/redis';
@@ -215,7 +215,7 @@ describe('a rolling deploy: a worker that does not know', () => {
       await fixture.counters.read(Author, authorId, 'likesSum'),
     ];
     expect([await read(), await worth()]).toEqual([[[1, 0]], [1, 7]]);
-    expect(await settleBatch(context, batch)).toMatchObject({ batches: 0, unapplied: 1, updates: 0 });
+    expect(await finishBatch(context, batch)).toMatchObject({ batches: 0, unapplied: 1, updates: 0 });
     expect([await read(), await worth()]).toEqual([[[1, 0]], [1, 7]]);
     await fixture.counters.flush();
     expect([await read(), await worth()]).toEqual([[[1, 7]], [1, 7]]);

@@ -15,7 +15,7 @@ class Buffer {
 
 function open(limit?: number): { discards: Discards; buffer: Buffer } {
   const buffer = new Buffer();
-  const options = { destination: async () => ({ buffer }), retry: 5 };
+  const options = { retry: 5 };
   return { buffer, discards: new Discards({ ...options, ...(limit === undefined ? {} : { limit }) }) };
 }
 
@@ -23,14 +23,14 @@ describe('discards', () => {
   it('that are answered are not remembered', async () => {
     const { discards, buffer } = open();
     buffer.answers = true;
-    await discards.send(1, 'a');
+    await discards.send(buffer, 1, 'a');
     expect([discards.size, buffer.attempts]).toEqual([0, 1]);
     await discards.close();
   });
 
   it('that fail are sent again until the buffer answers', async () => {
     const { discards, buffer } = open();
-    await Promise.all([discards.send(1, 'a'), discards.send(2, 'b')]);
+    await Promise.all([discards.send(buffer, 1, 'a'), discards.send(buffer, 2, 'b')]);
     await until(() => buffer.attempts >= 6);
     buffer.answers = true;
     await until(() => discards.size === 0);
@@ -40,7 +40,7 @@ describe('discards', () => {
 
   it('are remembered up to a limit', async () => {
     const { discards, buffer } = open(3);
-    for (let i = 0; i < 10; i++) await discards.send(0, String(i));
+    for (let i = 0; i < 10; i++) await discards.send(buffer, 0, String(i));
     expect(discards.size).toBe(3);
     buffer.answers = true;
     await until(() => discards.size === 0);
@@ -50,11 +50,11 @@ describe('discards', () => {
 
   it('are tried once more by close(), and never after it', async () => {
     const { discards, buffer } = open();
-    await discards.send(1, 'a');
+    await discards.send(buffer, 1, 'a');
     await discards.close();
     const { attempts } = buffer;
     expect(attempts).toBeGreaterThanOrEqual(2);
-    await discards.send(1, 'b');
+    await discards.send(buffer, 1, 'b');
     expect([discards.size, buffer.attempts]).toEqual([0, attempts + 1]);
   });
 });

@@ -15,7 +15,7 @@ export interface PathLink {
 /** What the rows of a table are between: one link per way and row of it. */
 export function linksOf(tablePath: string, { counters }: Definitions, catalogue: Catalogue): readonly PathLink[] {
   const links = new Map<string, PathLink>();
-  for (const { source, targetTable, path } of counters.flatMap(waysOf)) {
+  for (const { source, targetTable, path } of counters.flatMap(routesOf)) {
     for (const [i, step] of path.steps.entries()) {
       if (step.metadata.tablePath !== tablePath) continue;
       const id = `${targetTable.id} ${path.id} ${i}`;
@@ -53,13 +53,13 @@ export function isVouched(targetTable: TargetTable, { counters }: Definitions, c
   );
 }
 
-interface Way {
+interface Route {
   readonly source: string;
   readonly targetTable: TargetTable;
   readonly path: Path;
 }
 
-function waysOf({ source, targets }: Counter): Way[] {
+function routesOf({ source, targets }: Counter): Route[] {
   return targets.flatMap(({ targetTable, path }: CounterTarget) =>
     path === null ? [] : [{ source: source.tablePath, targetTable, path }],
   );

@@ -68,7 +68,7 @@ export class Sight {
     return this.mayLock(node) && !this.#reach.hidden.has(node.name);
   }
 
-  /** Something happens to rows above an edge. Returns whether what refers to them can be read. */
+  /** Notes what happens to rows above an edge. Returns whether what refers to them can be read. */
   spreads(action: UnseenAction): boolean {
     const { child } = action.edge;
     if (!this.seesAll(child)) this.#unseen.push([action, child]);

@@ -332,7 +332,7 @@ export class OpenTransaction {
     if (at < 0) return;
     const dropped = this.#stack().splice(at);
     this.savepoint(name);
-    // Handed over already, and not to be confirmed any more.
+    // Published already, and not to be confirmed any more.
     if (this.isEnding) {
       const sums = sumUp(
         dropped.map(({ captured }) => captured),

@@ -34,9 +34,9 @@ export class Transactions implements EntitySubscriberInterface {
   /** Roles that callers have set. */
   readonly roles = new Roles();
   /** Those that have sent a counted statement and are not over. */
-  readonly #unsettled = new ActiveTransactions();
+  readonly #active = new ActiveTransactions();
   /** Query runners on whose connection an answer was given up: it may come yet. */
-  readonly #owing = new Slot<QueryRunner, true>();
+  readonly #unanswered = new Slot<QueryRunner, true>();
   /** Counted statements under way that commit by themselves. */
   #outside = 0;
   #retired: (() => void) | null = null;
@@ -94,7 +94,7 @@ export class Transactions implements EntitySubscriberInterface {
   /** A transaction that could not begin. */
   forget(runner: QueryRunner, transaction: OpenTransaction): void {
     if (this.#open.get(runner) === transaction) this.#open.set(runner, undefined);
-    this.#unsettled.delete(transaction);
+    this.#active.delete(transaction);
   }
 
   /**
@@ -117,7 +117,7 @@ export class Transactions implements EntitySubscriberInterface {
       throw error;
     }
     if (known === undefined || runner === null) this.#publisher.recalculate(transaction.targets());
-    else this.#unsettled.add(known, runner);
+    else this.#active.add(known, runner);
   }
 
   /** Sets wake-ups for what a statement wrote to the outbox by itself: once its transaction is committed, or at once. */
@@ -128,7 +128,7 @@ export class Transactions implements EntitySubscriberInterface {
   }
 
   /**
-   * A counted statement is about to be sent, as part of a transaction or by itself: its COMMIT, and {@link drain}, wait until
+   * A counted statement is about to be sent, as part of a transaction or by itself: its COMMIT, and {@link retire}, wait until
    * the function that this returns is called.
    */
   enter(transaction: OpenTransaction | null, runner: QueryRunner | null): () => void {
@@ -139,7 +139,7 @@ export class Transactions implements EntitySubscriberInterface {
         this.#stopIfRetired();
       };
     }
-    this.#unsettled.add(transaction, runner);
+    this.#active.add(transaction, runner);
     return transaction.enter();
   }
 
@@ -186,7 +186,7 @@ export class Transactions implements EntitySubscriberInterface {
     const { queryRunner: runner, success } = event;
     const error: unknown = event.error;
     if (success) notifyObserver(event.parameters, event.rawResults);
-    else if (!isRefusal(error)) this.#owing.set(runner, true);
+    else if (!isRefusal(error)) this.#unanswered.set(runner, true);
     if (success) this.roles.note(runner, event.query, event.parameters);
     const command = transactionCommand(event.query);
     if (command === null) return;
@@ -228,7 +228,7 @@ export class Transactions implements EntitySubscriberInterface {
       await nextTurn();
       const preparing = this.#open.get(runner)?.preparing ?? null;
       if (preparing !== null) await preparing;
-      else if (isBusy(runner) && this.#owing.get(runner) !== true) await answered(runner);
+      else if (isBusy(runner) && this.#unanswered.get(runner) !== true) await answered(runner);
       else return;
     }
   }
@@ -236,7 +236,7 @@ export class Transactions implements EntitySubscriberInterface {
   /** Resolves when every transaction that is published to the buffer is over, or after `limit` ms. */
   async idle(limit: number): Promise<void> {
     const end = performance.now() + limit;
-    while (this.#publisher.isOwing && performance.now() < end) await delay(5);
+    while (this.#publisher.hasUnended && performance.now() < end) await delay(5);
   }
 
   /** Has `stop` called, which ends the following, once no transaction is left that has sent a counted statement. */
@@ -248,7 +248,7 @@ export class Transactions implements EntitySubscriberInterface {
   #stopIfRetired(): void {
     // A connection that broke takes its query runner with it: nothing more is heard of its transaction.
     if (this.#retired === null || this.#outside > 0) return;
-    if (this.#unsettled.list().some(({ runner }) => !runner.isReleased)) return;
+    if (this.#active.list().some(({ runner }) => !runner.isReleased)) return;
     // TypeORM may be going through its subscribers: those behind would be passed over.
     queueMicrotask(this.#retired);
     this.#retired = null;
@@ -368,7 +368,7 @@ export class Transactions implements EntitySubscriberInterface {
     this.#open.set(runner, undefined);
     this.roles.end(runner);
     if (chain) this.adopt(runner);
-    this.#unsettled.delete(transaction);
+    this.#active.delete(transaction);
     if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
       this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);

@@ -4,7 +4,7 @@ import { escapeName } from './escape';
 import { rollBack, withConnection } from './query';
 import { besidePool } from './side-connection';
 
-/** How long it waits for locks on a schema that is being changed, ms. */
+/** How long a lock on a schema that is being changed is waited for, ms. */
 const LOCK_TIMEOUT = 500;
 
 /**

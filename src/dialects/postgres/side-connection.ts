@@ -86,7 +86,7 @@ export async function endSideConnection(dataSource: DataSource): Promise<void> {
   await (dataSource as Host)[SIDE]?.end();
 }
 
-/** The DataSource is initialized again, and may have been destroyed before. */
+/** Drops an ended side connection when its DataSource is initialized again. */
 export function renewSideConnection(dataSource: DataSource): void {
   const host: Host = dataSource;
   if (host[SIDE]?.isEnded === true) delete host[SIDE];
@@ -124,7 +124,7 @@ export class SideConnection {
   #pool: Pool | null = null;
   /** It is closed for good. */
   isEnded = false;
-  /** The pool is closed: it never calls back what still waits for it. */
+  /** What to call when the pool is closed: it never calls back what still waits for it. */
   readonly #waiting = new Set<() => void>();
   /** What has the connection now. */
   #holder: Holder | null = null;

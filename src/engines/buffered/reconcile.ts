@@ -96,7 +96,7 @@ async function handOn(
 }
 
 /** Applies a batch and acknowledges it; a batch that was applied before is only acknowledged. */
-export async function settleBatch(context: JobContext, batch: Batch): Promise<ReconcileReport> {
+export async function finishBatch(context: JobContext, batch: Batch): Promise<ReconcileReport> {
   return (await settle(context, batch)).report;
 }
 

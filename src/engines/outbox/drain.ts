@@ -4,7 +4,7 @@ import type { WakeUp, ClaimScope, TargetDelta } from '../../model/pending';
 import { type AppliedEntries, applyEntries, applyOrIsolate } from '../../dialects/postgres/apply/apply-entries';
 import type { ApplyTable } from '../../dialects/postgres/apply/apply-table';
 import { type LockOptions, lockWaiting, type WaitingEntry } from '../../dialects/postgres/outbox/lock-waiting';
-import { endRows, parkRows, postponeRows } from '../../dialects/postgres/outbox/settle-rows';
+import { endRows, parkRows, postponeRows } from '../../dialects/postgres/outbox/end-rows';
 import { takeRepairs } from '../../dialects/postgres/outbox/take-repairs';
 import { type WaitingShard, waitingShards } from '../../dialects/postgres/outbox/waiting-shards';
 import { withConnection, withTransaction } from '../../dialects/postgres/query';

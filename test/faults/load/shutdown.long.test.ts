@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type Mode, InProcessScheduler, type RunningScheduler } from 'typeorm-counter-cache';
 import { MemoryBuffer } from '../../../src/engines/buffered/memory/memory-buffer';
 
-import { settleBatch } from '../../../src/engines/buffered/reconcile';
+import { finishBatch } from '../../../src/engines/buffered/reconcile';
 import { Author, Post } from '../../integration/blog';
 import { openInternals } from '../../integration/internals';
 import { wrongAuthors, waitingRows } from '../../integration/outbox/outbox';
@@ -164,7 +164,7 @@ test('a second signal exits at once, whatever close() waits for', async () => {
   expect((await fixture.counters.status()).batches).toBe(1);
   const taken = await openInternals(fixture.dataSource, { shards: 1 });
   const [batch] = await taken.context.buffer.takeOver(0, 0, 1);
-  if (batch !== undefined) await settleBatch(taken.context, batch);
+  if (batch !== undefined) await finishBatch(taken.context, batch);
   await taken.close();
   await fixture.counters.flush();
   expect(await wrongAuthors(fixture)).toEqual([]);

@@ -1,4 +1,4 @@
-import { recountTables } from '../../../src/recount/campaign';
+import { runTableCampaigns } from '../../../src/recount/campaign';
 import { until } from '../../support/until';
 import { openInternals } from '../internals';
 import { countedAt, type Declared, Deployment, looks, noted, requests, seenAt, totals, type Version } from './versions';
@@ -281,11 +281,11 @@ test('a request that fails half-way is made again', async () => {
   await first.dataSource.query(`INSERT INTO counter_cache_state VALUES ('recount:author:id', '{}')`);
   const internals = await openInternals(first.dataSource);
   const request = jest.spyOn(internals.context.buffer, 'requestRepair').mockRejectedValueOnce(new Error('no answer'));
-  await expect(recountTables(internals.context)).rejects.toThrow('no answer');
+  await expect(runTableCampaigns(internals.context)).rejects.toThrow('no answer');
   expect(await noted(first)).toHaveLength(1);
   // Nothing of it is in the buffer yet: a process that waits for all to be settled sees that something is asked for.
   await expect(first.counters.status()).resolves.toMatchObject({ recalculations: recalculations + 1 });
-  await recountTables(internals.context);
+  await runTableCampaigns(internals.context);
   expect(request).toHaveBeenCalledTimes(2);
   expect(await noted(first)).toEqual([]);
   await internals.close();

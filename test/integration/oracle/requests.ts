@@ -1,7 +1,7 @@
 import { type ShardKey, shardKey } from '../../../src/engines/buffered/redis/keys';
 import { isEveryTarget, isKeyless } from '../../../src/model/target';
 import { targetTableOf } from '../../../src/engines/context';
-import { recountTables, startRequested } from '../../../src/recount/campaign';
+import { runTableCampaigns, startRequested } from '../../../src/recount/campaign';
 import { type Recalculated, type RecalculateOptions, recalculateTargets } from '../../../src/recount/recount-targets';
 import type { Fixture } from '../../support/setup';
 import { until } from '../../support/until';
@@ -39,7 +39,7 @@ export class Requests {
    * SQL, and requested none of its pages yet: another one would go on with it.
    */
   async find(): Promise<number> {
-    await recountTables(this.#internals.context);
+    await runTableCampaigns(this.#internals.context);
     const shards = Array.from({ length: this.#internals.context.buffer.shards }, (_, shard) => shard);
     this.#found = await Promise.all(shards.map((shard) => this.#findIn(shard)));
     return this.#found.flat().length;

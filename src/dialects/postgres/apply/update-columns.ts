@@ -40,7 +40,7 @@ export interface Updated {
 /**
  * Adds the entries' amounts to the counter columns of one target table: one UPDATE of all columns for all rows, in key
  * order (so that two workers cannot deadlock), skipping locked rows. Only the counter and touch
- * columns change (I7). `withChanges`: the values are asked for.
+ * columns change (I7). `withChanges`: the values before and after are returned.
  */
 export async function updateColumns(
   runner: QueryRunner,

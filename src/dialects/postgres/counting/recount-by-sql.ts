@@ -70,7 +70,7 @@ export async function recountBySql(runner: QueryRunner, scope: RecountScope): Pr
 /** The snapshot of a recount of no target. */
 const NOTHING_SEEN = '0:0:';
 
-/** The keys and ids of the targets are parameters already; what else is bound is pushed behind. Receives what else to select. */
+/** The keys and ids of the targets are parameters already; what else is bound is pushed behind. The function that is returned takes what else to select. */
 function recountSql(
   { tables, targetTable, columns }: RecountScope,
   readings: readonly (readonly Feed[])[],

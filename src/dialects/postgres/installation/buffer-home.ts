@@ -46,7 +46,7 @@ const HOME = 'redis';
  * @returns why this process must not go on; `null` when it may
  * @throws BufferUnavailableError when Redis does not answer; what the database throws
  */
-export async function settleHome(
+export async function bindToHome(
   dataSource: DataSource,
   tables: TablePaths,
   home: BufferHome,

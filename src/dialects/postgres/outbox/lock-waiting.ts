@@ -49,7 +49,7 @@ export async function lockWaiting(
   const parameters: unknown[] = [shard, limit, knownNames(definitions)];
   const rows = await rowsOf(runner, lockSql(tables, waitingIn(scope, parameters), options), parameters);
   const [first] = rows;
-  const reached = (count: string, most: number): boolean => Number(first?.[count] ?? 0) >= most;
+  const reached = (count: string, min: number): boolean => Number(first?.[count] ?? 0) >= min;
   const more = reached('targets', limit) || reached('looked_at', LOOKED_AT * limit) || reached('locked', ROWS);
   return { entries: entriesOf(rows), more };
 }

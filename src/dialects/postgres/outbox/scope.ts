@@ -38,7 +38,7 @@ export function refusedTargets({ outbox }: TablePaths): string {
 }
 
 /** The id of the target table of a row `x`, as `tableIdOf` finds it. */
-export const KIND = `left(x."target", -strpos(reverse(x."target"), ':'))`;
+export const TABLE_ID = `left(x."target", -strpos(reverse(x."target"), ':'))`;
 
 /**
  * What {@link isKnownRow} compares with: ids of target tables, and their columns and touches. Ids hold no slash.
@@ -53,6 +53,6 @@ export function knownNames({ targetTables }: Definitions): string[] {
 
 /** A condition that this process knows the target table of a row `x`, its column and its touches; `names` is an expression. */
 export function isKnownRow(names: string): string {
-  return `(COALESCE(${KIND} || '/' || x."column", ${KIND}) = ANY(${names}) AND (x."touches" = '{}'
-    OR NOT EXISTS (SELECT FROM unnest(x."touches") AS u(touch) WHERE ${KIND} || '/@' || u.touch <> ALL(${names}))))`;
+  return `(COALESCE(${TABLE_ID} || '/' || x."column", ${TABLE_ID}) = ANY(${names}) AND (x."touches" = '{}'
+    OR NOT EXISTS (SELECT FROM unnest(x."touches") AS u(touch) WHERE ${TABLE_ID} || '/@' || u.touch <> ALL(${names}))))`;
 }

@@ -4,7 +4,7 @@ import type { ClaimScope } from '../../../model/pending';
 import type { Definitions } from '../../../model/definition';
 import { type ResultRow, rowsOf } from '../query';
 import type { TablePaths } from '../installation/tables';
-import { isKnownRow, KIND, knownNames, notRefused, refusedTargets, waitingIn } from './scope';
+import { isKnownRow, TABLE_ID, knownNames, notRefused, refusedTargets, waitingIn } from './scope';
 
 /** What waits in the outbox for one shard. */
 export interface WaitingShard {
@@ -44,7 +44,7 @@ export async function waitingShards(
        EXISTS (${refusedTargets(tables)}) AS refused FROM (
        SELECT x."shard" AS shard, bool_or(NOT x."repair" AND x.known) AS amounts, bool_or(x."repair") AS repairs,
          count(DISTINCT x."target") FILTER (WHERE ${OTHERS})::int AS targets,
-         array_agg(DISTINCT ${KIND}) FILTER (WHERE ${OTHERS}) AS table_ids, min(x."due") FILTER (WHERE ${OTHERS}) AS since
+         array_agg(DISTINCT ${TABLE_ID}) FILTER (WHERE ${OTHERS}) AS table_ids, min(x."due") FILTER (WHERE ${OTHERS}) AS since
        FROM (
          SELECT x."shard", x."target", x."due", x."repair", ${isKnownRow('$2::text[]')} AS known FROM ${tables.outbox} x
          WHERE ($1::integer IS NULL OR x."shard" = $1) AND ${waiting} AND (x."repair" OR ${notRefused(tables)}) OFFSET 0
