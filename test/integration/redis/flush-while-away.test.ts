@@ -9,7 +9,7 @@ describe('Redis goes between an announcement and its confirmation', () => {
 
   beforeEach(async () => {
     redis = await startRedis();
-    fixture = await setup({ entities: [Author, Post], counters: { redis: redis.url, redisTimeout: 500 } });
+    fixture = await setup({ entities: [Author, Post], counters: { redis: redis.url, redisTimeout: 3_000 } });
   });
   afterEach(async () => {
     await fixture.close({ leakCheck: false });
