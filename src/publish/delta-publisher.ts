@@ -148,7 +148,7 @@ export class DeltaPublisher implements Publisher {
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
     for (const shard of this.#isClosed ? [] : orphaned) this.#run(this.#discards.send(destination.buffer, shard, id));
-    if (wakeUps.length > 0 && !this.#isClosed) this.#run(destination.schedule(wakeUps));
+    this.wake(wakeUps);
   }
 
   /** After a rollback: forgets what was announced, once the buffer answers. */
@@ -166,7 +166,8 @@ export class DeltaPublisher implements Publisher {
   leave(transaction: OpenTransaction): void {
     const publication = this.#take(transaction);
     if (publication === undefined) return;
-    for (const [shard, { deltas }] of publication.lost)
+    const { announced, lost, destination } = publication;
+    for (const [shard, { deltas }] of [...lost, ...(this.#hasLeft(destination) ? announced : [])])
       this.#lose(
         shard,
         deltas.map(({ target }) => ({ target, repair: true })),
@@ -227,6 +228,15 @@ export class DeltaPublisher implements Publisher {
     await withTimeout(this.#inFlight.passed(), CLOSE_LIMIT, undefined);
   }
 
+  /**
+   * Whether this process works at another installation by now, or opens one: what is in this one may be applied by no process.
+   * What was confirmed before that is recounted there (docs/protocol.md), but a target that its transaction has made may have
+   * been listed too early.
+   */
+  #hasLeft({ buffer }: Destination): boolean {
+    return this.#options.current()?.buffer !== buffer;
+  }
+
   async #destination(): Promise<Destination> {
     return this.#options.current() ?? (await this.#options.open());
   }
@@ -264,9 +274,10 @@ export class DeltaPublisher implements Publisher {
     try {
       await this.#requestRepairs(destination, shard, intent);
       const { found, wakeUps } = await buffer.confirm(shard, intent.id);
+      const hasLeft = this.#hasLeft(destination);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
-      if (!found) this.#lose(shard, deltas);
-      if (wakeUps.length > 0) await schedule(wakeUps);
+      if (!found || hasLeft) this.#lose(shard, deltas);
+      if (wakeUps.length > 0 && !hasLeft) await schedule(wakeUps);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
       this.#lose(shard, deltas);

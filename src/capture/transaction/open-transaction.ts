@@ -279,9 +279,9 @@ export class OpenTransaction {
     }
   }
 
-  /** Has ends of paths followed again before COMMIT. */
+  /** Has ends of paths followed again before COMMIT, also after a ROLLBACK TO. */
   recheck(ends: readonly DatedEnd[]): void {
-    for (const end of ends) this.#top().captured.dated.push(end);
+    for (const end of ends) this.#bottom().captured.dated.push(end);
   }
 
   /** Ends that are still to be followed again. */
