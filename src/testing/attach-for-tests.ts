@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 
 import { checkArgument } from '../check-arguments';
 import { Counters } from '../counters';
-import { type Hooks, withHooks } from '../internals';
+import { type Hooks, internalsOf, withHooks } from '../internals';
 import { type CountersOptions, resolveOptions } from '../options';
 import { DriftError } from './drift-error';
 import { flushAll, type FlushAllOptions } from './flush-all';
@@ -83,6 +83,8 @@ async function attachInline(dataSource: DataSource, options: CountersOptions): P
 
 /** The method of the class: that of the object is this one. */
 async function closeInline(inline: Inline, counters: Counters): Promise<void> {
+  // Of what is committed meanwhile the last run may not see all: it waits in the outbox.
+  internalsOf(counters).publisher.divert();
   await inline.stop();
   await Counters.prototype.close.call(counters);
   // Commits under way have set wake-ups until now.

@@ -6,6 +6,7 @@ import { withConnection } from '../dialects/postgres/query';
 import { allocateBarrier, isHeldUpElsewhere } from '../dialects/postgres/snapshot';
 import { besidePool } from '../dialects/postgres/side-connection';
 import { MemoryBuffer, type MemoryBufferOptions } from '../engines/buffered/memory/memory-buffer';
+import type { DeltaBuffer } from '../engines/buffered/buffer';
 import type { JobContext } from '../engines/context';
 import { internalsOf } from '../internals';
 import { recalculateDue } from '../recount/recalculate';
@@ -23,8 +24,14 @@ const ROUNDS = 10;
 /** The longest that a repair waits for transactions of other databases, ms: other test files may share the server. */
 const ELSEWHERE_LIMIT = 2_000;
 
-/** The longest that a COMMIT waits for a run, ms: it may wait for a lock of a transaction that the test has open. */
-const COMMIT_LIMIT = 5_000;
+/** The longest that a run is waited for, ms: it may wait for a lock of a transaction that the test has open. */
+const RUN_LIMIT = 5_000;
+
+/** Until a run after one that failed, or that found a batch of another, ms; doubled from failure to failure. */
+const RETRY = 1_100;
+
+/** The longest that it may become, ms. */
+const MAX_RETRY = 60_000;
 
 /**
  * Applies what a transaction has committed before its caller goes on, without any server but the database. Runs come one
@@ -39,6 +46,8 @@ export class Inline {
   #next: Promise<void> | null = null;
   /** Something may be left: its row was locked, a repair has to wait, or other work than a run has set a wake-up. */
   #isBehind = false;
+  /** Runs in a row that have failed. */
+  #failures = 0;
 
   constructor(options: MemoryBufferOptions) {
     this.buffer = new MemoryBuffer(options);
@@ -59,7 +68,7 @@ export class Inline {
   /** Resolves when all that is committed by now is applied, as far as it can be, or after 5 s. Never rejects. */
   apply(): Promise<void> {
     if (this.#counters === null) return Promise.resolve();
-    if (this.#applying.getStore() !== true) return withTimeout(this.#runNext(), COMMIT_LIMIT, undefined);
+    if (this.#applying.getStore() !== true) return withTimeout(this.#runNext(), RUN_LIMIT, undefined);
     // Of a method or a listener that writes, or of a timer that was set in a run: the next run must not be waited for.
     void this.#applying.exit(() => this.#runNext());
     return Promise.resolve();
@@ -74,14 +83,18 @@ export class Inline {
     return this.#next;
   }
 
-  /** Resolves when no run is under way. */
+  /** Resolves when no run is under way, or after 5 s. */
   async idle(): Promise<void> {
-    await this.#next;
-    await this.#current;
+    const runs = async (): Promise<void> => {
+      await this.#next;
+      await this.#current;
+    };
+    await withTimeout(runs(), RUN_LIMIT, undefined);
   }
 
-  /** Applies nothing any more. */
+  /** Applies what is committed by now, as far as it can be, and nothing any more. */
   async stop(): Promise<void> {
+    await this.idle();
     this.#counters = null;
     await this.idle();
   }
@@ -99,10 +112,21 @@ export class Inline {
         besidePool('full', () => apply().catch((error: unknown) => resetAndRetry(counters, error, apply))),
       );
       this.#isBehind ||= isBehind;
+      this.#failures = 0;
+      if (await hasBatches(this.buffer)) this.#retryIn(RETRY);
     } catch (error) {
       this.#isBehind = true;
       this.#report(error);
+      this.#retryIn(Math.min(RETRY * 2 ** this.#failures, MAX_RETRY));
+      this.#failures += 1;
     }
+  }
+
+  /** Sets a wake-up of its own: nothing else may be written. */
+  #retryIn(ms: number): void {
+    const wakeUp: WakeUp = { kind: 'reconcile', shard: 0, at: Date.now() + ms, delay: ms };
+    // Rejects once it is closed.
+    this.scheduler.schedule([wakeUp]).catch(() => undefined);
   }
 
   #report(error: unknown): void {
@@ -143,7 +167,12 @@ async function applyAll(context: JobContext): Promise<boolean> {
     const { dirty, repairs } = await buffer.status(shard);
     unapplied += dirty + repairs;
   }
-  return unapplied > 0;
+  return unapplied > 0 || (await hasBatches(buffer));
+}
+
+async function hasBatches(buffer: DeltaBuffer): Promise<boolean> {
+  for (let shard = 0; shard < buffer.shards; shard++) if ((await buffer.status(shard)).batches > 0) return true;
+  return false;
 }
 
 /** Returns whether anything was due. */

@@ -114,6 +114,67 @@ describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
   });
 });
 
+test.each(MODES)('a run that fails is followed by another one, though nothing else is written, %s', async (mode) => {
+  const overrides = { extra: { options: '-c lock_timeout=300' } };
+  const here = await attached([Author, Post], { inline: true, mode, wait: 200, window: 100 }, overrides);
+  const { dataSource, counters, errors } = here;
+  const { id } = await dataSource.manager.save(Author, { name: 'a' });
+  const other = dataSource.createQueryRunner();
+  await other.startTransaction();
+  await other.query('LOCK TABLE author IN SHARE MODE');
+  await dataSource.manager.insert(Post, { authorId: id });
+  await until(() => errors.length > 0);
+  // The wake-up of the write itself has fired by now.
+  await until(() => errors.length > 1);
+  await other.rollbackTransaction();
+  await other.release();
+  await until(async () => (await dataSource.manager.findOneByOrFail(Author, { id })).postsCount === 1);
+  expect(errors.map((error) => (error as { code?: unknown }).code)).toEqual(errors.map(() => '55P03'));
+  await counters.expectNoDrift();
+  await here.close();
+});
+
+test.each(MODES)('close() does not wait for ever for a lock of a transaction that is open, %s', async (mode) => {
+  const here = await attached([Author, Post], { inline: true, mode });
+  const { dataSource, counters } = here;
+  const { id } = await dataSource.manager.save(Author, { name: 'a' });
+  const other = dataSource.createQueryRunner();
+  await other.startTransaction();
+  await other.query('LOCK TABLE author IN SHARE MODE');
+  await dataSource.manager.insert(Post, { authorId: id });
+  await counters.close();
+  expect(here.errors).toEqual([]);
+  await other.rollbackTransaction();
+  await other.release();
+  await here.close();
+});
+
+test.each(MODES)('what is committed while close() waits for a run is not lost, %s', async (mode) => {
+  const here = await attached([Author, Post], { inline: true, mode });
+  const { dataSource, counters } = here;
+  const slow = await dataSource.manager.save(Author, { name: 'slow' });
+  const other = await dataSource.manager.save(Author, { name: 'other' });
+  await dataSource.query(`
+    CREATE FUNCTION wait_some() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.6); RETURN NEW; END $$;
+    CREATE TRIGGER wait_some BEFORE UPDATE ON author FOR EACH ROW WHEN (NEW.name = 'slow') EXECUTE FUNCTION wait_some()`);
+  const writing = dataSource.manager.insert(Post, { authorId: slow.id });
+  const isSleeping = `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'`;
+  await until(async () => (await dataSource.query<unknown[]>(isSleeping)).length > 0);
+  const closing = counters.close();
+  await dataSource.manager.insert(Post, { authorId: other.id });
+  await Promise.all([writing, closing]);
+  const again = await attachForTests(dataSource, { inline: true, mode });
+  const drifts: unknown[] = [];
+  again.on('drift', (drift) => drifts.push(drift));
+  await again.flushAll();
+  const count = async ({ id }: { readonly id: number }) =>
+    (await dataSource.manager.findOneByOrFail(Author, { id })).postsCount;
+  expect([await count(slow), await count(other)]).toEqual([1, 1]);
+  expect([here.errors, drifts]).toEqual([[], []]);
+  await again.close();
+  await here.close();
+});
+
 test.each(MODES)('counters that are closed while commits are under way report nothing, %s', async (mode) => {
   const here = await attached([Author, Post], { inline: true, mode });
   const { dataSource, counters } = here;
