@@ -2,7 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { checkArgument, checkKeys } from '../check-arguments';
 import type { Counters } from '../counters';
+import { TablesEmptiedError } from '../dialects/postgres/apply/ledger';
 import { countCampaigns } from '../dialects/postgres/installation/campaigns';
+import { whereAmI } from '../dialects/postgres/installation/processes';
 import { withConnection } from '../dialects/postgres/query';
 import { besidePool } from '../dialects/postgres/side-connection';
 import type { JobContext } from '../engines/context';
@@ -68,7 +70,10 @@ export async function flushAll(counters: Counters, options: FlushAllOptions = {}
 
 async function flushOnce(counters: Counters, retries: boolean): Promise<Left> {
   const begin = async (): Promise<unknown> => {
-    if (retries) await counters.retryFailed();
+    if (retries) {
+      await expectInstallation(counters);
+      await counters.retryFailed();
+    }
     return counters.flush();
   };
   await begin().catch((error: unknown) => resetAndRetry(counters, error, begin));
@@ -81,6 +86,14 @@ async function flushOnce(counters: Counters, retries: boolean): Promise<Left> {
   // What was recounted lacks its corrections.
   await counters.flush();
   return besidePool('full', () => whatIsLeft(context, publisher.lost));
+}
+
+/** @throws TablesEmptiedError when the library's tables do not name the installation of this process any more */
+async function expectInstallation(counters: Counters): Promise<void> {
+  const { dataSource, opening } = internalsOf(counters);
+  const { id, tables } = (await opening.open()).installation;
+  const here = await besidePool('full', () => withConnection(dataSource, (runner) => whereAmI(runner, tables)));
+  if (here.installation !== id) throw new TablesEmptiedError(tables);
 }
 
 /** Takes over batches claimed more than 1 s ago, and ends them: their worker failed, or is slow, which does no harm. */

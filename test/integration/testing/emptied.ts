@@ -4,7 +4,8 @@ import { execute } from '../../support/database';
 import { Author, Post } from '../blog';
 import type { Attached } from './attached';
 
-const OWN = ['state', 'shard', 'ledger', 'outbox'].map((name) => `counter_cache_${name}`);
+/** The library's tables. */
+export const OWN = ['state', 'shard', 'ledger', 'outbox'].map((name) => `counter_cache_${name}`);
 
 /** Drops the library's tables behind the back of a process. */
 export async function dropOwnTables(url: string): Promise<void> {

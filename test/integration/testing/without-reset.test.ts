@@ -1,11 +1,12 @@
 import type { DataSource } from 'typeorm';
+import type { Mode } from 'typeorm-counter-cache';
 
 import { type Fixture, setup } from '../../support/setup';
 import { until } from '../../support/until';
 import { Author, Post } from '../blog';
 import { wrongAuthors } from '../outbox/outbox';
 import { attached, served } from './attached';
-import { EMPTY } from './emptied';
+import { EMPTY, OWN } from './emptied';
 
 async function writeAgain({ manager }: DataSource): Promise<number> {
   const { id } = await manager.save(Author, { name: 'new' });
@@ -42,6 +43,26 @@ describe.each(Object.keys(EMPTY))('%s, and no reset()', (name) => {
     await here.close();
   });
 });
+
+test.each<Mode>(['buffered', 'outbox'])(
+  "inline, %s: flushAll() makes right what waited when only the library's tables were emptied",
+  async (mode) => {
+    const here = await attached([Author, Post], { inline: true, mode });
+    const { dataSource, counters, errors } = here;
+    const { id } = await dataSource.manager.save(Author, { name: 'a' });
+    const other = dataSource.createQueryRunner();
+    await other.startTransaction();
+    await other.query('SELECT FROM author WHERE id = $1 FOR NO KEY UPDATE', [id]);
+    await dataSource.manager.insert(Post, { authorId: id });
+    await dataSource.query(`TRUNCATE ${OWN.join(', ')}`);
+    await other.rollbackTransaction();
+    await other.release();
+    await counters.expectNoDrift();
+    expect(await dataSource.manager.findOneBy(Author, { id })).toMatchObject({ postsCount: 1 });
+    expect(errors).toEqual([]);
+    await here.close();
+  },
+);
 
 describe.each(['TRUNCATE of every entity', 'synchronize(true)'])('%s, and ordinary counters', (name) => {
   let fixture: Fixture;
