@@ -11,7 +11,7 @@ import type { JobContext } from '../engines/context';
 import { internalsOf } from '../internals';
 import { recalculateDue } from '../recount/recalculate';
 import { InProcessScheduler, type InProcessSchedulerOptions } from '../schedule/in-process/in-process-scheduler';
-import type { Scheduler } from '../schedule/scheduler';
+import type { Scheduler, WakeUpHandler } from '../schedule/scheduler';
 import type { WakeUp } from '../model/pending';
 import { withTimeout } from '../time-limit';
 import { flush } from '../worker/flush';
@@ -61,8 +61,11 @@ export class Inline {
   /** Applies for these counters from now on. */
   async serve(counters: Counters): Promise<void> {
     this.#counters = counters;
-    // Only for what a run has left.
-    await this.scheduler.start(() => (this.#isBehind ? this.apply() : Promise.resolve()), { concurrency: 1 });
+    // Only for what a run has left, and for recounts that are scheduled.
+    const handler: WakeUpHandler = async ({ kind }) => {
+      if (this.#isBehind || kind === 'recalculate') await this.apply();
+    };
+    await this.scheduler.start(handler, { concurrency: 1 });
   }
 
   /** Resolves when all that is committed by now is applied, as far as it can be, or after 5 s. Never rejects. */

@@ -134,6 +134,18 @@ test.each(MODES)('a run that fails is followed by another one, though nothing el
   await here.close();
 });
 
+test.each(MODES)('a scheduled recount comes at its time, %s', async (mode) => {
+  const here = await attached([Author, Post], { inline: true, mode, recalculationDelay: 300, window: 100 });
+  const { dataSource, counters } = here;
+  const { id } = await dataSource.manager.save(Author, { name: 'a' });
+  await dataSource.manager.insert(Post, { authorId: id });
+  await dataSource.query('UPDATE author SET "postsCount" = 7');
+  await until(async () => (await dataSource.manager.findOneByOrFail(Author, { id })).postsCount === 1);
+  expect(here.errors).toEqual([]);
+  await counters.close();
+  await here.close();
+});
+
 test.each(MODES)('close() does not wait for ever for a lock of a transaction that is open, %s', async (mode) => {
   const here = await attached([Author, Post], { inline: true, mode });
   const { dataSource, counters } = here;
