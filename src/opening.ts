@@ -210,6 +210,8 @@ export class Opening {
   }
 
   #scheduleWith({ scheduler }: Installation, wakeUps: readonly WakeUp[]): Promise<void> {
-    return wakeUps.length === 0 ? Promise.resolve() : scheduleOrReport(scheduler, wakeUps, this.#scheduling);
+    // Of one that was left it may be closed; other processes that are there look for themselves, only later.
+    const hasLeft = this.#last !== null && this.#last.installation.scheduler !== scheduler;
+    return wakeUps.length === 0 || hasLeft ? Promise.resolve() : scheduleOrReport(scheduler, wakeUps, this.#scheduling);
   }
 }

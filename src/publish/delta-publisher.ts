@@ -143,8 +143,10 @@ export class DeltaPublisher implements Publisher {
     if (publication === undefined) return;
     const { id, announced, lost, orphaned, wakeUps, destination } = publication;
     // Nothing more is sent to a closed buffer: what was announced is swept, and its targets are recounted.
-    if (!this.#isClosed)
-      for (const [shard, intent] of announced) this.#run(this.#confirmShard(destination, shard, intent));
+    for (const [shard, intent] of announced) {
+      if (!this.#isClosed) this.#run(this.#confirmShard(destination, shard, intent));
+      else if (this.#hasLeft(destination)) this.#lose(shard, intent.deltas);
+    }
     for (const [shard, { deltas }] of lost) this.#lose(shard, deltas);
     // It may arrive yet, after what it holds was counted another way: never confirmed, it would be swept and recounted.
     for (const shard of this.#isClosed ? [] : orphaned) this.#run(this.#discards.send(destination.buffer, shard, id));

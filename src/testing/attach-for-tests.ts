@@ -83,7 +83,7 @@ async function attachInline(dataSource: DataSource, options: CountersOptions): P
 
 /** The method of the class: that of the object is this one. */
 async function closeInline(inline: Inline, counters: Counters): Promise<void> {
-  // Of what is committed meanwhile the last run may not see all: it waits in the outbox.
+  // What is published from now on waits in the outbox: the last run may not see it.
   internalsOf(counters).publisher.divert();
   await inline.stop();
   await Counters.prototype.close.call(counters);

@@ -46,12 +46,13 @@ const LISTED = 10;
  * batches, repairs that were asked for. Recounts that are only scheduled are left for their time.
  *
  * @throws ConfigurationError for wrong options; CounterCacheError `NOT_FLUSHED` that names what is left after `timeout`, or what
- * the database refuses; what `flush()` throws
+ * the database refuses, `CLOSED`; what `flush()` throws
  */
 export async function flushAll(counters: Counters, options: FlushAllOptions = {}): Promise<void> {
   checkKeys(options, ['timeout'], 'flushAll');
   const { timeout = 10_000 } = options;
   checkArgument(Number.isSafeInteger(timeout) && timeout > 0, 'flushAll', 'timeout to be a positive integer', timeout);
+  internalsOf(counters).assertOpen();
   const end = performance.now() + timeout;
   // What was refused may be taken by now.
   let isRetried = false;

@@ -48,6 +48,8 @@ export class Inline {
   #isBehind = false;
   /** Runs in a row that have failed. */
   #failures = 0;
+  /** Until the run after one that failed, or that found a batch of another. */
+  #retry: NodeJS.Timeout | null = null;
 
   constructor(options: MemoryBufferOptions) {
     this.buffer = new MemoryBuffer(options);
@@ -95,17 +97,28 @@ export class Inline {
     await withTimeout(runs(), RUN_LIMIT, undefined);
   }
 
-  /** Applies what is committed by now, as far as it can be, and nothing any more. */
+  /**
+   * Applies what is committed by now, as far as it can be, and nothing any more. Waits 5 s at most for COMMITs under way, and as
+   * long for the last run.
+   */
   async stop(): Promise<void> {
-    await this.idle();
+    if (this.#counters !== null) {
+      const { publisher } = internalsOf(this.#counters);
+      const end = performance.now() + RUN_LIMIT;
+      while (publisher.hasUnended && performance.now() < end) await delay(5);
+      await this.apply();
+    }
     this.#counters = null;
+    this.#clearRetry();
     await this.idle();
   }
 
   async #run(): Promise<void> {
     const counters = this.#counters;
     if (counters === null) return;
-    const { publisher, opening } = internalsOf(counters);
+    const { dataSource, publisher, opening } = internalsOf(counters);
+    // It may have been destroyed without close().
+    if (!dataSource.isInitialized) return;
     try {
       await publisher.published();
       await publisher.requestLost();
@@ -116,6 +129,7 @@ export class Inline {
       );
       this.#isBehind ||= isBehind;
       this.#failures = 0;
+      this.#clearRetry();
       if (await hasBatches(this.buffer)) this.#retryIn(RETRY);
     } catch (error) {
       this.#isBehind = true;
@@ -125,11 +139,17 @@ export class Inline {
     }
   }
 
-  /** Sets a wake-up of its own: nothing else may be written. */
+  /** One run more: nothing else may be written. */
   #retryIn(ms: number): void {
-    const wakeUp: WakeUp = { kind: 'reconcile', shard: 0, at: Date.now() + ms, delay: ms };
-    // Rejects once it is closed.
-    this.scheduler.schedule([wakeUp]).catch(() => undefined);
+    this.#retry ??= setTimeout(() => {
+      this.#retry = null;
+      void this.apply();
+    }, ms).unref();
+  }
+
+  #clearRetry(): void {
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
   }
 
   #report(error: unknown): void {
@@ -159,8 +179,11 @@ class InlineScheduler extends InProcessScheduler {
 /** Returns whether something is left. */
 async function applyAll(context: JobContext): Promise<boolean> {
   let unapplied = 0;
-  // Of a run that failed: no other process looks after them.
-  await takeOver(context);
+  // Of a run that failed: no other process looks after them. One that fails again delays no others (I11).
+  const failure = await takeOver(context).then(
+    () => null,
+    (error: unknown) => ({ error }),
+  );
   for (let round = 0; round < ROUNDS; round++) {
     ({ unapplied } = await flush(context, {}));
     if (!(await recountDue(context))) break;
@@ -170,6 +193,7 @@ async function applyAll(context: JobContext): Promise<boolean> {
     const { dirty, repairs } = await buffer.status(shard);
     unapplied += dirty + repairs;
   }
+  if (failure !== null) throw failure.error;
   return unapplied > 0 || (await hasBatches(buffer));
 }
 

@@ -42,7 +42,8 @@ test.each(MODES)(
     await committing;
     await own.release();
     await until(async () => (await dataSource.manager.findOneByOrFail(Author, { id })).postsCount === 1);
-    expect(errors).toMatchObject([{ code: 'BUFFER_LOST' }]);
+    // Reported by each part of the process that finds it.
+    expect(new Set(errors.map((error) => (error as { code?: unknown }).code))).toEqual(new Set(['BUFFER_LOST']));
     await fixture.close();
     await deleteKeysOf(before);
   },

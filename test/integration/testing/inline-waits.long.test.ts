@@ -1,3 +1,4 @@
+import type { QueryEvent } from 'typeorm';
 import type { Mode } from 'typeorm-counter-cache';
 import { attachForTests } from 'typeorm-counter-cache/testing';
 
@@ -184,6 +185,67 @@ test.each(MODES)('what is committed while close() waits for a run is not lost, %
   expect([await count(slow), await count(other)]).toEqual([1, 1]);
   expect([here.errors, drifts]).toEqual([[], []]);
   await again.close();
+  await here.close();
+});
+
+test.each(MODES)('close() applies what is being committed, and what a lock held up, %s', async (mode) => {
+  const here = await attached([Author, Post], { inline: true, mode, wait: 60_000 });
+  const { dataSource, counters } = here;
+  const { id } = await dataSource.manager.save(Author, { name: 'a' });
+  const locking = dataSource.createQueryRunner();
+  await locking.startTransaction();
+  await locking.query('UPDATE author SET name = $1 WHERE id = $2', ['locked', id]);
+  await dataSource.manager.insert(Post, { authorId: id });
+  await locking.rollbackTransaction();
+  await locking.release();
+  const own = dataSource.createQueryRunner();
+  let isHeld = false;
+  let letGo = (): void => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  dataSource.subscribers.push({
+    beforeQuery: ({ query, queryRunner }: QueryEvent) => {
+      if (query !== 'COMMIT' || queryRunner !== own) return undefined;
+      isHeld = true;
+      return gate;
+    },
+  } as object);
+  await own.startTransaction();
+  await own.manager.insert(Post, { authorId: id });
+  const committing = own.commitTransaction();
+  await until(() => isHeld);
+  const closing = counters.close();
+  await turns(20);
+  letGo();
+  await Promise.all([committing, closing]);
+  await own.release();
+  const count = async () => (await dataSource.manager.findOneByOrFail(Author, { id })).postsCount;
+  // In `outbox` what is committed during close() waits there for the next who comes.
+  expect(await count()).toBeGreaterThanOrEqual(mode === 'buffered' ? 2 : 1);
+  await expect(counters.flushAll()).rejects.toMatchObject({ code: 'CLOSED' });
+  const again = await attachForTests(dataSource, { inline: true, mode });
+  await again.flushAll();
+  expect(await count()).toBe(2);
+  expect(here.errors).toEqual([]);
+  await again.close();
+  await here.close();
+});
+
+test('a DataSource that is destroyed without close() leaves no runs behind', async () => {
+  const here = await attached([Author, Post], { inline: true, recalculationDelay: 200, window: 50 });
+  const { dataSource, counters, errors } = here;
+  const { id } = await dataSource.manager.save(Author, { name: 'a' });
+  await dataSource.manager.insert(Post, { authorId: id });
+  await dataSource.destroy();
+  const { buffer } = (internalsOf(counters).opening.last ?? { context: null }).context ?? {};
+  if (buffer === undefined) throw new Error('it was open');
+  const shards = Array.from({ length: buffer.shards }, (_, shard) => shard);
+  // The wake-up of the recount fires.
+  await until(async () => {
+    const due = await Promise.all(shards.map((shard) => buffer.dueRecalculations(shard, 1)));
+    return due.flat().length > 0;
+  });
+  await turns(100);
+  expect(errors).toEqual([]);
   await here.close();
 });
 
