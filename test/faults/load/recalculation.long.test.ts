@@ -7,6 +7,7 @@ import { Author, Post } from '../../integration/blog';
 import { Meter } from '../../support/meter';
 import { wrongAuthors } from '../../integration/outbox/outbox';
 import { type Fixture, setup } from '../../support/setup';
+import { until } from '../../support/until';
 import { full, tell } from './form';
 import { type OwnServers, startOwnServers } from './servers';
 import { latencyOf, SteadyLoad } from './steady-load';
@@ -117,7 +118,12 @@ async function runRounds(): Promise<Phases & { readonly right: number }> {
       await load.stop();
     }
     expect(load.failures).toEqual([]);
-    await fixture.counters.flush();
+    // The worker may hold the row, or a batch, when this is called.
+    await until(async () => {
+      await fixture.counters.flush();
+      const { dirty, batches } = await fixture.counters.status();
+      return dirty + batches === 0;
+    });
     if ((await wrongAuthors(fixture)).length === 0) right += 1;
   }
   return { ...phases, right };
