@@ -103,7 +103,7 @@ export class Counters {
       open: async () => (await this.#opening.open()).context,
       current: () => this.#opening.current?.context ?? null,
       last: () => this.#opening.last?.context ?? null,
-      shards: options.buffer?.shards ?? options.shards,
+      shards: options.shards,
       writeApart: (tables, rows) => writeApart(dataSource, tables, rows),
       onForgotten: (targets) => reportForgotten(this.#events, this.#opening.counted?.definitions ?? null, targets),
       barrier: () => besidePool('full', () => withConnection(dataSource, allocateBarrier)),
@@ -353,7 +353,7 @@ export class Counters {
     this.#opening.stop();
     this.#publisher.divert();
     await this.#workers.close();
-    await this.#capture?.transactions.idle(COMMIT_LIMIT);
+    await this.#publisher.ended(COMMIT_LIMIT);
     await this.#publisher.close();
     await this.#residence.leave();
     const side = sideConnectionOf(this.#dataSource);

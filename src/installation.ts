@@ -161,13 +161,12 @@ export class Installer {
    */
   async #load(counted: OpenOptions['tables']): Promise<Found> {
     const dataSource = this.#dataSource;
-    const shards = this.#options.buffer?.shards ?? this.#options.shards;
     const identity = await besidePool('always', () =>
       withConnection(dataSource, (runner) => readIdentity((...query) => rowsOf(runner, ...query))),
     );
     return withPinnedPath(dataSource, async (runner) => {
       const paths = tablePaths(dataSource);
-      const { id, copied } = await loadInstallation(runner, paths, shards, identity);
+      const { id, copied } = await loadInstallation(runner, paths, this.#options.shards, identity);
       const tables = await locateTables(runner, paths, identity);
       await noteCountedTables(runner, tables, counted);
       return { id, copied, tables };

@@ -230,7 +230,8 @@ export function resolveOptions(options: CountersOptions): ResolvedCountersOption
   checkQueue(present['queue'], problems);
   if (problems.length > 0) throw new ConfigurationError(problems);
   const resolved = { ...DEFAULTS, ...(present as Partial<ResolvedCountersOptions>) };
-  return Object.freeze({ ...resolved, queue: Object.freeze({ ...resolved.queue }) });
+  const { buffer, queue, shards } = resolved;
+  return Object.freeze({ ...resolved, shards: buffer?.shards ?? shards, queue: Object.freeze({ ...queue }) });
 }
 
 function reportUnknown(keys: readonly string[], known: readonly string[], prefix: string, problems: string[]): void {

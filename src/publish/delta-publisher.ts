@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+
 import type { QueryRunner } from 'typeorm';
 
 import type { Intent } from '../engines/buffered/buffer';
@@ -127,9 +129,10 @@ export class DeltaPublisher implements Publisher {
     this.#isDiverted = true;
   }
 
-  /** Whether a transaction is published to the buffer and not over yet. */
-  get hasUnended(): boolean {
-    return this.#unended > 0;
+  /** Resolves when every transaction that is published to the buffer is over, or after `limit` ms. */
+  async ended(limit: number): Promise<void> {
+    const end = performance.now() + limit;
+    while (this.#unended > 0 && performance.now() < end) await delay(5);
   }
 
   /** Targets that wait in this process until a recalculation of them can be requested. */
@@ -276,10 +279,9 @@ export class DeltaPublisher implements Publisher {
     try {
       await this.#requestRepairs(destination, shard, intent);
       const { found, wakeUps } = await buffer.confirm(shard, intent.id);
-      const hasLeft = this.#hasLeft(destination);
       // Gone: never announced, swept, or lost. It is committed, so a recalculation will see it; adding it could double.
-      if (!found || hasLeft) this.#lose(shard, deltas);
-      if (wakeUps.length > 0 && !hasLeft) await schedule(wakeUps);
+      if (!found || this.#hasLeft(destination)) this.#lose(shard, deltas);
+      if (wakeUps.length > 0) await schedule(wakeUps);
     } catch (error) {
       // The call may have run all the same, so the delta is never sent again: its targets are recalculated.
       this.#lose(shard, deltas);

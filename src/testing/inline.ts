@@ -6,7 +6,6 @@ import { withConnection } from '../dialects/postgres/query';
 import { allocateBarrier, isHeldUpElsewhere } from '../dialects/postgres/snapshot';
 import { besidePool } from '../dialects/postgres/side-connection';
 import { MemoryBuffer, type MemoryBufferOptions } from '../engines/buffered/memory/memory-buffer';
-import type { DeltaBuffer } from '../engines/buffered/buffer';
 import type { JobContext } from '../engines/context';
 import { internalsOf } from '../internals';
 import { recalculateDue } from '../recount/recalculate';
@@ -103,9 +102,7 @@ export class Inline {
    */
   async stop(): Promise<void> {
     if (this.#counters !== null) {
-      const { publisher } = internalsOf(this.#counters);
-      const end = performance.now() + RUN_LIMIT;
-      while (publisher.hasUnended && performance.now() < end) await delay(5);
+      await internalsOf(this.#counters).publisher.ended(RUN_LIMIT);
       await this.apply();
     }
     this.#counters = null;
@@ -122,15 +119,15 @@ export class Inline {
     try {
       await publisher.published();
       await publisher.requestLost();
-      const apply = async (): Promise<boolean> => applyAll((await opening.open()).context);
+      const apply = async (): Promise<Left> => applyAll((await opening.open()).context);
       this.#isBehind = false;
-      const isBehind = await this.#applying.run(true, () =>
+      const { unapplied, batches } = await this.#applying.run(true, () =>
         besidePool('full', () => apply().catch((error: unknown) => resetAndRetry(counters, error, apply))),
       );
-      this.#isBehind ||= isBehind;
+      this.#isBehind ||= unapplied + batches > 0;
       this.#failures = 0;
       this.#clearRetry();
-      if (await hasBatches(this.buffer)) this.#retryIn(RETRY);
+      if (batches > 0) this.#retryIn(RETRY);
     } catch (error) {
       this.#isBehind = true;
       this.#report(error);
@@ -176,9 +173,15 @@ class InlineScheduler extends InProcessScheduler {
   }
 }
 
-/** Returns whether something is left. */
-async function applyAll(context: JobContext): Promise<boolean> {
-  let unapplied = 0;
+/** What a run has left. */
+interface Left {
+  readonly unapplied: number;
+  /** Batches that are claimed: by a run that failed, or by another call. */
+  readonly batches: number;
+}
+
+async function applyAll(context: JobContext): Promise<Left> {
+  let [unapplied, batches] = [0, 0];
   // Of a run that failed: no other process looks after them. One that fails again delays no others (I11).
   const failure = await takeOver(context).then(
     () => null,
@@ -190,16 +193,12 @@ async function applyAll(context: JobContext): Promise<boolean> {
   }
   const { buffer } = context;
   for (let shard = 0; shard < buffer.shards; shard++) {
-    const { dirty, repairs } = await buffer.status(shard);
-    unapplied += dirty + repairs;
+    const status = await buffer.status(shard);
+    unapplied += status.dirty + status.repairs;
+    batches += status.batches;
   }
   if (failure !== null) throw failure.error;
-  return unapplied > 0 || (await hasBatches(buffer));
-}
-
-async function hasBatches(buffer: DeltaBuffer): Promise<boolean> {
-  for (let shard = 0; shard < buffer.shards; shard++) if ((await buffer.status(shard)).batches > 0) return true;
-  return false;
+  return { unapplied, batches };
 }
 
 /** Returns whether anything was due. */

@@ -5,8 +5,6 @@ import type { OpenTransaction } from './open-transaction';
 
 /** Takes what transactions captured to where it waits, as they begin to end and when they have ended. */
 export interface Publisher {
-  /** Whether a transaction is prepared and has not ended. */
-  readonly hasUnended: boolean;
   /** Before COMMIT, over the transaction's own query runner. What it rejects with keeps the transaction from COMMIT. */
   prepare(transaction: OpenTransaction, runner: QueryRunner): Promise<void>;
   /** After COMMIT. */

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn, setTimeout as delay } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { EntitySubscriberInterface, QueryRunner } from 'typeorm';
 
@@ -231,12 +231,6 @@ export class Transactions implements EntitySubscriberInterface {
       else if (isBusy(runner) && this.#unanswered.get(runner) !== true) await answered(runner);
       else return;
     }
-  }
-
-  /** Resolves when every transaction that is published to the buffer is over, or after `limit` ms. */
-  async idle(limit: number): Promise<void> {
-    const end = performance.now() + limit;
-    while (this.#publisher.hasUnended && performance.now() < end) await delay(5);
   }
 
   /** Has `stop` called, which ends the following, once no transaction is left that has sent a counted statement. */
