@@ -1,7 +1,7 @@
-import type { QueryEvent } from 'typeorm';
 import type { Mode } from 'typeorm-counter-cache';
 
 import { internalsOf } from '../../../src/internals';
+import { holdCommit } from '../../support/hold-commit';
 import { setup } from '../../support/setup';
 import { deleteKeysOf } from '../../support/redis';
 import { until } from '../../support/until';
@@ -17,23 +17,13 @@ test.each(MODES)(
     const { opening } = internalsOf(counters);
     const before = (await opening.open()).installation.id;
     const own = dataSource.createQueryRunner();
-    let isHeld = false;
-    let letGo = (): void => undefined;
-    const gate = new Promise<void>((resolve) => (letGo = resolve));
-    // Behind ours: it is published when this is called.
-    dataSource.subscribers.push({
-      beforeQuery: ({ query, queryRunner }: QueryEvent) => {
-        if (query !== 'COMMIT' || queryRunner !== own) return undefined;
-        isHeld = true;
-        return gate;
-      },
-    } as object);
+    const { held, letGo } = holdCommit(dataSource, own);
     await own.startTransaction();
     // Listed by no campaign before its COMMIT.
     const { id } = await own.manager.save(Author, { name: 'new' });
     await own.manager.insert(Post, { authorId: id });
     const committing = own.commitTransaction();
-    await until(() => isHeld);
+    await held();
     await dataSource.query(`UPDATE counter_cache_state SET value = left(md5(value), 12) WHERE id = 'installation'`);
     await until(() => opening.current !== null && opening.current.installation.id !== before);
     const campaigns = `SELECT 1 FROM counter_cache_state WHERE id LIKE 'recount:%'`;

@@ -1,14 +1,38 @@
-import type { QueryEvent } from 'typeorm';
+import type { DataSource } from 'typeorm';
 import type { Mode } from 'typeorm-counter-cache';
 import { attachForTests } from 'typeorm-counter-cache/testing';
 
 import { internalsOf } from '../../../src/internals';
+import { holdCommit } from '../../support/hold-commit';
+import { type PostgresServer, startPostgres } from '../../support/services';
 import { turns } from '../../support/turns';
 import { until } from '../../support/until';
 import { Author, Post } from '../blog';
 import { type Attached, attached } from './attached';
 
 const MODES: readonly Mode[] = ['buffered', 'outbox'];
+
+let server: PostgresServer;
+
+beforeAll(async () => {
+  // Transactions that are open here for seconds would hold up the repairs of other test files.
+  server = await startPostgres();
+  process.env['DATABASE_URL'] = server.url;
+});
+afterAll(() => server.stop());
+
+/** Has another transaction lock something; returns what commits it. */
+async function lock(dataSource: DataSource, sql: string, parameters: unknown[] = []): Promise<() => Promise<void>> {
+  const runner = dataSource.createQueryRunner();
+  await runner.startTransaction();
+  await runner.query(sql, parameters);
+  return async () => {
+    await runner.commitTransaction();
+    await runner.release();
+  };
+}
+
+const LOCK_AUTHOR = `UPDATE author SET name = 'locked' WHERE id = $1`;
 
 describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
   let here: Attached;
@@ -34,14 +58,11 @@ describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
 
   test('a row that another transaction has locked does not hold up the commit; it follows by itself', async () => {
     const { dataSource, counters } = here;
-    const other = dataSource.createQueryRunner();
-    await other.startTransaction();
-    await other.manager.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [id]);
+    const unlock = await lock(dataSource, LOCK_AUTHOR, [id]);
     await dataSource.manager.insert(Post, { authorId: id });
     expect(await count()).toBe(0);
     const error: unknown = await counters.flushAll({ timeout: 2_000 }).catch((found: unknown) => found);
-    await other.commitTransaction();
-    await other.release();
+    await unlock();
     expect(error).toMatchObject({
       code: 'NOT_FLUSHED',
       message: expect.stringContaining('1 targets with pending deltas') as unknown,
@@ -51,9 +72,7 @@ describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
 
   test('what another call gives back follows by itself, though a run did not find it meanwhile', async () => {
     const { dataSource, counters } = here;
-    const other = dataSource.createQueryRunner();
-    await other.startTransaction();
-    await other.manager.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [id]);
+    const unlock = await lock(dataSource, LOCK_AUTHOR, [id]);
     await dataSource.manager.insert(Post, { authorId: id });
     const { context } = await internalsOf(counters).opening.open();
     const { buffer } = context;
@@ -61,8 +80,7 @@ describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
     const claims = await Promise.all(
       shards.map((shard) => buffer.claim(shard, { select: 'dirty', tableIds: null }, 100)),
     );
-    await other.commitTransaction();
-    await other.release();
+    await unlock();
     // Claimed, it is not found.
     await dataSource.manager.insert(Post, { authorId: (await dataSource.manager.save(Author, { name: 'b' })).id });
     expect(await count()).toBe(mode === 'buffered' ? 0 : 1);
@@ -77,12 +95,9 @@ describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
 
   test('such a row follows though nothing else is written, nor asked for', async () => {
     const { dataSource } = here;
-    const other = dataSource.createQueryRunner();
-    await other.startTransaction();
-    await other.manager.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [id]);
+    const unlock = await lock(dataSource, LOCK_AUTHOR, [id]);
     await dataSource.manager.insert(Post, { authorId: id });
-    await other.commitTransaction();
-    await other.release();
+    await unlock();
     await until(async () => (await count()) === 1);
   });
 
@@ -104,12 +119,9 @@ describe.each(MODES)('inline, %s: what a commit waits for', (mode) => {
       CREATE FUNCTION touch_other() RETURNS trigger LANGUAGE plpgsql AS
         $$ BEGIN UPDATE author SET name = 'touched' WHERE id = ${other.id}; RETURN NULL; END $$;
       CREATE TRIGGER touch_other AFTER UPDATE ON author FOR EACH ROW WHEN (NEW.id = ${id}) EXECUTE FUNCTION touch_other()`);
-    const runner = dataSource.createQueryRunner();
-    await runner.startTransaction();
-    await runner.query(`UPDATE author SET name = 'locked' WHERE id = $1`, [other.id]);
+    const unlock = await lock(dataSource, LOCK_AUTHOR, [other.id]);
     await dataSource.manager.insert(Post, { authorId: id });
-    await runner.rollbackTransaction();
-    await runner.release();
+    await unlock();
     await until(async () => (await count()) === 1);
     await dataSource.query('DROP FUNCTION touch_other CASCADE');
   });
@@ -120,15 +132,12 @@ test.each(MODES)('a run that fails is followed by another one, though nothing el
   const here = await attached([Author, Post], { inline: true, mode, wait: 200, window: 100 }, overrides);
   const { dataSource, counters, errors } = here;
   const { id } = await dataSource.manager.save(Author, { name: 'a' });
-  const other = dataSource.createQueryRunner();
-  await other.startTransaction();
-  await other.query('LOCK TABLE author IN SHARE MODE');
+  const unlock = await lock(dataSource, 'LOCK TABLE author IN SHARE MODE');
   await dataSource.manager.insert(Post, { authorId: id });
   await until(() => errors.length > 0);
   // The wake-up of the write itself has fired by now.
   await until(() => errors.length > 1);
-  await other.rollbackTransaction();
-  await other.release();
+  await unlock();
   await until(async () => (await dataSource.manager.findOneByOrFail(Author, { id })).postsCount === 1);
   expect(errors.map((error) => (error as { code?: unknown }).code)).toEqual(errors.map(() => '55P03'));
   await counters.expectNoDrift();
@@ -151,14 +160,11 @@ test.each(MODES)('close() does not wait for ever for a lock of a transaction tha
   const here = await attached([Author, Post], { inline: true, mode });
   const { dataSource, counters } = here;
   const { id } = await dataSource.manager.save(Author, { name: 'a' });
-  const other = dataSource.createQueryRunner();
-  await other.startTransaction();
-  await other.query('LOCK TABLE author IN SHARE MODE');
+  const unlock = await lock(dataSource, 'LOCK TABLE author IN SHARE MODE');
   await dataSource.manager.insert(Post, { authorId: id });
   await counters.close();
   expect(here.errors).toEqual([]);
-  await other.rollbackTransaction();
-  await other.release();
+  await unlock();
   await here.close();
 });
 
@@ -192,27 +198,15 @@ test.each(MODES)('close() applies what is being committed, and what a lock held 
   const here = await attached([Author, Post], { inline: true, mode, wait: 60_000 });
   const { dataSource, counters } = here;
   const { id } = await dataSource.manager.save(Author, { name: 'a' });
-  const locking = dataSource.createQueryRunner();
-  await locking.startTransaction();
-  await locking.query('UPDATE author SET name = $1 WHERE id = $2', ['locked', id]);
+  const unlock = await lock(dataSource, LOCK_AUTHOR, [id]);
   await dataSource.manager.insert(Post, { authorId: id });
-  await locking.rollbackTransaction();
-  await locking.release();
+  await unlock();
   const own = dataSource.createQueryRunner();
-  let isHeld = false;
-  let letGo = (): void => undefined;
-  const gate = new Promise<void>((resolve) => (letGo = resolve));
-  dataSource.subscribers.push({
-    beforeQuery: ({ query, queryRunner }: QueryEvent) => {
-      if (query !== 'COMMIT' || queryRunner !== own) return undefined;
-      isHeld = true;
-      return gate;
-    },
-  } as object);
+  const { held, letGo } = holdCommit(dataSource, own);
   await own.startTransaction();
   await own.manager.insert(Post, { authorId: id });
   const committing = own.commitTransaction();
-  await until(() => isHeld);
+  await held();
   const closing = counters.close();
   await turns(20);
   letGo();
