@@ -301,13 +301,20 @@ function decodeBatches(shard: number, flat: readonly string[]): Batch[] {
 function unavailable(context: { readonly shard?: number; readonly call: string }): (cause: unknown) => never {
   return (cause) => {
     if (cause instanceof TypeError) throw cause;
-    const { message } = cause as Error;
+    const message = reasonOf(cause as Error);
     const what =
       cause instanceof ReplyError
         ? `Redis refused '${context.call}': ${message}. Look at its memory, its role and its settings`
         : `Redis does not answer: ${message}. What is pending there waits; try again when it answers`;
     throw new BufferUnavailableError(what, context, { cause });
   };
+}
+
+/** What ioredis says of a connection that is down speaks of options that are the library's own. */
+function reasonOf({ message }: Error): string {
+  return /maxRetriesPerRequest|enableOfflineQueue/.test(message)
+    ? 'its connection is down'
+    : message.replace(/\.$/, '');
 }
 
 /** Managed services may forbid INFO; a connection that is down is another matter. */
