@@ -51,7 +51,8 @@ const REPAIRS_TAKEN = /^\s*WITH l AS MATERIALIZED[^]*x\."repair"/;
 const claimed: Place = {
   via: 'redis',
   method: 'claim',
-  holds: ({ oldestDue, now }) => oldestDue !== null && oldestDue <= now,
+  // Due or not yet: what falls due between this look and the claim would be claimed, and the point be missed.
+  holds: ({ oldestDue }) => oldestDue !== null,
   answers: (reply) => (reply as Claim).batch !== null,
 };
 const confirmed: Place = { via: 'redis', method: 'confirm' };
