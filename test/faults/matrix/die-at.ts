@@ -3,10 +3,17 @@ import { Client } from 'pg';
 
 import { RedisBuffer } from '../../../src/engines/buffered/redis/redis-buffer';
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
+import { until } from '../../support/until';
 import { type Place, REACHED, type When } from './place';
 
 /** Time for a signal to take effect, ms. */
 const LIMBO = 100;
+
+/** How long a step may be held back until there is something to do for it, ms. */
+const HELD = 1_000;
+
+/** How often that is looked at, ms. */
+const INTERVAL = 10;
 
 type Method = (this: object, ...args: unknown[]) => Promise<unknown>;
 
@@ -22,7 +29,7 @@ export function dieAt(place: Place, when: When, fate: Fate, isArmed: () => boole
       const isIt = (args: readonly unknown[]): boolean => isArmed() && (asks?.(args) ?? true);
       intercept(RedisBuffer.prototype, method, when, meetFate, {
         before: async (buffer, args) =>
-          isIt(args) && (holds === undefined || holds(await (buffer as RedisBuffer).status(Number(args[0])))),
+          isIt(args) && (holds === undefined || (await comesTrue(async () => holds(await statusOf(buffer, args))))),
         after: (reply, args) => isIt(args) && (answers?.(reply) ?? true),
       });
       break;
@@ -36,6 +43,18 @@ export function dieAt(place: Place, when: When, fate: Fate, isArmed: () => boole
     case 'sql':
       interceptStatement(place, when, meetFate, isArmed);
   }
+}
+
+function statusOf(buffer: object, [shard]: readonly unknown[]): ReturnType<RedisBuffer['status']> {
+  return (buffer as RedisBuffer).status(Number(shard));
+}
+
+/** Waits for it: what comes between a single look and the step would be missed. */
+async function comesTrue(condition: () => Promise<boolean>): Promise<boolean> {
+  return until(condition, HELD, INTERVAL).then(
+    () => true,
+    () => false,
+  );
 }
 
 interface Conditions {
