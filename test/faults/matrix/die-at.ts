@@ -1,6 +1,7 @@
 import { writeSync } from 'node:fs';
 import { Client } from 'pg';
 
+import type { ShardStatus } from '../../../src/engines/buffered/buffer';
 import { RedisBuffer } from '../../../src/engines/buffered/redis/redis-buffer';
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
 import { until } from '../../support/until';
@@ -29,7 +30,7 @@ export function dieAt(place: Place, when: When, fate: Fate, isArmed: () => boole
       const isIt = (args: readonly unknown[]): boolean => isArmed() && (asks?.(args) ?? true);
       intercept(RedisBuffer.prototype, method, when, meetFate, {
         before: async (buffer, args) =>
-          isIt(args) && (holds === undefined || (await comesTrue(async () => holds(await statusOf(buffer, args))))),
+          isIt(args) && (holds === undefined || (await comesToHold(buffer as RedisBuffer, Number(args[0]), holds))),
         after: (reply, args) => isIt(args) && (answers?.(reply) ?? true),
       });
       break;
@@ -45,16 +46,13 @@ export function dieAt(place: Place, when: When, fate: Fate, isArmed: () => boole
   }
 }
 
-function statusOf(buffer: object, [shard]: readonly unknown[]): ReturnType<RedisBuffer['status']> {
-  return (buffer as RedisBuffer).status(Number(shard));
-}
-
-/** Waits for it: what comes between a single look and the step would be missed. */
-async function comesTrue(condition: () => Promise<boolean>): Promise<boolean> {
-  return until(condition, HELD, INTERVAL).then(
-    () => true,
-    () => false,
-  );
+/** Not a single look: what came between that and the step would be missed. */
+async function comesToHold(
+  buffer: RedisBuffer,
+  shard: number,
+  holds: (status: ShardStatus) => boolean,
+): Promise<boolean> {
+  return until(async () => holds(await buffer.status(shard)), HELD, INTERVAL).catch(() => false);
 }
 
 interface Conditions {

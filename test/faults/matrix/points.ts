@@ -51,8 +51,7 @@ const REPAIRS_TAKEN = /^\s*WITH l AS MATERIALIZED[^]*x\."repair"/;
 const claimed: Place = {
   via: 'redis',
   method: 'claim',
-  // Due or not yet: what falls due between this look and the claim would be claimed, and the point be missed.
-  holds: ({ oldestDue }) => oldestDue !== null,
+  holds: ({ oldestDue, now }) => oldestDue !== null && oldestDue <= now,
   answers: (reply) => (reply as Claim).batch !== null,
 };
 const confirmed: Place = { via: 'redis', method: 'confirm' };

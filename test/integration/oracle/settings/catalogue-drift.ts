@@ -143,9 +143,12 @@ const WRITES = {
     await world.manager.remove(await someAccounts(world, 2, REFERRED_TO));
   },
   'drift: an entry with its account set to NULL': async (world: World) => {
-    const [id] = await world.some(entries, 1, '"accountId" IS NOT NULL');
+    const [entry] = await world.load(entries, await world.some(entries, 1, '"accountId" IS NOT NULL'), {
+      account: true,
+    });
     // Without the office: if another client has moved the entry, TypeORM would set the shared column twice (42601).
-    if (id !== undefined) await world.manager.save(Entry, { id, accountId: null, account: null });
+    const cleared = { officeId: undefined, accountId: null, account: null };
+    if (entry !== undefined) await world.manager.save(Object.assign(entry, cleared));
   },
   'drift: delete an office': async (world: World) => {
     const [id] = await world.some(offices, 1, 'EXISTS (SELECT FROM entry e WHERE e."officeId" = office.id)');
