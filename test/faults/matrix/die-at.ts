@@ -1,20 +1,12 @@
 import { writeSync } from 'node:fs';
 import { Client } from 'pg';
 
-import type { ShardStatus } from '../../../src/engines/buffered/buffer';
 import { RedisBuffer } from '../../../src/engines/buffered/redis/redis-buffer';
 import { BullMqScheduler } from '../../../src/schedule/bullmq/bullmq-scheduler';
-import { until } from '../../support/until';
 import { type Place, REACHED, type When } from './place';
 
 /** Time for a signal to take effect, ms. */
 const LIMBO = 100;
-
-/** How long a step may be held back until there is something to do for it, ms. */
-const HELD = 1_000;
-
-/** How often that is looked at, ms. */
-const INTERVAL = 10;
 
 type Method = (this: object, ...args: unknown[]) => Promise<unknown>;
 
@@ -26,12 +18,13 @@ export function dieAt(place: Place, when: When, fate: Fate, isArmed: () => boole
   const meetFate = once(() => stop(fate));
   switch (place.via) {
     case 'redis': {
-      const { method, asks, holds, answers } = place;
+      const { method, asks, holds, otherwise, answers } = place;
       const isIt = (args: readonly unknown[]): boolean => isArmed() && (asks?.(args) ?? true);
       intercept(RedisBuffer.prototype, method, when, meetFate, {
         before: async (buffer, args) =>
-          isIt(args) && (holds === undefined || (await comesToHold(buffer as RedisBuffer, Number(args[0]), holds))),
+          isIt(args) && (holds === undefined || holds(await (buffer as RedisBuffer).status(Number(args[0])))),
         after: (reply, args) => isIt(args) && (answers?.(reply) ?? true),
+        otherwise,
       });
       break;
     }
@@ -46,18 +39,11 @@ export function dieAt(place: Place, when: When, fate: Fate, isArmed: () => boole
   }
 }
 
-/** Not a single look: what came between that and the step would be missed. */
-async function comesToHold(
-  buffer: RedisBuffer,
-  shard: number,
-  holds: (status: ShardStatus) => boolean,
-): Promise<boolean> {
-  return until(async () => holds(await buffer.status(shard)), HELD, INTERVAL).catch(() => false);
-}
-
 interface Conditions {
   readonly before: (self: object, args: readonly unknown[]) => boolean | Promise<boolean>;
   readonly after: (reply: unknown, args: readonly unknown[]) => boolean;
+  /** Answered in place of a call before which it is not to stop; `undefined`: the call is made. */
+  readonly otherwise?: unknown;
 }
 
 function intercept(
@@ -65,13 +51,16 @@ function intercept(
   method: string,
   when: When,
   meetFate: () => void,
-  { before, after }: Conditions,
+  { before, after, otherwise }: Conditions,
 ): void {
   const methods = prototype as Record<string, Method>;
   const original = methods[method];
   if (original === undefined) throw new Error(`there is no method ${method}`);
   methods[method] = async function intercepted(...args) {
-    if (when === 'before' && (await before(this, args))) meetFate();
+    if (when === 'before') {
+      if (await before(this, args)) meetFate();
+      else if (otherwise !== undefined) return otherwise;
+    }
     const reply = await original.apply(this, args);
     if (when === 'after' && after(reply, args)) meetFate();
     return reply;

@@ -15,6 +15,8 @@ interface BufferCall {
   readonly asks?: (args: readonly unknown[]) => boolean;
   /** What has to be in the shard for a call to count before it is made. */
   readonly holds?: (status: ShardStatus) => boolean;
+  /** What is answered, without the call, where the shard does not hold it: what came since that look is for the next call. */
+  readonly otherwise?: unknown;
   /** What has to be answered for a call to count after it. */
   readonly answers?: (reply: unknown) => boolean;
 }

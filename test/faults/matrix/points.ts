@@ -52,6 +52,7 @@ const claimed: Place = {
   via: 'redis',
   method: 'claim',
   holds: ({ oldestDue, now }) => oldestDue !== null && oldestDue <= now,
+  otherwise: { batch: null, more: false, next: null, now: 0 } satisfies Claim,
   answers: (reply) => (reply as Claim).batch !== null,
 };
 const confirmed: Place = { via: 'redis', method: 'confirm' };
