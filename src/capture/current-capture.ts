@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../model/definition';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
@@ -7,6 +7,7 @@ import { isSchemaError } from '../dialects/postgres/catalogue/schema-errors';
 import { Capture, type CaptureOptions } from './capture';
 import type { WriteHook } from '../typeorm/hook';
 import { Refusals } from './refusals';
+import type { OpenTransaction } from './transaction/open-transaction';
 import type { Transactions } from './transaction/transactions';
 
 /** What is counted, and in what tables. */
@@ -24,6 +25,11 @@ export class CurrentCapture {
   readonly refusals: Refusals;
   #catalogue: Catalogue | null = null;
   #capture: Capture | null = null;
+  /** For transactions that have changed the schema: until they are committed, they alone see how it is. */
+  readonly #changed = new WeakMap<
+    OpenTransaction,
+    { readonly schemaVersion: number; readonly capture: Promise<Capture> }
+  >();
 
   constructor(dataSource: DataSource, basis: CurrentCaptureBasis, transactions: Transactions, options: CaptureOptions) {
     this.#dataSource = dataSource;
@@ -42,10 +48,11 @@ export class CurrentCapture {
   readonly hook: WriteHook = (builder, execute) => {
     const { definitions, catalogue } = this.#basis;
     if (definitions.counters.length === 0) return null;
+    const { queryRunner: runner } = builder;
     const captured =
-      catalogue.current === null
-        ? // While migrations run, and after them.
-          this.load().then((capture) => capture.hook(builder, execute) ?? execute())
+      catalogue.current === null || this.#changing(runner) !== undefined
+        ? // Read first: migrations run, or have run, or this transaction has changed the tables.
+          this.load(runner).then((capture) => capture.hook(builder, execute) ?? execute())
         : this.#by(catalogue.current).hook(builder, execute);
     captured?.catch(this.#noticeStale);
     return captured;
@@ -56,22 +63,38 @@ export class CurrentCapture {
     if (isSchemaError(error)) this.#basis.catalogue.invalidate();
   };
 
-  /** The capture, once the tables are known. */
-  async load(): Promise<Capture> {
-    return this.#by(await this.#basis.catalogue.load());
+  /** The capture for a query runner's next statement, once the tables are known. */
+  async load(runner?: QueryRunner): Promise<Capture> {
+    const transaction = this.#changing(runner);
+    if (runner === undefined || transaction === undefined) return this.#by(await this.#basis.catalogue.load());
+    const { schemaVersion } = transaction;
+    const known = this.#changed.get(transaction);
+    if (known?.schemaVersion === schemaVersion) return known.capture;
+    const capture = this.#basis.catalogue.readIn(runner).then((catalogue) => this.#make(catalogue));
+    this.#changed.set(transaction, { schemaVersion, capture });
+    return capture;
+  }
+
+  /** The transaction that a query runner is in, if it has changed the schema. */
+  #changing(runner: QueryRunner | undefined): OpenTransaction | undefined {
+    const transaction = runner && this.#transactions.current(runner);
+    return transaction !== undefined && transaction.schemaVersion > 0 ? transaction : undefined;
   }
 
   #by(catalogue: Catalogue): Capture {
     if (this.#capture !== null && this.#catalogue === catalogue) return this.#capture;
-    const { definitions } = this.#basis;
     this.#catalogue = catalogue;
+    return (this.#capture = this.#make(catalogue));
+  }
+
+  #make(catalogue: Catalogue): Capture {
+    const { definitions } = this.#basis;
     const refresh = () => this.#basis.catalogue.refresh();
-    this.#capture = new Capture(
+    return new Capture(
       this.#dataSource,
       { definitions, catalogue, refresh, refusals: this.refusals },
       this.#transactions,
       this.#options,
     );
-    return this.#capture;
   }
 }

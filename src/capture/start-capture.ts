@@ -64,7 +64,7 @@ export function startCapture(
   ];
   return {
     transactions,
-    track: async (...args) => (await capture.load()).track(...args),
+    track: async (manager, ...args) => (await capture.load(manager.queryRunner)).track(manager, ...args),
     stop: () => {
       for (const stop of stops.splice(0)) stop();
       transactions.retire(unsubscribe);

@@ -55,6 +55,7 @@ export class OpenTransaction {
   /** Commands of it whose answer was given up. */
   #suspected = 0;
   #versionAtEnd = 0;
+  #schemaVersion = 0;
   #version = 0;
   #running = 0;
   #tracks = 0;
@@ -154,6 +155,16 @@ export class OpenTransaction {
       this.follow();
     }
     this.resume();
+  }
+
+  /** It has changed the schema, for itself alone until it is committed. */
+  changeSchema(): void {
+    this.#schemaVersion += 1;
+  }
+
+  /** Rises with every change it makes of the schema, and with every one that it may have taken back; 0 while there is none. */
+  get schemaVersion(): number {
+    return this.#schemaVersion;
   }
 
   /** A command that begins or divides it was seen. */
@@ -328,6 +339,7 @@ export class OpenTransaction {
 
   /** The savepoint itself stays, empty: SQL allows to roll back to it again. */
   rollbackTo(name: string): void {
+    if (this.#schemaVersion > 0) this.changeSchema();
     const at = this.#find(name);
     if (at < 0) return;
     const dropped = this.#stack().splice(at);

@@ -13,7 +13,7 @@ export interface TransactionsOptions {
   readonly explain: (error: unknown, runner: QueryRunner) => Promise<unknown>;
   /** A TRUNCATE has succeeded. */
   readonly onTruncate: (sql: string) => void;
-  /** Tables may be others from now on: after the statement that changed them, and after its COMMIT. */
+  /** Tables may be others from now on: the transaction that changed them is committed, or may be. */
   readonly onSchemaChange: () => void;
   /** A transaction that was to be refused was ended behind our back: by what it was to be refused. */
   readonly onUnseen: (refusal: Error) => void;

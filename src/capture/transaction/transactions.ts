@@ -11,7 +11,6 @@ import { inTurn } from './in-turn';
 import { notifyObserver } from '../observed';
 import { OpenTransaction, type Outcome } from './open-transaction';
 import { Roles } from './roles';
-import { SchemaChanges } from './schema-changes';
 import { Slot } from '../../model/slot';
 import { type TransactionCommand, transactionCommand } from './transaction-command';
 import { commitOutcome, putInDoubt, giveUp, isRefusal } from './unanswered';
@@ -30,7 +29,6 @@ export class Transactions implements EntitySubscriberInterface {
   readonly #publisher: Publisher;
   readonly #options: TransactionsOptions;
   readonly #open = new Slot<QueryRunner, OpenTransaction>();
-  readonly #schemaChanges: SchemaChanges;
   /** Roles that callers have set. */
   readonly roles = new Roles();
   /** Those that have sent a counted statement and are not over. */
@@ -44,7 +42,6 @@ export class Transactions implements EntitySubscriberInterface {
   constructor(publisher: Publisher, options: TransactionsOptions) {
     this.#publisher = publisher;
     this.#options = options;
-    this.#schemaChanges = new SchemaChanges(options.onSchemaChange);
   }
 
   /** The transaction that a query runner is in. */
@@ -190,9 +187,11 @@ export class Transactions implements EntitySubscriberInterface {
     if (success) this.roles.note(runner, event.query, event.parameters);
     const command = transactionCommand(event.query);
     if (command === null) return;
-    this.#schemaChanges.follow(runner, command, success);
     if (command.kind === 'truncate') {
       if (success) this.#options.onTruncate(event.query);
+    } else if (command.kind === 'schema-change') {
+      // One that was given up may be done yet.
+      if (success || !isRefusal(error)) this.#schemaChanged(runner);
     } else if (command.kind === 'commit') return this.#committed(event, command.chain);
     else if (success) this.#follow(runner, command);
     else this.#failed(runner, command, error);
@@ -322,6 +321,13 @@ export class Transactions implements EntitySubscriberInterface {
     }
   }
 
+  /** Others see it once it is committed; the transaction itself, at once. */
+  #schemaChanged(runner: QueryRunner): void {
+    const transaction = this.current(runner) ?? (isInTransaction(runner) === true ? this.adopt(runner) : undefined);
+    if (transaction === undefined) this.#options.onSchemaChange();
+    else transaction.changeSchema();
+  }
+
   #follow(runner: QueryRunner, command: TransactionCommand): void {
     const transaction = this.#open.get(runner);
     if (command.kind !== 'begin') transaction?.follow();
@@ -366,6 +372,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
       this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
+    if (transaction.schemaVersion > 0 && outcome !== 'rolled back') this.#options.onSchemaChange();
     this.#stopIfRetired();
     if (outcome !== 'rolled back') this.#publisher.wake(transaction.wakeUps);
     if (transaction.isIdle) return;

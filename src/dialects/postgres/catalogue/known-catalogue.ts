@@ -1,8 +1,12 @@
+import type { QueryRunner } from 'typeorm';
+
 import type { Catalogue } from './catalogue';
 
 /** Where a catalogue is read. */
 export interface CatalogueSource {
   readonly read: () => Promise<Catalogue>;
+  /** Reads what the transaction sees that a query runner is in. */
+  readonly readIn: (runner: QueryRunner) => Promise<Catalogue>;
   readonly isUpToDate: (catalogue: Catalogue) => Promise<boolean>;
 }
 
@@ -12,6 +16,8 @@ export interface CatalogueSource {
  */
 export class KnownCatalogue {
   readonly #read: () => Promise<Catalogue>;
+  /** The catalogue as the transaction sees it that a query runner is in, which has changed it. It is not kept. */
+  readonly readIn: (runner: QueryRunner) => Promise<Catalogue>;
   readonly #isUpToDate: (catalogue: Catalogue) => Promise<boolean>;
   readonly #onChange: (catalogue: Catalogue) => void;
   #current: Catalogue | null = null;
@@ -27,8 +33,9 @@ export class KnownCatalogue {
    * `isUpToDate` looks whether a catalogue would be read alike, at less cost. `onChange` receives every catalogue that differs
    * from the one before, the first included; what it throws rejects the reading.
    */
-  constructor({ read, isUpToDate }: CatalogueSource, onChange: (catalogue: Catalogue) => void) {
+  constructor({ read, readIn, isUpToDate }: CatalogueSource, onChange: (catalogue: Catalogue) => void) {
     this.#read = read;
+    this.readIn = readIn;
     this.#isUpToDate = isUpToDate;
     this.#onChange = onChange;
   }

@@ -72,11 +72,12 @@ WITH RECURSIVE named AS MATERIALIZED (
 /** Length of the header that `atttypmod` includes. */
 const VARLENA = 4;
 
+/** A default names no column. Given its table, `pg_get_expr` would wait for who has locked it, and that one may wait for this. */
 const COLUMNS = `(SELECT COALESCE(jsonb_agg(jsonb_build_object(
     'name', a.attname, 'type', format_type(a.atttypid, NULL), 'cast', format('%I.%I', ts.nspname, ty.typname), 'isEnum', ty.typtype = 'e',
     'length', CASE WHEN a.atttypid = 'varchar'::regtype AND a.atttypmod >= ${VARLENA} THEN a.atttypmod - ${VARLENA} END,
     'isNullable', NOT a.attnotnull, 'isGenerated', a.attgenerated <> '', 'isIdentity', a.attidentity <> '',
-    'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END,
+    'default', CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, 0) END,
     'canSelect', has_column_privilege(c.oid, a.attnum, 'SELECT'), 'canUpdate', has_column_privilege(c.oid, a.attnum, 'UPDATE')
   ) ORDER BY a.attnum), '[]') FROM pg_attribute a JOIN pg_type ty ON ty.oid = a.atttypid JOIN pg_namespace ts ON ts.oid = ty.typnamespace
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
