@@ -25,11 +25,9 @@ export class CurrentCapture {
   readonly refusals: Refusals;
   #catalogue: Catalogue | null = null;
   #capture: Capture | null = null;
+  #latest: Capture | null = null;
   /** For transactions that have changed the schema: until they are committed, they alone see how it is. */
-  readonly #changed = new WeakMap<
-    OpenTransaction,
-    { readonly schemaVersion: number; readonly capture: Promise<Capture> }
-  >();
+  readonly #changed = new WeakMap<OpenTransaction, { readonly version: string; readonly capture: Promise<Capture> }>();
 
   constructor(dataSource: DataSource, basis: CurrentCaptureBasis, transactions: Transactions, options: CaptureOptions) {
     this.#dataSource = dataSource;
@@ -41,7 +39,7 @@ export class CurrentCapture {
 
   /** The last one that was made; `null` while nothing was captured. */
   get latest(): Capture | null {
-    return this.#capture;
+    return this.#latest;
   }
 
   /** See `Capture.hook`. */
@@ -52,7 +50,7 @@ export class CurrentCapture {
     const captured =
       catalogue.current === null || this.#changing(runner) !== undefined
         ? // Read first: migrations run, or have run, or this transaction has changed the tables.
-          this.load(runner).then((capture) => capture.hook(builder, execute) ?? execute())
+          this.#onceRead(runner, (capture) => capture.hook(builder, execute) ?? execute())
         : this.#by(catalogue.current).hook(builder, execute);
     captured?.catch(this.#noticeStale);
     return captured;
@@ -67,12 +65,25 @@ export class CurrentCapture {
   async load(runner?: QueryRunner): Promise<Capture> {
     const transaction = this.#changing(runner);
     if (runner === undefined || transaction === undefined) return this.#by(await this.#basis.catalogue.load());
-    const { schemaVersion } = transaction;
+    const version = `${transaction.schemaVersion} ${this.#basis.catalogue.generation}`;
     const known = this.#changed.get(transaction);
-    if (known?.schemaVersion === schemaVersion) return known.capture;
+    if (known?.version === version) return known.capture;
     const capture = this.#basis.catalogue.readIn(runner).then((catalogue) => this.#make(catalogue));
-    this.#changed.set(transaction, { schemaVersion, capture });
+    this.#changed.set(transaction, { version, capture });
+    // The next statement tries again.
+    capture.catch(() => this.#changed.delete(transaction));
     return capture;
+  }
+
+  /** The statement is under way from now on: the COMMIT or ROLLBACK of its transaction waits for it. */
+  async #onceRead<T>(runner: QueryRunner | undefined, work: (capture: Capture) => Promise<T>): Promise<T> {
+    const transaction = runner && this.#transactions.current(runner);
+    const leave = this.#transactions.enter(transaction ?? null, runner ?? null);
+    try {
+      return await work(await this.load(runner));
+    } finally {
+      leave();
+    }
   }
 
   /** The transaction that a query runner is in, if it has changed the schema. */
@@ -90,11 +101,11 @@ export class CurrentCapture {
   #make(catalogue: Catalogue): Capture {
     const { definitions } = this.#basis;
     const refresh = () => this.#basis.catalogue.refresh();
-    return new Capture(
+    return (this.#latest = new Capture(
       this.#dataSource,
       { definitions, catalogue, refresh, refusals: this.refusals },
       this.#transactions,
       this.#options,
-    );
+    ));
   }
 }

@@ -1,11 +1,9 @@
 import type { DataSource, EntitySubscriberInterface } from 'typeorm';
 
 import { protectCounterColumns } from '../typeorm/protect';
-import { withConnection } from '../dialects/postgres/query';
-import { besidePool } from '../dialects/postgres/side-connection';
 import type { Capture, CaptureOptions } from './capture';
 import { CurrentCapture, type CurrentCaptureBasis } from './current-capture';
-import { recheckEnds } from './transaction/dated-ends';
+import { recheckBeside } from './transaction/dated-ends';
 import type { Publisher } from './transaction/publisher';
 import { hookWrites } from '../typeorm/hook';
 import { guardPool } from '../typeorm/pool-guard';
@@ -38,10 +36,9 @@ export function startCapture(
   publisher: Publisher,
   options: StartCaptureOptions,
 ): RunningCapture {
-  // Beside the pool: every connection of it may be held by a transaction that waits for this.
   const transactions = new Transactions(publisher, {
     mode: options.mode,
-    recheck: (ends) => besidePool('urgent', () => withConnection(dataSource, (runner) => recheckEnds(runner, ends))),
+    recheck: (ends) => recheckBeside(dataSource, ends),
     onUnseen: options.onUnseen,
     afterCommit: options.afterCommit,
     explain: (error, runner) => capture.refusals.explainOutbox(error, runner),

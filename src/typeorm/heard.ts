@@ -27,6 +27,8 @@ export interface Heard {
   ends: number;
   /** Commands that began, divided or ended a transaction. */
   commands: number;
+  /** Called, once, when it is in no transaction the next time. */
+  onEnd: (() => void) | null;
 }
 
 const heard = new Slot<Client, Heard>();
@@ -41,15 +43,21 @@ export function heardOn(runner: QueryRunner): Heard | null {
 function listen(client: Client): Heard | null {
   const { connection } = client;
   if (typeof connection?.on !== 'function') return null;
-  const found: Heard = { ends: 0, commands: 0 };
+  const found: Heard = { ends: 0, commands: 0, onEnd: null };
+  const end = (): void => {
+    found.ends += 1;
+    const { onEnd } = found;
+    found.onEnd = null;
+    onEnd?.();
+  };
   connection.on('readyForQuery', ({ status }) => {
-    if (status === 'I') found.ends += 1;
+    if (status === 'I') end();
   });
   connection.on('commandComplete', ({ text }) => {
     if (text.length > MAX_LENGTH || !COMMANDS.has(text)) return;
     found.commands += 1;
     // A new transaction may have begun by the time the server is ready.
-    if (text === 'COMMIT') found.ends += 1;
+    if (text === 'COMMIT') end();
   });
   heard.set(client, found);
   return found;

@@ -167,6 +167,24 @@ describeVersions('the catalogue', (server) => {
     expect(at('post').hasRowSecurity).toBe(false);
   });
 
+  it.each(['RESET ROLE', 'SET ROLE cc_catalogue'])('waits for no lock of a table: %s', async (role) => {
+    const other = new Client({ connectionString: database.url });
+    await other.connect();
+    await other.query(
+      `CREATE POLICY open ON post USING (true); CREATE POLICY half ON post FOR INSERT WITH CHECK (id > 1)`,
+    );
+    await client.query(role);
+    const before = await readCatalogue(run, NAMED);
+    await other.query('BEGIN; LOCK TABLE author, other.author, post, "odd ""name", event, child, grandchild');
+    await client.query("SET statement_timeout = '5s'");
+    const read = await readCatalogue(run, NAMED);
+    await client.query('RESET ALL; RESET ROLE');
+    await other.query('ROLLBACK; DROP POLICY open ON post; DROP POLICY half ON post');
+    await other.end();
+    expect(read.fingerprint).toBe(before.fingerprint);
+    expect(read.tableAt('post')?.reachesAll).toEqual({ select: true, insert: true, update: true, delete: true });
+  });
+
   it('sees with the eyes of the present role', async () => {
     await client.query('SET ROLE cc_catalogue');
     const seen = await readCatalogue(run, NAMED);

@@ -324,8 +324,11 @@ export class Transactions implements EntitySubscriberInterface {
   /** Others see it once it is committed; the transaction itself, at once. */
   #schemaChanged(runner: QueryRunner): void {
     const transaction = this.current(runner) ?? (isInTransaction(runner) === true ? this.adopt(runner) : undefined);
-    if (transaction === undefined) this.#options.onSchemaChange();
-    else transaction.changeSchema();
+    transaction?.changeSchema();
+    const heard = heardOn(runner);
+    // However it is committed: by a text whose first command is another, say.
+    if (transaction !== undefined && heard !== null) heard.onEnd = this.#options.onSchemaChange;
+    else this.#options.onSchemaChange();
   }
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {
@@ -372,7 +375,6 @@ export class Transactions implements EntitySubscriberInterface {
     if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
       this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
-    if (transaction.schemaVersion > 0 && outcome !== 'rolled back') this.#options.onSchemaChange();
     this.#stopIfRetired();
     if (outcome !== 'rolled back') this.#publisher.wake(transaction.wakeUps);
     if (transaction.isIdle) return;

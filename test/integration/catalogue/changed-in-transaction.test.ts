@@ -1,179 +1,23 @@
-import {
-  Column,
-  Entity,
-  ManyToOne,
-  type MigrationInterface,
-  PrimaryGeneratedColumn,
-  type QueryRunner,
-  type Relation,
-} from 'typeorm';
-import { CounterCache, counterCacheEntities, type Mode } from 'typeorm-counter-cache';
+import { type EntityManager, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { counterCacheEntities, type Mode } from 'typeorm-counter-cache';
 
 import { type Fixture, newDataSource, setup } from '../../support/setup';
 import { until } from '../../support/until';
 import { describeVersions } from '../../support/versions';
 import { expectAgreed } from '../shapes/truth';
-
-@Entity()
-class Author {
-  @PrimaryGeneratedColumn() id!: number;
-  @Column({ default: 0 }) postsCount!: number;
-}
-
-@Entity()
-class Shelf {
-  @PrimaryGeneratedColumn() id!: number;
-  @Column({ default: 0 }) postsCount!: number;
-}
-
-@Entity()
-@CounterCache<Post, Author>({ relation: 'author', column: 'postsCount' })
-@CounterCache<Post, Shelf>({ relation: 'shelf', column: 'postsCount' })
-class Post {
-  @PrimaryGeneratedColumn() id!: number;
-  @Column({ default: '' }) title!: string;
-  @ManyToOne(() => Author, { onDelete: 'CASCADE' }) author!: Relation<Author>;
-  @ManyToOne(() => Shelf) shelf!: Relation<Shelf>;
-}
-
-const [first, second] = [{ id: 1 }, { id: 2 }];
-const post = (author = first) => ({ author, shelf: first });
-
-/** What one transaction does, on its query runner: one post of the first author is there, and one of the second. */
-type Work = (runner: QueryRunner) => Promise<unknown>;
-
-const TRIGGER = `
-  CREATE FUNCTION hand_over() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW."authorId" := 2; RETURN NEW; END';
-  CREATE TRIGGER hand_over BEFORE UPDATE ON post FOR EACH ROW EXECUTE FUNCTION hand_over()`;
-
-/** Drops the foreign key to authors: posts stay when their author goes. */
-const dropKey: Work = async (runner) => {
-  const keys = (await runner.query(
-    `SELECT quote_ident(conname) AS name FROM pg_constraint WHERE conrelid = 'post'::regclass AND confrelid = 'author'::regclass`,
-  )) as readonly { readonly name: string }[];
-  for (const { name } of keys) await runner.query(`ALTER TABLE post DROP CONSTRAINT ${name}`);
-};
-
-/** Text that TypeORM does not see. */
-const byClient = async (runner: QueryRunner, sql: string): Promise<void> => {
-  const client = (await runner.connect()) as { query(text: string): Promise<unknown> };
-  await client.query(sql);
-};
-
-/** Posts per author, and posts on the shelf. */
-type Counts = readonly [number | undefined, number, number];
-
-const WORKS: readonly (readonly [string, Work, Counts])[] = [
-  [
-    'another table is made',
-    async ({ manager }) => {
-      await manager.query('CREATE TABLE scratch (a int)');
-      await manager.insert(Post, post());
-    },
-    [2, 1, 3],
-  ],
-  [
-    'a column is added to the table that is written',
-    async ({ manager }) => {
-      await manager.query('ALTER TABLE post ADD COLUMN extra int');
-      await manager.insert(Post, post());
-    },
-    [2, 1, 3],
-  ],
-  [
-    'another table is made, and the one that is written is locked',
-    async ({ manager }) => {
-      await manager.query('CREATE TABLE archive (a int)');
-      await manager.query('LOCK TABLE post, author, shelf');
-      await manager.insert(Post, post());
-    },
-    [2, 1, 3],
-  ],
-  [
-    'a trigger is made that hands posts over',
-    async ({ manager }) => {
-      await manager.query(TRIGGER);
-      await manager.update(Post, { id: 1 }, { title: 'other' });
-    },
-    [0, 2, 2],
-  ],
-  [
-    'a trigger is made, and taken back',
-    async ({ manager }) => {
-      await manager.query('SAVEPOINT before');
-      await manager.query(TRIGGER);
-      await manager.update(Post, { id: 1 }, { title: 'other' });
-      await manager.query('ROLLBACK TO SAVEPOINT before');
-      await manager.update(Post, { id: 1 }, { title: 'other' });
-      await manager.insert(Post, post());
-    },
-    [2, 1, 3],
-  ],
-  [
-    'a foreign key is dropped',
-    async (runner) => {
-      await dropKey(runner);
-      await runner.manager.delete(Author, first);
-    },
-    [undefined, 1, 2],
-  ],
-  [
-    'a foreign key is dropped, and taken back',
-    async (runner) => {
-      await runner.query('SAVEPOINT before');
-      await dropKey(runner);
-      await runner.manager.insert(Post, post());
-      await runner.query('ROLLBACK TO SAVEPOINT before');
-      await runner.manager.delete(Author, first);
-    },
-    [undefined, 1, 1],
-  ],
-  [
-    'the search path is another one',
-    async ({ manager }) => {
-      await manager.query('CREATE SCHEMA elsewhere');
-      await manager.query('CREATE TABLE elsewhere.author (id int PRIMARY KEY, "postsCount" int)');
-      await manager.query('SET LOCAL search_path = public, elsewhere');
-      await manager.insert(Post, post());
-      const [row] = await manager.query<{ search_path: string }[]>('SHOW search_path');
-      expect(row?.search_path).toBe('public, elsewhere');
-    },
-    [2, 1, 3],
-  ],
-];
-
-/** Commands that are not seen: their targets are recounted by a worker. */
-const UNSEEN: readonly (readonly [string, Work, Counts])[] = [
-  [
-    'another table is dropped, with a ROLLBACK TO in the same text',
-    async ({ manager }) => {
-      await manager.query('CREATE TABLE scratch (a int)');
-      await manager.query('SAVEPOINT before');
-      await manager.insert(Post, post());
-      await manager.query('DROP TABLE scratch; ROLLBACK TO SAVEPOINT before');
-    },
-    [1, 1, 2],
-  ],
-  [
-    'another table is made, with a SAVEPOINT in the same text',
-    async ({ manager }) => {
-      await manager.query('CREATE TABLE scratch (a int); SAVEPOINT before');
-      await manager.insert(Post, post());
-      await manager.query('ROLLBACK TO SAVEPOINT before');
-    },
-    [1, 1, 2],
-  ],
-  [
-    'another table is made, and ROLLBACK TO is not seen',
-    async (runner) => {
-      await runner.query('CREATE TABLE scratch (a int)');
-      await runner.query('SAVEPOINT before');
-      await runner.manager.insert(Post, post());
-      await byClient(runner, 'ROLLBACK TO SAVEPOINT before');
-    },
-    [1, 1, 2],
-  ],
-];
+import {
+  Author,
+  byClient,
+  type Counts,
+  first,
+  Post,
+  post,
+  second,
+  Shelf,
+  TRIGGER,
+  UNSEEN,
+  WORKS,
+} from './changed-tables';
 
 class AddsColumn1700000000000 implements MigrationInterface {
   async up(runner: QueryRunner): Promise<void> {
@@ -250,6 +94,103 @@ describeVersions('a transaction that changes tables, and writes', (server) => {
     await manager.update(Post, { id: 1 }, { title: 'other', author: second });
     await expectAgreed(opened);
     expect(await counts(opened)).toEqual([0, 2, 2]);
+  });
+
+  describe('and others change them, too', () => {
+    let opened: Fixture;
+    let manager: EntityManager;
+    beforeEach(async () => {
+      opened = await open('buffered', false);
+      ({ manager } = opened.dataSource);
+    });
+
+    const expectHandedOver = async (): Promise<void> => {
+      await expectAgreed(opened);
+      expect(await counts(opened)).toEqual([0, 2, 2]);
+    };
+
+    test('what they have committed holds in it', async () => {
+      await manager.transaction(async (inner) => {
+        await inner.query('CREATE TABLE scratch (a int)');
+        await inner.insert(Shelf, {});
+        await manager.query(TRIGGER);
+        await inner.update(Post, { id: 1 }, { title: 'other' });
+      });
+      await expectHandedOver();
+    });
+
+    test.each([
+      ['by the client', (runner: QueryRunner) => byClient(runner, 'COMMIT')],
+      ['behind another command', (runner: QueryRunner) => runner.query('SELECT 1; COMMIT')],
+      ['with another BEGIN behind it', (runner: QueryRunner) => runner.query('SELECT 1; COMMIT; BEGIN')],
+    ])('its COMMIT is noticed: %s', async (_, commit) => {
+      await manager.update(Post, { id: 1 }, { title: 'one' });
+      const runner = opened.dataSource.createQueryRunner();
+      await runner.query('BEGIN');
+      await runner.query(TRIGGER);
+      await commit(runner);
+      await manager.update(Post, { id: 1 }, { title: 'other' });
+      await expectHandedOver();
+      await runner.release();
+    });
+  });
+
+  test('a TRUNCATE in it is reported, when nothing was captured before', async () => {
+    const opened = await open('buffered', false);
+    await opened.dataSource.transaction(async (manager) => {
+      await manager.query('CREATE TABLE scratch (a int)');
+      await manager.insert(Post, post());
+      await manager.query('TRUNCATE post');
+    });
+    expect(opened.errors).toMatchObject([{ code: 'UNSEEN_WRITE' }]);
+  });
+
+  test('its search path is its own all the time', async () => {
+    const opened = await open('buffered', false);
+    await opened.dataSource.transaction(async (manager) => {
+      await manager.query('CREATE SCHEMA elsewhere');
+      await manager.query('CREATE TABLE elsewhere.log (a int); CREATE TABLE public.log (a int)');
+      await manager.query('SAVEPOINT before');
+      await manager.query('SET LOCAL search_path = elsewhere, public');
+      const insert = manager.insert(Post, post());
+      await Promise.all(Array.from({ length: 8 }, () => manager.query('INSERT INTO log VALUES (1)')));
+      await insert;
+      const [rows] = await manager.query<unknown[]>('SELECT count(*)::int AS count FROM elsewhere.log');
+      expect(rows).toEqual({ count: 8 });
+      await manager.query('ROLLBACK TO SAVEPOINT before');
+      const [path] = await manager.query<unknown[]>('SHOW search_path');
+      expect(path).toEqual({ search_path: '"$user", public' });
+    });
+    await expectAgreed(opened);
+  });
+
+  test('what failed to be read is read again', async () => {
+    const opened = await open('buffered', false);
+    const runner = opened.dataSource.createQueryRunner();
+    await runner.startTransaction();
+    await runner.query('CREATE TABLE scratch (a int)');
+    await runner.query('SAVEPOINT before');
+    await expect(runner.query('SELECT 1 / 0')).rejects.toThrow('division');
+    await expect(runner.manager.insert(Post, post())).rejects.toThrow('aborted');
+    await byClient(runner, 'ROLLBACK TO SAVEPOINT before');
+    await runner.manager.insert(Post, post());
+    await runner.commitTransaction();
+    await runner.release();
+    await opened.counters.recalculate();
+    expect(await counts(opened)).toEqual([2, 1, 3]);
+  });
+
+  test('ROLLBACK waits for a write that waits for the reading', async () => {
+    const opened = await open('buffered', false);
+    const runner = opened.dataSource.createQueryRunner();
+    await runner.startTransaction();
+    await runner.query('CREATE TABLE scratch (a int)');
+    const insert = runner.manager.insert(Post, post());
+    await runner.rollbackTransaction();
+    await insert;
+    await runner.release();
+    expect(await opened.dataSource.manager.count(Post)).toBe(2);
+    await expectAgreed(opened);
   });
 
   test('others write meanwhile, and wait for no lock that is not of their own table', async () => {

@@ -35,3 +35,18 @@ test.each(['nowhere', 'elsewhere'])(
     expect(await dataSource.query(WRONG)).toEqual([]);
   },
 );
+
+test('a table of the path that the transaction has locked itself: COMMIT is refused, and does not wait for ever', async () => {
+  const { dataSource } = fixture;
+  const { manager } = dataSource;
+  const category = await manager.save(new Category());
+  const product = await manager.save(Product, { category });
+  const locked = manager.transaction('REPEATABLE READ', async (own) => {
+    await own.query('LOCK TABLE product');
+    await own.insert(Review, { product });
+  });
+  const error: unknown = await locked.catch((reason: unknown) => reason);
+  expect(error).toMatchObject({ code: 'WRITE_FAILED' });
+  expect(String(error)).toMatch(/was locked for 5000 ms .* write in READ COMMITTED/);
+  expect(await manager.count(Review)).toBe(0);
+});

@@ -4,7 +4,7 @@ import type { Catalogue } from './catalogue';
 import { KnownCatalogue } from './known-catalogue';
 import { isUpToDate, readCatalogue, type RunQuery } from './read-catalogue';
 import { rowsOf, withConnection, withTransaction } from '../query';
-import { pinnedSearchPath, pinSearchPath, searchPathSql } from '../search-path';
+import { pinnedSearchPath, pinSearchPath } from '../search-path';
 import { besidePool } from '../side-connection';
 import { ownTables } from '../installation/tables';
 import { noteTables } from '../table-names';
@@ -24,7 +24,7 @@ export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalo
       rowsOf(runner, ...query);
   const source = {
     read: () => withPinnedPath(dataSource, (runner) => readCatalogue(runOn(runner), paths)),
-    readIn: (runner: QueryRunner) => inPinnedPath(dataSource, runner, () => readCatalogue(runOn(runner), paths)),
+    readIn: (runner: QueryRunner, last: Catalogue | null) => readCatalogue(runOn(runner), paths, last?.schemas),
     // Names nothing: the search path does not matter.
     isUpToDate: (catalogue: Catalogue) =>
       besidePool('always', () => withConnection(dataSource, (runner) => isUpToDate(runOn(runner), catalogue))),
@@ -33,18 +33,6 @@ export function catalogueOf(dataSource: DataSource, onChange: (catalogue: Catalo
     noteTables(dataSource, catalogue);
     onChange(catalogue);
   });
-}
-
-/** Runs `work` in the transaction that a query runner is in, with the search path of the first reading, if there was one. */
-async function inPinnedPath<T>(dataSource: DataSource, runner: QueryRunner, work: () => Promise<T>): Promise<T> {
-  const sql = searchPathSql(dataSource);
-  if (sql === null) return work();
-  const [row] = await rowsOf(runner, `SELECT current_setting('search_path') AS path`);
-  await runner.query(sql);
-  const result = await work();
-  // Where `work` fails, so has the transaction, and what is set in it is undone.
-  await runner.query(`SELECT pg_catalog.set_config('search_path', $1, true)`, [row?.['path']]);
-  return result;
 }
 
 /**

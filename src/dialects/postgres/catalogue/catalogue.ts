@@ -111,6 +111,8 @@ export class Catalogue {
   readonly role: string;
   /** `server_version_num`, e.g. 180001. */
   readonly serverVersion: number;
+  /** Where names without a schema were looked up. */
+  readonly schemas: readonly string[];
   /** Every foreign key of the database whose tables are both in {@link tables}. */
   readonly foreignKeys: readonly ForeignKey[];
   /** Equal for equal contents. */
@@ -124,15 +126,17 @@ export class Catalogue {
   constructor(contents: {
     readonly role: string;
     readonly serverVersion: number;
+    readonly schemas: readonly string[];
     readonly fingerprint: string;
     readonly stamp: string;
     readonly tables: readonly CatalogueTable[];
     /** Path → oid. */
     readonly paths: ReadonlyMap<string, string>;
   }) {
-    const { role, serverVersion, fingerprint, stamp, tables, paths } = contents;
+    const { role, serverVersion, schemas, fingerprint, stamp, tables, paths } = contents;
     this.role = role;
     this.serverVersion = serverVersion;
+    this.schemas = schemas;
     this.fingerprint = fingerprint;
     this.stamp = stamp;
     this.#byOid = new Map(tables.map((table) => [table.oid, table]));

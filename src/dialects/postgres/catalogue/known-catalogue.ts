@@ -5,8 +5,8 @@ import type { Catalogue } from './catalogue';
 /** Where a catalogue is read. */
 export interface CatalogueSource {
   readonly read: () => Promise<Catalogue>;
-  /** Reads what the transaction sees that a query runner is in. */
-  readonly readIn: (runner: QueryRunner) => Promise<Catalogue>;
+  /** Reads what the transaction sees that a query runner is in; names mean what they meant in the last one, if there was one. */
+  readonly readIn: (runner: QueryRunner, last: Catalogue | null) => Promise<Catalogue>;
   readonly isUpToDate: (catalogue: Catalogue) => Promise<boolean>;
 }
 
@@ -16,8 +16,7 @@ export interface CatalogueSource {
  */
 export class KnownCatalogue {
   readonly #read: () => Promise<Catalogue>;
-  /** The catalogue as the transaction sees it that a query runner is in, which has changed it. It is not kept. */
-  readonly readIn: (runner: QueryRunner) => Promise<Catalogue>;
+  readonly #readIn: CatalogueSource['readIn'];
   readonly #isUpToDate: (catalogue: Catalogue) => Promise<boolean>;
   readonly #onChange: (catalogue: Catalogue) => void;
   #current: Catalogue | null = null;
@@ -26,7 +25,7 @@ export class KnownCatalogue {
   #last: Catalogue | null = null;
   /** What was read last: it may differ from that in what does not matter. */
   #newest: Catalogue | null = null;
-  /** Rises when something may have changed: a reading that began before does not count. */
+  /** A reading that began at an earlier one does not count. */
   #generation = 0;
 
   /**
@@ -35,7 +34,7 @@ export class KnownCatalogue {
    */
   constructor({ read, readIn, isUpToDate }: CatalogueSource, onChange: (catalogue: Catalogue) => void) {
     this.#read = read;
-    this.readIn = readIn;
+    this.#readIn = readIn;
     this.#isUpToDate = isUpToDate;
     this.#onChange = onChange;
   }
@@ -59,6 +58,16 @@ export class KnownCatalogue {
     this.#generation += 1;
     await this.#loading?.catch(() => undefined);
     return (this.#loading ??= this.#readCurrent().finally(() => (this.#loading = null)));
+  }
+
+  /** The catalogue as the transaction sees it that a query runner is in, which has changed it. It is not kept. */
+  readIn(runner: QueryRunner): Promise<Catalogue> {
+    return this.#readIn(runner, this.#last);
+  }
+
+  /** Rises when something may have changed. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Forgets it: tables may be others by now. */

@@ -45,13 +45,17 @@ function rowTrigger(event: keyof typeof EVENTS): string {
     AND t.tgtype & ${ROW | BEFORE | EVENTS[event]} = ${ROW | BEFORE | EVENTS[event]})`;
 }
 
+/** Where names without a schema are looked up, in this order. */
+const SCHEMAS = 'COALESCE($4::text[], current_schemas(true)::text[])';
+
 /** The named tables, those that foreign keys connect, and the ancestors and descendants of all of them. */
 const TABLES = `
 WITH RECURSIVE named AS MATERIALIZED (
-  SELECT n.path, c.oid FROM unnest($1::text[], $2::text[], $3::text[]) AS n(path, schema, name)
+  SELECT DISTINCT ON (n.path) n.path, c.oid FROM unnest($1::text[], $2::text[], $3::text[]) AS n(path, schema, name)
   JOIN pg_class c ON c.relname = n.name::name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   JOIN pg_namespace s ON s.oid = c.relnamespace
-  WHERE CASE WHEN n.schema IS NULL THEN pg_table_is_visible(c.oid) ELSE s.nspname = n.schema::name END
+  JOIN unnest(CASE WHEN n.schema IS NULL THEN ${SCHEMAS} ELSE ARRAY[n.schema] END) WITH ORDINALITY AS v(schema, at) ON v.schema = s.nspname
+  ORDER BY n.path, v.at
 ), up(oid, ancestor, depth) AS (
   SELECT i.inhrelid, i.inhparent, 1 FROM pg_inherits i
   UNION ALL SELECT up.oid, i.inhparent, up.depth + 1 FROM up JOIN pg_inherits i ON i.inhrelid = up.ancestor
@@ -121,7 +125,7 @@ function catalogueSql(serverVersion: number): string {
   const triggers = events.map((event) => `'${event}', ${rowTrigger(event)}`).join(', ');
   const reaches = (['select', ...events] as const).map((command) => `'${command}', ${reachesAllSql('c.oid', command)}`);
   return `${TABLES}
-SELECT current_user::text AS role,
+SELECT current_user::text AS role, ${SCHEMAS} AS schemas,
   (SELECT jsonb_object_agg(n.path, n.oid::text) FROM named n) AS paths,
   (SELECT jsonb_agg(jsonb_build_object(
     'oid', c.oid::text, 'schema', s.nspname, 'name', c.relname, 'sql', format('%I.%I', s.nspname, c.relname), 'kind', c.relkind,
@@ -146,22 +150,29 @@ type ReadTable = Omit<CatalogueTable, 'kind' | 'columns' | 'foreignKeys'> & {
 
 /**
  * Reads what the database says of the tables at these paths (`schema.table`, or `table`, unescaped), and of all that are
- * connected with others by foreign keys. Names without a schema are looked up in the search path of the connection.
+ * connected with others by foreign keys. Waits for no lock of a table; one of a mapped view is waited for.
  *
+ * @param schemas where names without a schema are looked up; `null`: in the search path of the connection
  * @throws what the database throws
  */
-export async function readCatalogue(run: RunQuery, paths: readonly string[]): Promise<Catalogue> {
+export async function readCatalogue(
+  run: RunQuery,
+  paths: readonly string[],
+  schemas: readonly string[] | null = null,
+): Promise<Catalogue> {
   const { serverVersion, stamp } = await readStamp(run);
   const names = paths.map((path) => path.split('.'));
   const [row] = await run(catalogueSql(serverVersion), [
     paths,
     names.map((parts) => parts.at(-2) ?? null),
     names.map((parts) => parts.at(-1)),
+    schemas,
   ]);
-  const { role, paths: found, tables } = { ...row };
+  const { role, schemas: searched, paths: found, tables } = { ...row };
   return new Catalogue({
     role: String(role),
     serverVersion,
+    schemas: searched as readonly string[],
     stamp,
     fingerprint: createHash('sha256')
       .update(JSON.stringify([role, serverVersion, found, tables]))
