@@ -75,15 +75,17 @@ export class CurrentCapture {
     return capture;
   }
 
-  /** The statement is under way from now on: the COMMIT or ROLLBACK of its transaction waits for it. */
+  /** COMMIT and ROLLBACK wait for the reading: what is done then belongs to the transaction, and has them wait by itself. */
   async #onceRead<T>(runner: QueryRunner | undefined, work: (capture: Capture) => Promise<T>): Promise<T> {
     const transaction = runner && this.#transactions.current(runner);
     const leave = this.#transactions.enter(transaction ?? null, runner ?? null);
+    let result: Promise<T>;
     try {
-      return await work(await this.load(runner));
+      result = work(await this.load(runner));
     } finally {
       leave();
     }
+    return result;
   }
 
   /** The transaction that a query runner is in, if it has changed the schema. */

@@ -39,11 +39,15 @@ async function start(mode: Mode, others: Partial<CountersOptions> = {}): Promise
   await fixture.counters.flush();
 }
 
+/** Not a BEGIN that says READ COMMITTED, of the library's own. */
+function isCommit(request: Buffer): boolean {
+  return /COMMIT(?!TED)/.test(request.toString('latin1'));
+}
+
 /** A transaction whose connection breaks when COMMIT is sent; resolves to whether it was committed. */
 async function commitInDoubt(lose: 'request' | 'answer'): Promise<boolean> {
   const { manager } = fixture.dataSource;
-  // Not a BEGIN that says READ COMMITTED, of the library's own.
-  const interrupted = proxy.interrupt({ when: (request) => /COMMIT(?!TED)/.test(request.toString('latin1')), lose });
+  const interrupted = proxy.interrupt({ when: isCommit, lose });
   const writing = manager.transaction(async (inner) => {
     await inner.insert(Post, { authorId: 1, published: true, likes: 3 });
     await inner.update(Post, { id: 1 }, { authorId: 2 });
@@ -92,3 +96,21 @@ test('buffered, while neither the buffer nor the outbox takes deltas: what may b
   await expectRight();
   await scheduler.close();
 });
+
+test.each<Mode>(['buffered', 'outbox'])(
+  '%s: tables that a transaction has changed are noticed, when the answer to its COMMIT is lost',
+  async (mode) => {
+    await start(mode, { sweepInterval: 60_000 });
+    const { manager } = fixture.dataSource;
+    const interrupted = proxy.interrupt({ when: isCommit, lose: 'answer' });
+    const changing = manager.transaction((inner) =>
+      inner.query(`
+        CREATE FUNCTION hand_over() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN NEW."authorId" := 2; RETURN NEW; END';
+        CREATE TRIGGER hand_over BEFORE UPDATE ON post FOR EACH ROW EXECUTE FUNCTION hand_over()`),
+    );
+    await Promise.all([interrupted, expect(changing).rejects.toThrow(/terminated|closed|ECONNRESET/)]);
+    await manager.update(Post, { id: 1 }, { title: 'other' });
+    await fixture.counters.flush();
+    expect(await wrongAuthors(fixture)).toEqual([]);
+  },
+);

@@ -167,6 +167,13 @@ describeVersions('the catalogue', (server) => {
     expect(at('post').hasRowSecurity).toBe(false);
   });
 
+  it('cuts names as the database does', async () => {
+    const long = 'x'.repeat(70);
+    await client.query(`CREATE SCHEMA ${long}; CREATE TABLE ${long}.${long} (id int)`);
+    expect((await readCatalogue(run, [`${long}.${long}`])).tableAt(`${long}.${long}`)).toBeDefined();
+    await client.query(`DROP SCHEMA ${long} CASCADE`);
+  });
+
   it.each(['RESET ROLE', 'SET ROLE cc_catalogue'])('waits for no lock of a table: %s', async (role) => {
     const other = new Client({ connectionString: database.url });
     await other.connect();

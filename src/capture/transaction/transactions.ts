@@ -324,11 +324,14 @@ export class Transactions implements EntitySubscriberInterface {
   /** Others see it once it is committed; the transaction itself, at once. */
   #schemaChanged(runner: QueryRunner): void {
     const transaction = this.current(runner) ?? (isInTransaction(runner) === true ? this.adopt(runner) : undefined);
-    transaction?.changeSchema();
+    if (transaction === undefined) {
+      this.#options.onSchemaChange();
+      return;
+    }
+    transaction.changeSchema();
     const heard = heardOn(runner);
-    // However it is committed: by a text whose first command is another, say.
-    if (transaction !== undefined && heard !== null) heard.onEnd = this.#options.onSchemaChange;
-    else this.#options.onSchemaChange();
+    // It may be committed unseen: by a text whose first command is another, say.
+    if (heard !== null) heard.onEnd = this.#options.onSchemaChange;
   }
 
   #follow(runner: QueryRunner, command: TransactionCommand): void {
@@ -375,6 +378,7 @@ export class Transactions implements EntitySubscriberInterface {
     if (outcome === 'unseen' && !transaction.isTracked && transaction.refusal !== null)
       this.#options.onUnseen(transaction.refusal);
     transaction.endWith(outcome);
+    if (transaction.schemaVersion > 0 && outcome !== 'rolled back') this.#options.onSchemaChange();
     this.#stopIfRetired();
     if (outcome !== 'rolled back') this.#publisher.wake(transaction.wakeUps);
     if (transaction.isIdle) return;

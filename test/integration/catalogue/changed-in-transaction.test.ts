@@ -180,6 +180,45 @@ describeVersions('a transaction that changes tables, and writes', (server) => {
     expect(await counts(opened)).toEqual([2, 1, 3]);
   });
 
+  test.each([
+    [
+      'a write whose builder makes a transaction',
+      async (runner: QueryRunner) => {
+        const builder = runner.manager.createQueryBuilder().insert().into(Post).values(post());
+        await builder.useTransaction(true).execute();
+        await runner.query('COMMIT').catch(() => undefined);
+      },
+    ],
+    [
+      'a subscriber that commits',
+      async (runner: QueryRunner) => {
+        const subscriber = { listenTo: () => Post, afterInsert: () => runner.query('COMMIT') };
+        runner.dataSource.subscribers.push(subscriber);
+        await runner.manager.insert(Post, post());
+      },
+    ],
+  ])('waits for nothing that waits for it: %s', async (_, write) => {
+    const opened = await open('buffered', false);
+    const runner = opened.dataSource.createQueryRunner();
+    await runner.query('BEGIN');
+    await runner.query('CREATE TABLE scratch (a int)');
+    await write(runner);
+    await runner.release();
+    await opened.counters.recalculate();
+    expect(await counts(opened)).toEqual([2, 1, 3]);
+  });
+
+  test('a write beside a single one whose transaction is ours', async () => {
+    const opened = await open('buffered', false);
+    const runner = opened.dataSource.createQueryRunner();
+    const removal = runner.manager.delete(Author, second);
+    await opened.dataSource.query('CREATE TABLE scratch (a int)');
+    await Promise.all([removal, runner.manager.insert(Post, post())]);
+    await runner.release();
+    await expectAgreed(opened);
+    expect(await counts(opened)).toEqual([2, Number.NaN, 2]);
+  });
+
   test('ROLLBACK waits for a write that waits for the reading', async () => {
     const opened = await open('buffered', false);
     const runner = opened.dataSource.createQueryRunner();

@@ -62,7 +62,7 @@ export class KnownCatalogue {
 
   /** The catalogue as the transaction sees it that a query runner is in, which has changed it. It is not kept. */
   readIn(runner: QueryRunner): Promise<Catalogue> {
-    return this.#readIn(runner, this.#last);
+    return this.#readIn(runner, this.#newest);
   }
 
   /** Rises when something may have changed. */

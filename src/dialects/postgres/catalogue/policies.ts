@@ -15,7 +15,7 @@ const CONDITIONS: Readonly<Record<Command, string>> = {
  * The constant `true`, in the text of a node tree (the same from 10 to 18; a Datum is printed byte by byte). `pg_get_expr` would
  * lock the table, whose lock another transaction may hold that waits for this reading.
  */
-const TRUE = `'^[{]CONST .consttype 16 .* .constisnull false .* .constvalue 1 [[] (1( 0){7}|(0 ){7}1) []][}]$'`;
+const TRUE = `'^[{]CONST .consttype 16 .* .constisnull false .* .constvalue 1 [[] (1( 0)+|(0 )+1) []][}]$'`;
 
 /** Policies of a table for a command that concern the present role, as far as it has the privileges of their roles. */
 function policies(table: string, command: Command, more: string): string {

@@ -54,7 +54,7 @@ WITH RECURSIVE named AS MATERIALIZED (
   SELECT DISTINCT ON (n.path) n.path, c.oid FROM unnest($1::text[], $2::text[], $3::text[]) AS n(path, schema, name)
   JOIN pg_class c ON c.relname = n.name::name AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   JOIN pg_namespace s ON s.oid = c.relnamespace
-  JOIN unnest(CASE WHEN n.schema IS NULL THEN ${SCHEMAS} ELSE ARRAY[n.schema] END) WITH ORDINALITY AS v(schema, at) ON v.schema = s.nspname
+  JOIN unnest(CASE WHEN n.schema IS NULL THEN ${SCHEMAS} ELSE ARRAY[n.schema::name::text] END) WITH ORDINALITY AS v(schema, at) ON v.schema = s.nspname
   ORDER BY n.path, v.at
 ), up(oid, ancestor, depth) AS (
   SELECT i.inhrelid, i.inhparent, 1 FROM pg_inherits i
