@@ -177,7 +177,7 @@ export class Installer {
     const dataSource = this.#dataSource;
     const limit = Math.max(EPOCH_TIMEOUT, this.#options.redisTimeout);
     // Part of it holds the connection until the buffer answers.
-    const swept = await besidePoolWithin(dataSource, limit, () =>
+    const swept = await besidePoolWithin(dataSource, { limit, when: 'always' }, () =>
       sweepEpochs({ buffer, dataSource, tables, bindToHome: bind }),
     );
     if (swept !== null) return swept;

@@ -1,4 +1,4 @@
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
 
 import type { Definitions } from '../model/definition';
 import type { Catalogue } from '../dialects/postgres/catalogue/catalogue';
@@ -54,6 +54,13 @@ export class CurrentCapture {
         : this.#by(catalogue.current).hook(builder, execute);
     captured?.catch(this.#noticeStale);
     return captured;
+  };
+
+  /** See `Capture.track`. */
+  readonly track: Capture['track'] = async (manager, ...args) => {
+    // What is no manager is refused there.
+    const runner = (manager as EntityManager | undefined)?.queryRunner;
+    return (await this.load(runner)).track(manager, ...args);
   };
 
   /** A table has changed since it was read: it is read again for the next statement. */

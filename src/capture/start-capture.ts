@@ -61,7 +61,7 @@ export function startCapture(
   ];
   return {
     transactions,
-    track: async (manager, ...args) => (await capture.load(manager.queryRunner)).track(manager, ...args),
+    track: (...args) => capture.track(...args),
     stop: () => {
       for (const stop of stops.splice(0)) stop();
       transactions.retire(unsubscribe);

@@ -3,9 +3,8 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { PathStep, TargetTable } from '../../model/definition';
 import { CounterCacheError } from '../../errors';
 import { targetId } from '../../model/target';
-import { isLockRefused } from '../../dialects/postgres/errors';
-import { withTransaction } from '../../dialects/postgres/query';
-import { besidePool } from '../../dialects/postgres/side-connection';
+import { withConnection } from '../../dialects/postgres/query';
+import { besidePoolWithin } from '../../dialects/postgres/side-connection';
 import { followPath, type KeyTexts } from '../../dialects/postgres/counting/follow-path';
 
 /**
@@ -21,27 +20,23 @@ export interface DatedEnd {
   readonly end: KeyTexts | null;
 }
 
-/** How long a lock on a table of a path is waited for, ms: the transaction that waits for this may hold it. */
-const LOCK_TIMEOUT = 5_000;
+/** How long the answer may take, ms: the transaction that waits for it may have locked a table of the path itself. */
+const PATIENCE = 10_000;
 
 /**
  * See {@link recheckEnds}; on the connection beside the pool: each of the pool's may be held by a transaction that waits for this.
  *
- * @throws CounterCacheError (`WRITE_FAILED`) when a table is locked for 5 s
+ * @throws CounterCacheError (`WRITE_FAILED`) when that takes longer than 10 s
  */
-export function recheckBeside(dataSource: DataSource, ends: readonly DatedEnd[]): Promise<readonly string[]> {
-  return besidePool('urgent', () =>
-    withTransaction(dataSource, 'READ COMMITTED', async (runner) => {
-      await runner.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT}`);
-      return recheckEnds(runner, ends);
-    }),
-  ).catch((error: unknown) => {
-    if (!isLockRefused(error)) throw error;
-    const reason = `a table on the path of a counter was locked for ${LOCK_TIMEOUT} ms while COMMIT had to look where the path leads by now`;
-    const advice =
-      'Roll back and try again; if this transaction has locked it (ALTER TABLE, LOCK), write in READ COMMITTED';
-    throw new CounterCacheError('WRITE_FAILED', `${reason}. ${advice}`, {}, { cause: error });
-  });
+export async function recheckBeside(dataSource: DataSource, ends: readonly DatedEnd[]): Promise<readonly string[]> {
+  const targets = await besidePoolWithin(dataSource, { limit: PATIENCE, when: 'urgent' }, () =>
+    withConnection(dataSource, (runner) => recheckEnds(runner, ends)),
+  );
+  if (targets !== null) return targets;
+  const reason = `COMMIT had to look where the path of a counter leads by now, and got no answer within ${PATIENCE} ms`;
+  const advice =
+    'Roll back and try again; if this transaction has locked a table of the path (ALTER TABLE, LOCK), write in READ COMMITTED';
+  throw new CounterCacheError('WRITE_FAILED', `${reason}. ${advice}`);
 }
 
 /**

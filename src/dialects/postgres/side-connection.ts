@@ -58,13 +58,13 @@ export function besidePool<T>(when: Beside, work: () => Promise<T>): Promise<T> 
   return chosen.run({ when }, work);
 }
 
-/** The same, always; after `limit` ms, gives up what `work` does there, and resolves with `null`. */
+/** The same; after `limit` ms, gives up what `work` does there, and resolves with `null`. */
 export async function besidePoolWithin<T>(
   dataSource: DataSource,
-  limit: number,
+  { limit, when }: { readonly limit: number; readonly when: Beside },
   work: () => Promise<T>,
 ): Promise<T | null> {
-  const choice: Choice = { when: 'always' };
+  const choice: Choice = { when };
   const result = await withTimeout(chosen.run(choice, work), limit, null);
   if (result === null) sideConnectionOf(dataSource).giveUp(choice);
   return result;

@@ -47,6 +47,6 @@ test('a table of the path that the transaction has locked itself: COMMIT is refu
   });
   const error: unknown = await locked.catch((reason: unknown) => reason);
   expect(error).toMatchObject({ code: 'WRITE_FAILED' });
-  expect(String(error)).toMatch(/was locked for 5000 ms .* write in READ COMMITTED/);
+  expect(String(error)).toMatch(/no answer within 10000 ms.* write in READ COMMITTED/);
   expect(await manager.count(Review)).toBe(0);
 });
